@@ -1,0 +1,58 @@
+# Each target does all of its own set-up: a virtual environment in .venv, the packages, the system libraries.
+SHELL := /bin/bash
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCES := prefrl envs tests benchmarks tools
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow check docs bench clean system
+
+help: ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(READY) ## train a Hopper to backflip from synthetic comparisons, and write the report
+	@run=runs/demo; n=1; \
+	while [ -e "$$run" ]; do n=$$((n + 1)); run=runs/demo-$$n; done; \
+	$(BIN)/prefrl train hopper-backflip --out "$$run" && \
+	echo "The report: $(CURDIR)/$$run/report.html"
+
+test: $(READY) ## run the tests, those that take minutes left out
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(READY) ## run the tests that take minutes
+	$(BIN)/pytest -m slow --timeout=3600 $(PYTEST_ARGS)
+
+check: $(READY) ## format, lint, types, import floors, generated docs: what CI runs before the tests
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/command_docs.py --check
+	$(BIN)/python tools/benchmark_tables.py --check
+
+docs: $(READY) ## write docs/commands.md anew from the commands' own help
+	$(BIN)/python tools/command_docs.py
+	$(BIN)/python tools/benchmark_tables.py
+
+bench: $(READY) ## measure speed
+	$(BIN)/python benchmarks/speed.py
+
+clean: ## remove .venv and all caches; runs/ stays
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system:
+	@tools/system_libraries.sh
+
+# torch comes first and by its exact version: asked for by range, pip may fetch a build of several gigabytes.
+$(READY): pyproject.toml constraints.txt | system
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "prefrl needs Python 3.11 or newer as python3; found: $$(python3 --version 2>&1)." >&2; exit 1; }
+	@python3 -m venv .venv || \
+	    { echo "Making .venv failed; on Debian, install python3-venv." >&2; exit 1; }
+	@echo "Installing packages into .venv (some minutes the first time)"
+	$(BIN)/pip install --quiet $$(grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

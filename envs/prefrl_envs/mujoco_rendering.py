@@ -1,0 +1,99 @@
+"""Off-screen drawing of a MuJoCo model from render states. Used through `prefrl_envs.rendering`."""
+
+import copy
+from typing import Any
+
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from prefrl_envs.errors import RenderingUnavailableError
+from prefrl_envs.gl import GL_PACKAGES
+from prefrl_envs.mujoco_state import RENDER_STATE
+
+_OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
+
+_FLOOR_SCALE = 25.0  # gymnasium's Hopper would run off the drawn floor (not the simulated one) after 20 m
+
+
+class MujocoStateRenderer:
+    """A model of its own, an OpenGL context, and a camera that follows one body along the floor.
+
+    Args:
+        env: gymnasium's MuJoCo environment (innermost), for its model and camera settings.
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        RenderingUnavailableError: No OpenGL context can be made on this machine.
+    """
+
+    def __init__(self, env: Any, width: int, height: int) -> None:
+        """Copy the model, make the context and place the camera."""
+        self._model = _plain_model(env.model, width, height)
+        self._data = mujoco.MjData(self._model)
+        self.state_size = mujoco.mj_stateSize(self._model, RENDER_STATE)
+        mujoco.mj_forward(self._model, self._data)
+        self._renderer = _context(self._model, width, height)
+        for flag in _OFF:
+            self._renderer.scene.flags[flag] = False
+        config = env.mujoco_renderer.default_cam_config or {}
+        self._camera = _camera(self._model, self._data, config)
+        self._tracked = max(int(config.get("trackbodyid", 1)), 0)  # body 0 is the world: stays where it is
+
+    def frame(self, state: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
+        """Return the picture of one render state [S]: RGB, shape [height, width, 3]."""
+        mujoco.mj_setState(self._model, self._data, state.astype(np.float64), RENDER_STATE)
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+        mujoco.mj_tendon(self._model, self._data)
+        if self._tracked:
+            self._camera.lookat[:2] = self._data.xpos[self._tracked, :2]
+        self._renderer.update_scene(self._data, self._camera)
+        return np.asarray(self._renderer.render(), dtype=np.uint8)
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._renderer.close()
+
+
+def _plain_model(model: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:
+    """Return a copy that is drawn without multisampling, large enough, on a floor no agent leaves."""
+    model = copy.copy(model)
+    model.vis.quality.offsamples = 0
+    model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
+    model.vis.global_.offheight = max(model.vis.global_.offheight, height)
+    for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
+        model.geom_size[plane, :2] *= _FLOOR_SCALE
+        material = model.geom_matid[plane]
+        if material >= 0 and not model.mat_texuniform[material]:
+            model.mat_texrepeat[material] *= _FLOOR_SCALE
+    return model
+
+
+def _context(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:
+    """Return MuJoCo's renderer, or say what is missing."""
+    try:
+        return mujoco.Renderer(model, height, width, max_geom=1000)
+    except Exception as error:  # what is raised depends on the backend and on which library is missing
+        raise RenderingUnavailableError(
+            "MuJoCo cannot draw on this machine: no OpenGL context for off-screen use "
+            f"({type(error).__name__}: {str(error).strip() or 'no message'}). Install EGL and Mesa, on Debian "
+            f"by `apt-get install -y --no-install-recommends {' '.join(GL_PACKAGES)}`, and leave MUJOCO_GL "
+            "unset or set it to egl before Python starts."
+        ) from error
+
+
+def _camera(model: mujoco.MjModel, data: mujoco.MjData, config: dict[str, Any]) -> mujoco.MjvCamera:
+    """Return a free camera placed as gymnasium places it: by the model's middle, then its config."""
+    camera = mujoco.MjvCamera()
+    camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+    camera.lookat[:] = np.median(data.geom_xpos, axis=0)
+    camera.distance = model.stat.extent
+    for key, value in config.items():
+        if key == "lookat":
+            camera.lookat[:] = value
+        elif key not in ("trackbodyid", "type", "fixedcamid"):
+            setattr(camera, key, value)
+    return camera

@@ -1,0 +1,246 @@
+"""Learning from preferences around any on-policy algorithm of Stable-Baselines3.
+
+`PreferenceLearning` puts the parts together; its `venv` goes to the algorithm, its `callback()` to `learn`. One
+rollout sees one reward: everything happens between rollouts (Christiano et al. 2017, section 2.2).
+"""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from prefrl.agents.questioner import Questioner
+from prefrl.agents.vec_env import LearnedRewardVecEnv
+from prefrl.errors import SettingError
+from prefrl.feedback import LabelSchedule, Selector, Store, Teacher, UniformSelector, make_schedule
+from prefrl.feedback.schedule import ScheduleName
+from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
+from prefrl.seeding import Streams
+from prefrl.segments import Comparison, SegmentRecorder
+
+
+class Refit(NamedTuple):
+    """One round of asking and fitting."""
+
+    metrics: RewardMetrics
+    fresh_accuracy: float
+    """Accuracy on the new comparisons before they were trained on; NaN in the first round."""
+    fresh_log_loss: float
+    """Log-loss on the same."""
+    seconds: float
+    """Wall time of asking and fitting."""
+
+
+class PreferenceLearning:
+    """A reward that is learned while an agent trains on it.
+
+    >>> prefs = PreferenceLearning(venv, teacher=OracleTeacher(), n_labels=700, seed=0)  # doctest: +SKIP
+    >>> model = PPO("MlpPolicy", prefs.venv, seed=0)  # doctest: +SKIP
+    >>> model.learn(1_000_000, callback=prefs.callback())  # doctest: +SKIP
+
+    Args:
+        venv: Environments with `Monitor` below, as `make_vec_env` makes them; `VecNormalize` goes above
+            `prefs.venv`, never below.
+        teacher: Who compares.
+        n_labels: Comparisons in all; "can't tell" costs none.
+        seed: Decides all random choices made here.
+        segment_length: Steps T of a segment.
+        store: Where queries and answers go; in memory by default.
+        schedule: A schedule, or the name of one ("hyperbolic", "constant", "increasing") over the
+            `total_timesteps` of the call to `learn`.
+        selector: Which pairs are asked; uniform by default.
+        initial_timesteps: Steps of all environments before the first questions. Until the first fit the
+            learned reward is 0.
+        initial_share: Share of the labels that is asked then.
+        asking_share: Share of the training after which the last label has been asked; what is asked at the
+            very end teaches nobody.
+        labels_per_round: Labels that have to be due before a round of asking and fitting starts.
+        first_epochs: Passes over the comparisons in the first fit.
+        epochs: Passes in every other fit.
+        recorder_steps: Steps kept per environment to cut segments from.
+        reward_model: An ensemble to go on with; a new one by default.
+        trainer: Its trainer; a new one by default.
+
+    Raises:
+        SettingError: A number is out of range.
+        SpaceError: No reward network reads the environments' spaces.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        *,
+        teacher: Teacher,
+        n_labels: int = 700,
+        seed: int = 0,
+        segment_length: int = 50,
+        store: Store | None = None,
+        schedule: LabelSchedule | ScheduleName = "hyperbolic",
+        selector: Selector | None = None,
+        initial_timesteps: int = 4096,
+        initial_share: float = 0.25,
+        asking_share: float = 0.9,
+        labels_per_round: int = 10,
+        first_epochs: int = 20,
+        epochs: int = 4,
+        recorder_steps: int = 2560,
+        reward_model: RewardEnsemble | None = None,
+        trainer: RewardTrainer | None = None,
+    ) -> None:
+        """Put the parts together; no environment is stepped or reset."""
+        if n_labels < 1 or segment_length < 1 or labels_per_round < 1:
+            raise SettingError(
+                "`n_labels`, `segment_length` and `labels_per_round` must be at least 1. Received "
+                f"{n_labels}, {segment_length} and {labels_per_round}."
+            )
+        if not 0 < asking_share <= 1 or not 0 <= initial_share <= 1:
+            raise SettingError(
+                "Expected 0 < `asking_share` <= 1 and 0 <= `initial_share` <= 1. Received "
+                f"{asking_share} and {initial_share}."
+            )
+        self.n_labels = n_labels
+        self.segment_length = segment_length
+        self.initial_timesteps = initial_timesteps
+        self.initial_share = initial_share
+        self.asking_share = asking_share
+        self.labels_per_round = labels_per_round
+        self.first_epochs, self.epochs = first_epochs, epochs
+        self.streams = Streams(seed)
+        self.store = store if store is not None else Store()
+        self.reward_model = reward_model or RewardEnsemble(venv.observation_space, venv.action_space, seed=seed)
+        self.trainer = trainer or RewardTrainer(self.reward_model, seed=seed)
+        self.recorder = SegmentRecorder(
+            venv.observation_space,
+            venv.action_space,
+            venv.num_envs,
+            capacity=max(recorder_steps, segment_length),
+        )
+        self.venv = LearnedRewardVecEnv(venv, self.reward_model.predict, self.recorder)
+        self.questioner = Questioner(
+            self.recorder,
+            self.store,
+            teacher,
+            selector=selector or UniformSelector(),
+            segment_length=segment_length,
+            rng=self.streams.generator("selection"),
+            predict_returns=self.reward_model.returns,
+        )
+        self.refit_seconds = 0.0
+        """Wall time spent asking and fitting so far."""
+        self._schedule = schedule
+        self._normalised_until = 0
+
+    def callback(self) -> "PreferenceCallback":
+        """Return the callback for `model.learn`."""
+        return PreferenceCallback(self)
+
+    def plan(self, total_timesteps: int) -> None:
+        """Fix the label schedule for a training of that many steps; the callback does it when training starts."""
+        if isinstance(self._schedule, str):
+            self._schedule = make_schedule(
+                self._schedule,
+                self.n_labels,
+                max(1, int(self.asking_share * total_timesteps)),
+                initial_share=self.initial_share,
+            )
+
+    def update(self, num_timesteps: int) -> Refit | None:
+        """Ask what is due at this step and refit the reward if answers have come.
+
+        To be called between rollouts, after `plan`.
+
+        Returns:
+            What was learned; None if nothing was due and nothing new came.
+        """
+        assert not isinstance(self._schedule, str), "plan() comes first"
+        started = time.perf_counter()
+        comparisons = self.questioner.read() if self.questioner.n_open else []
+        due = self._schedule.n_labels(num_timesteps) - self.trainer.n_comparisons - len(comparisons)
+        due -= self.questioner.n_open
+        if self._may_ask(due, num_timesteps):
+            comparisons += self.questioner.ask(due, num_timesteps)
+        refit = self._fit(comparisons) if comparisons else None
+        self.refit_seconds += time.perf_counter() - started
+        return refit._replace(seconds=time.perf_counter() - started) if refit else None
+
+    def _may_ask(self, due: int, num_timesteps: int) -> bool:
+        if num_timesteps < self.initial_timesteps or self.recorder.n_starts(self.segment_length) < 2:
+            return False
+        n_left = self.n_labels - self.trainer.n_comparisons - self.questioner.n_open
+        return due >= min(self.labels_per_round, max(n_left, 1))
+
+    def _fit(self, comparisons: list[Comparison]) -> Refit:
+        first = not self.reward_model.fitted
+        nan = float("nan")
+        fresh_accuracy, fresh_log_loss = (nan, nan) if first else self.trainer.evaluate(comparisons)
+        n_new = self.recorder.n_recorded - self._normalised_until
+        self._normalised_until = self.recorder.n_recorded
+        self.reward_model.update_inputs(
+            self.reward_model.features(
+                self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new)
+            )
+        )
+        self.trainer.add(comparisons)
+        metrics = self.trainer.fit(self.first_epochs if first else self.epochs)
+        return Refit(metrics, fresh_accuracy, fresh_log_loss, 0.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is neither in the store, the recorder, the reward nor its trainer, ready for JSON."""
+        return {
+            "questioner": self.questioner.state_dict(),
+            "streams": self.streams.state_dict(),
+            "normalised_until": self._normalised_until,
+            "refit_seconds": self.refit_seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self.questioner.load_state_dict(state["questioner"])
+        self.streams.load_state_dict(state["streams"])
+        self._normalised_until = state["normalised_until"]
+        self.refit_seconds = state["refit_seconds"]
+
+
+class PreferenceCallback(BaseCallback):
+    """Asks and refits between rollouts, and logs what came of it.
+
+    Keys: `reward_model/*`, `labels/*`, and `rollout/ep_predicted_rew_mean` beside SB3's `rollout/ep_rew_mean`,
+    which is the TRUE return.
+
+    Args:
+        preferences: Whose `venv` the algorithm learns in.
+    """
+
+    def __init__(self, preferences: PreferenceLearning) -> None:
+        """Keep the parts."""
+        super().__init__()
+        self.preferences = preferences
+
+    def _on_training_start(self) -> None:
+        self.preferences.plan(self.model._total_timesteps)
+
+    def _on_rollout_start(self) -> None:
+        refit = self.preferences.update(self.num_timesteps)
+        if refit is None:
+            return
+        for key, value in refit.metrics._asdict().items():
+            self._record(f"reward_model/{key}", value)
+        self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
+        self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
+
+    def _on_rollout_end(self) -> None:
+        preferences = self.preferences
+        self._record("labels/total", preferences.trainer.n_comparisons)
+        self._record("labels/asked", preferences.questioner.n_asked)
+        if preferences.venv.predicted_returns:
+            self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _record(self, key: str, value: float) -> None:
+        if not math.isnan(value):
+            self.logger.record(key, value)

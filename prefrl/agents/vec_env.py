@@ -1,0 +1,160 @@
+"""The learned reward in Stable-Baselines3: a VecEnv wrapper that replaces the environment's reward.
+
+The order is: environment, `Monitor`, VecEnv, this wrapper, `VecNormalize`. So `rollout/ep_rew_mean` stays the TRUE
+return, the reward network sees raw observations and clipped actions, and the agent sees the learned reward only.
+"""
+
+import warnings
+from collections import deque
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from prefrl.segments import SegmentRecorder
+
+RENDER_STATE = "render_state"
+ENV_REWARD = "env_reward"
+
+
+class RewardFn(Protocol):
+    """Rewards for a batch of steps."""
+
+    def __call__(self, observations: Any, actions: npt.NDArray[Any], /) -> npt.NDArray[np.float32]:
+        """Return shape [N] for observations [N, *obs] (a mapping for `Dict`) and actions [N, *act]."""
+        ...
+
+
+class LearnedRewardVecEnv(VecEnvWrapper):
+    """Gives the agent the reward of `reward_fn`, for all environments in one call per step.
+
+    The environment's own reward goes to the recorder and into `info["env_reward"]`, and nowhere else.
+
+    Args:
+        venv: The environments, each with SB3's `Monitor` (as `make_vec_env` does).
+        reward_fn: Reward of the observation seen before an action, and that action; None leaves the
+            environment's own in place (the control that learns from the true reward).
+        recorder: Gets every transition, with `info["render_state"]` where the environments give one.
+    """
+
+    def __init__(self, venv: VecEnv, reward_fn: RewardFn | None, recorder: SegmentRecorder | None = None) -> None:
+        """Wrap; the environments are not reset."""
+        super().__init__(venv)
+        self.reward_fn = reward_fn
+        self.recorder = recorder
+        self.predicted_returns: deque[float] = deque(maxlen=100)
+        self.task_metrics: dict[str, deque[float]] = {}
+        self._last_observations: Any = None
+        self._render_states: npt.NDArray[np.float64] | None = None
+        self._actions: npt.NDArray[Any] = np.empty(0)
+        self._running_returns = np.zeros(self.num_envs)
+        self._warned = False
+
+    def reset(self) -> VecEnvObs:
+        """Reset all environments."""
+        observations = self.venv.reset()
+        self._last_observations = _copy(observations)
+        self._render_states = _render_states(self.venv.unwrapped.reset_infos)
+        self._running_returns[:] = 0.0
+        return observations
+
+    def step_async(self, actions: npt.NDArray[Any]) -> None:
+        """Send the actions on, and remember them for the reward."""
+        self._actions = actions
+        self.venv.step_async(actions)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Return observations, LEARNED rewards, dones and infos of the step under way."""
+        observations, env_rewards, dones, infos = self.venv.step_wait()
+        rewards = env_rewards
+        if self.reward_fn is not None:
+            rewards = self.reward_fn(self._last_observations, self._actions)
+        if self.recorder is not None:
+            self.recorder.record(self._last_observations, self._actions, env_rewards, dones, self._render_states)
+        self._running_returns += rewards
+        for env, info in enumerate(infos):
+            info[ENV_REWARD] = float(env_rewards[env])
+        if dones.any():
+            self._end_episodes(dones, infos)
+        if self._render_states is not None:
+            self._render_states = _next_render_states(infos, dones, self.venv.unwrapped.reset_infos)
+        self._last_observations = _copy(observations)
+        # A fresh array: SB3 adds the bootstrap at time limits into it.
+        return observations, rewards.astype(np.float32, copy=True), dones, infos
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs of the episodes under way, ready for JSON."""
+        return {
+            "running_returns": self._running_returns.tolist(),
+            "predicted_returns": list(self.predicted_returns),
+            "task_metrics": {name: list(values) for name, values in self.task_metrics.items()},
+        }
+
+    def load_state_dict(
+        self,
+        state: dict[str, Any],
+        observations: VecEnvObs,
+        render_states: npt.NDArray[np.float64] | None,
+    ) -> None:
+        """Continue in the middle of episodes.
+
+        Args:
+            state: From `state_dict`.
+            observations: The latest raw observations, shape [N, *obs].
+            render_states: The simulator state in which they were seen, shape [N, S].
+        """
+        self._running_returns[:] = state["running_returns"]
+        self.predicted_returns.extend(state["predicted_returns"])
+        for name, values in state["task_metrics"].items():
+            self.task_metrics[name] = deque(values, maxlen=100)
+        self._last_observations = _copy(observations)
+        self._render_states = render_states
+
+    @property
+    def last_observations(self) -> Any:
+        """The latest raw observations, shape [N, *obs]; None before the first reset."""
+        return self._last_observations
+
+    @property
+    def render_states(self) -> npt.NDArray[np.float64] | None:
+        """Simulator states of the latest observations, shape [N, S]; None where there are none."""
+        return self._render_states
+
+    def _end_episodes(self, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
+        for env in np.flatnonzero(dones):
+            self.predicted_returns.append(float(self._running_returns[env]))
+            self._running_returns[env] = 0.0
+            for name, value in infos[env].get("task_metrics", {}).items():
+                self.task_metrics.setdefault(name, deque(maxlen=100)).append(float(value))
+            if not infos[env].get("TimeLimit.truncated", False) and not self._warned:
+                self._warned = True
+                warnings.warn(
+                    "An episode ended before its time limit. The moment at which episodes end tells the agent "
+                    "about the task behind the learned reward's back; hide such ends if you can (MuJoCo: "
+                    "terminate_when_unhealthy=False, or a prefrl task).",
+                    stacklevel=2,
+                )
+
+
+def _copy(observations: VecEnvObs) -> Any:
+    """Copy what the environments may write over in their next step."""
+    if isinstance(observations, dict):
+        return {key: value.copy() for key, value in observations.items()}
+    assert isinstance(observations, np.ndarray)
+    return observations.copy()
+
+
+def _render_states(infos: list[dict[str, Any]]) -> npt.NDArray[np.float64] | None:
+    if any(RENDER_STATE not in info for info in infos):
+        return None
+    return np.stack([info[RENDER_STATE] for info in infos])
+
+
+def _next_render_states(
+    infos: list[dict[str, Any]], dones: npt.NDArray[np.bool_], reset_infos: list[dict[str, Any]]
+) -> npt.NDArray[np.float64]:
+    """State of each returned observation: after a `done` that is the first of the next episode."""
+    sources = [reset if done else info for done, info, reset in zip(dones, infos, reset_infos, strict=True)]
+    return np.stack([source[RENDER_STATE] for source in sources])

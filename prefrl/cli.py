@@ -1,0 +1,277 @@
+"""The command line: `prefrl train | resume | evaluate | report | tasks`.
+
+Torch is imported only inside the commands that need it, so that `--help` answers at once.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+
+from prefrl import __version__
+from prefrl.config import RunConfig, load_preset
+from prefrl.errors import InterruptedRunError, PrefRLError, SettingError
+
+DESCRIPTION = "Train agents from comparisons of short clips of behaviour."
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Where a training reads and writes, besides the settings of the run."""
+
+    config: Path | None = None
+    """YAML file with settings, as in the run's config.json; they win over the preset's."""
+
+    out: Path | None = None
+    """Folder of the run; by default runs/TASK-ALGO-SEED, with a number where that exists."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeCommand:
+    """Go on with a run after a stop, a crash or a kill."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCommand:
+    """Measure the true return of a run's policy, and its task metrics."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    episodes: int | None = None
+    """Episodes to play; by default as many as the run's settings say."""
+    seed: int = 0
+    """Decides the episodes."""
+    video: Path | None = None
+    """Where the clip of one episode goes (MP4); by default clip.mp4 in the run."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write one HTML page with plots and clips, of one run or of several side by side."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of the runs."""
+    out: Path | None = None
+    """The page; by default report.html in the (first) run."""
+    json: bool = False
+    """Print the page's path as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksCommand:
+    """List the tasks that have a preset."""
+
+    json: bool = False
+    """Print them as one JSON object on stdout, and nothing else there."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; exits with 2 for a mistake of the user's, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        _dispatch(arguments)
+    except PrefRLError as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"prefrl: {error}\n")
+        sys.exit(EXIT_INTERRUPTED if isinstance(error, InterruptedRunError) else EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output (`| head`) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def help_texts() -> dict[str, str]:
+    """Return the help of the program and of each command, for the docs."""
+    texts = {}
+    for name in ("", *COMMANDS):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
+            _dispatch([name, "--help"] if name else ["--help"])
+        texts[name] = out.getvalue()
+    return texts
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    name = arguments[0] if arguments else "--help"
+    if name in ("-h", "--help"):
+        _write(_overview())
+        return
+    if name == "--version":
+        _write(f"prefrl {__version__}")
+        return
+    if name not in COMMANDS:
+        raise SettingError(f"There is no command {name!r}; there are {', '.join(COMMANDS)} (`prefrl --help`).")
+    COMMANDS[name][1](arguments[1:])
+
+
+def _overview() -> str:
+    lines = [DESCRIPTION, "", "usage: prefrl COMMAND [OPTIONS]   (prefrl COMMAND --help tells more)", ""]
+    lines += [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
+    lines += ["", "Every command takes --debug, which shows where an error came from.", "", "Start with:"]
+    lines += ["  prefrl train hopper-backflip --out runs/first"]
+    return "\n".join(lines)
+
+
+def _train(arguments: Sequence[str]) -> None:
+    options, config = _train_settings(arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import start
+
+    out = options.out or _free_folder(config)
+    with TrainingDisplay(f"{config.task}, {config.algo}") as display:
+        report = start(config, out, display)
+    _finished(out, report, as_json=options.json)
+
+
+def _train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
+    """Look at the task, the algorithm and the file first: they decide the defaults of everything else."""
+    help_only = not arguments or "-h" in arguments or "--help" in arguments
+    task = "hopper-backflip" if not arguments or arguments[0].startswith("-") else arguments[0]
+    if not help_only and arguments[0].startswith("-"):
+        raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
+    file = _peek(arguments, "--config")
+    preset = load_preset(task, _peek(arguments, "--algo"), Path(file) if file else None)
+    default = _TrainCommand(options=TrainOptions(), config=preset)
+    command = _parse("train", _TrainCommand, arguments or ["--help"], default=default)
+    return command.options, command.config
+
+
+def _resume(arguments: Sequence[str]) -> None:
+    command = _parse("resume", ResumeCommand, arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import resume
+
+    with TrainingDisplay(f"resuming {command.run}") as display:
+        report = resume(command.run, display)
+    _finished(command.run, report, as_json=command.json)
+
+
+def _evaluate(arguments: Sequence[str]) -> None:
+    command = _parse("evaluate", EvaluateCommand, arguments)
+    from prefrl.runs import RunFolder, evaluate
+
+    folder = RunFolder.open(command.run)
+    with folder.locked():
+        result = evaluate(folder, episodes=command.episodes, seed=command.seed, video=command.video)
+    if command.json:
+        _write(json.dumps(result))
+        return
+    _write(_summary(result))
+    video = command.video or folder.clip
+    _write(f"clip: {video}" if video.exists() else folder.clip_error.read_text().strip())
+
+
+def _report(arguments: Sequence[str]) -> None:
+    command = _parse("report", ReportCommand, arguments)
+    from prefrl.runs import write_report
+
+    page = write_report(command.runs, command.out)
+    _write(json.dumps({"report": str(page)}) if command.json else str(page))
+
+
+def _tasks(arguments: Sequence[str]) -> None:
+    command = _parse("tasks", TasksCommand, arguments)
+    from prefrl_envs.tasks import TASKS
+
+    if command.json:
+        _write(json.dumps({name: asdict(task) for name, task in TASKS.items()}))
+        return
+    width = max(len(name) for name in TASKS)
+    for name, task in TASKS.items():
+        counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
+        _write(f"{name:<{width}}  {task.description} {task.horizon} steps.{counted}")
+    _write("\nAny gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
+
+
+def _finished(folder: Path, report: Path, *, as_json: bool) -> None:
+    result = json.loads((folder / "evaluation.json").read_text())
+    if as_json:
+        _write(json.dumps(result))
+        return
+    _write(_summary(result))
+    _write(f"report: {report}")
+
+
+def _summary(result: dict[str, Any]) -> str:
+    true = result["true_return"]
+    parts = [f"true return {true['mean']:.1f} ± {true['std']:.1f} over {true['episodes']} episodes"]
+    parts += [f"{value:.2f} {name.replace('_', ' ')}" for name, value in result["metrics"].items()]
+    if result["labels"]:
+        parts.append(f"{result['labels']} labels")
+    parts.append(f"{result['num_timesteps']:,} steps in {result['training_seconds']:.0f} s")
+    return ", ".join(parts)
+
+
+def _free_folder(config: RunConfig) -> Path:
+    """Return a folder for a run that was given none, and that does not exist yet."""
+    name = config.task.replace("/", "-").replace(":", "-")
+    first = Path("runs") / f"{name}-{config.algo}-{config.seed}"
+    path, number = first, 2
+    while path.exists():
+        path, number = first.with_name(f"{first.name}-{number}"), number + 1
+    return path
+
+
+def _peek(arguments: Sequence[str], option: str) -> str | None:
+    """Return the value of an option, without taking it away."""
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+    return None
+
+
+def _parse(name: str, command: type[C], arguments: Sequence[str], *, default: C | None = None) -> C:
+    """Read the arguments of one command; tyro prints help, and mistakes in the arguments, and exits."""
+    return tyro.cli(
+        command,
+        prog=f"prefrl {name}",
+        args=list(arguments),
+        default=tyro.MISSING_NONPROP if default is None else default,
+    )
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainCommand:
+    """Train an agent, evaluate it and write the report. The task comes first and decides the defaults."""
+
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")]
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
+    "train": ("train an agent, evaluate it and write the report", _train),
+    "resume": ("go on with a run after a stop, a crash or a kill", _resume),
+    "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
+    "report": ("write one HTML page with plots and clips, of one run or several", _report),
+    "tasks": ("list the tasks that have a preset", _tasks),
+}

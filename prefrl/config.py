@@ -1,0 +1,254 @@
+"""The settings of a run: one source for the command line, the presets, the docs and the file in the run folder.
+
+A resolved configuration comes from, later wins: the defaults here, the settings of the algorithm
+(`presets/_algorithms.yaml`), the preset of the task, a `--config` file, the command line.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from prefrl.errors import SettingError
+
+Algo = Literal["ppo", "a2c", "trpo"]
+RewardSource = Literal["preferences", "true", "constant"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelConfig:
+    """When and about what the teacher is asked."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    schedule: Literal["hyperbolic", "constant", "increasing"] = "hyperbolic"
+    """How the labels are spread over the training; hyperbolic is the paper's."""
+    time_constant: float = 2e6
+    """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
+    initial_timesteps: int = 4096
+    """Environment steps before the first questions; until then the learned reward is 0."""
+    initial_share: float = 0.25
+    """Share of the labels asked first, about the initial policy (Christiano et al. 2017, A.1)."""
+    asking_share: float = 0.9
+    """Share of the training after which the last label has been asked."""
+    labels_per_round: int = 25
+    """Labels that must be due before a round of asking and fitting starts."""
+    selection: Literal["uniform", "disagreement"] = "uniform"
+    """Which pairs are asked: any, or of ten times as many those on which the ensemble disagrees most."""
+    recent_share: float = 0.0
+    """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
+    recent_steps: int = 256
+    """Steps per environment that count as recent."""
+    recorder_steps: int = 2560
+    """Steps kept per environment to cut segments from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardModelConfig:
+    """The ensemble of reward networks and its training."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    n_members: int = 3
+    """Networks in the ensemble."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer."""
+    reward_sd: float = 1.0
+    """Standard deviation of the learned reward over the labelled segments."""
+    learning_rate: float = 1e-3
+    """Of Adam."""
+    batch_size: int = 64
+    """Comparisons per gradient step and member."""
+    error_rate: float = 0.1
+    """Share of answers assumed to be a fair coin's."""
+    l2: float = 1e-4
+    """First L2 coefficient; adapted during the run."""
+    first_epochs: int = 20
+    """Passes over the comparisons in the first fit."""
+    epochs: int = 4
+    """Passes in every other fit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig:
+    """The agent and its environments."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    n_envs: int = 16
+    """Environments that step together."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer of policy and value function."""
+    log_std_init: float = 0.0
+    """Logarithm of the first standard deviation of continuous actions."""
+    normalize_observations: bool = True
+    """Whether the policy sees normalised observations (the reward network always sees raw ones)."""
+    normalize_rewards: bool = True
+    """Whether rewards are divided by the running standard deviation of discounted returns."""
+    device: str = "cpu"
+    """Where the policy lives: cpu is faster for networks this small."""
+    settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    task: Annotated[str, tyro.conf.Positional]
+    """A preset (`prefrl tasks` lists them) or a gymnasium id such as Hopper-v5 or my_pkg:MyEnv-v0."""
+    env_id: str = ""
+    """The gymnasium id; the preset knows it."""
+    env_kwargs: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of the environment."""
+    algo: Algo = "ppo"
+    """The algorithm."""
+    reward: RewardSource = "preferences"
+    """What the agent learns from; "true" and "constant" are the controls."""
+    teacher: Literal["oracle"] = "oracle"
+    """Who compares: "oracle" prefers the clip with the higher true return."""
+    shuffle_labels: bool = False
+    """Control: answers that carry no information."""
+    labels: int = 700
+    """Comparisons in all; "can't tell" costs none."""
+    segment_length: int = 50
+    """Steps of a clip."""
+    total_timesteps: int = 1_000_000
+    """Environment steps of the training, over all environments."""
+    seed: int = 0
+    """Decides every random choice of the run."""
+    checkpoint_every: int = 200_000
+    """Environment steps between checkpoints; one is also written on Ctrl-C and at the end."""
+    evaluation_episodes: int = 20
+    """Episodes of the final evaluation."""
+    device: str = "auto"
+    """Where the reward networks live: auto, cpu, cuda, …."""
+    n_threads: int = 1
+    """Threads of torch on the CPU; more are slower for networks this small."""
+    label: LabelConfig = field(default_factory=LabelConfig)
+    """When and about what the teacher is asked."""
+    reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    """The reward networks and their training."""
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    """The agent and its environments."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that cannot be."""
+        for name in (
+            "labels",
+            "segment_length",
+            "total_timesteps",
+            "checkpoint_every",
+            "evaluation_episodes",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
+        if self.n_threads < 1 or self.agent.n_envs < 1:
+            raise SettingError(
+                f"`n_threads` and `agent.n_envs` must be at least 1. Received {self.n_threads} and "
+                f"{self.agent.n_envs}."
+            )
+        if self.reward == "preferences" and self.total_timesteps <= self.label.initial_timesteps:
+            raise SettingError(
+                f"`total_timesteps` must exceed the {self.label.initial_timesteps} steps before the first "
+                f"questions (label.initial_timesteps). Received {self.total_timesteps}."
+            )
+        if self.shuffle_labels and self.reward != "preferences":
+            raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the configuration as JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Return the configuration that such values describe.
+
+        Raises:
+            SettingError: A key is unknown or a value has the wrong type or size.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(dict(values))
+        except ValidationError as error:
+            # A check of ours arrives wrapped in pydantic's; its sentence is the better one.
+            first = error.errors()[0]
+            inner = first.get("ctx", {}).get("error")
+            if isinstance(inner, SettingError):
+                raise inner from error
+            where = ".".join(str(part) for part in first["loc"])
+            raise SettingError(
+                f"The setting `{where}` is wrong: {first['msg']}. Received {first['input']!r}."
+            ) from error
+
+
+def preset_names() -> list[str]:
+    """Return the names of the tasks that have a preset."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _preset_files())
+
+
+def load_preset(task: str, algo: str | None = None, config_file: Path | None = None) -> RunConfig:
+    """Return the configuration of a task before the command line has its say.
+
+    Args:
+        task: Name of a preset, or a gymnasium id.
+        algo: The algorithm; by default the one of the file, or PPO.
+        config_file: YAML with settings that win over the preset's.
+
+    Raises:
+        SettingError: A file cannot be read, or a setting in it is unknown or wrong.
+    """
+    values: dict[str, Any] = _read_preset(task) if task in preset_names() else {"env_id": task}
+    own = _read_yaml(config_file) if config_file is not None else {}
+    chosen = algo or own.get("algo") or values.get("algo", "ppo")
+    algorithms = _read_preset("_algorithms")
+    if chosen not in algorithms:
+        raise SettingError(f"`algo` must be one of {', '.join(algorithms)}. Received {chosen!r}.")
+    by_algo: dict[str, Any] = values.pop("by_algo", {})
+    resolved: dict[str, Any] = {"task": task, "algo": chosen}
+    for layer in (algorithms[chosen], values, by_algo.get(chosen, {}), own):
+        resolved = _merged(resolved, layer)
+    resolved["algo"] = chosen
+    return RunConfig.from_json(resolved)
+
+
+def _preset_files() -> Iterator[Any]:
+    for entry in files("prefrl").joinpath("presets").iterdir():
+        if entry.name.endswith(".yaml") and not entry.name.startswith("_"):
+            yield entry
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    text = files("prefrl").joinpath("presets", f"{name}.yaml").read_text()
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingError(f"The configuration file {path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise SettingError(f"The configuration file {path} must hold settings as `name: value` lines.")
+    if values.get("reward") is True:  # YAML reads the word `true` as a truth value
+        values["reward"] = "true"
+    return values
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the values of `over`, nested mappings merged key by key."""
+    result = copy.deepcopy(dict(base))
+    for key, value in over.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _merged(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result

@@ -1,0 +1,78 @@
+"""What the command line shows while a run trains: a progress bar, or plain lines where there is no terminal.
+
+Everything here goes to stderr, so that stdout holds results only.
+"""
+
+import math
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from prefrl.runs import TrainingProgress
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class TrainingDisplay:
+    """Shows the progress of one training; a context manager.
+
+    Args:
+        title: What is trained.
+        console: Where to; stderr by default.
+    """
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        """Keep the title; nothing is shown yet."""
+        self.title = title
+        self.console = console or Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._last_line = -math.inf
+
+    def __enter__(self) -> Self:
+        """Show the empty bar, where there is a terminal."""
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[facts]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bar = Progress(*columns, console=self.console)
+            self._task = self._bar.add_task(self.title, total=None, facts="starting")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, progress: TrainingProgress) -> None:
+        """Show how far the training has come."""
+        facts = describe(progress)
+        if self._bar is not None:
+            self._bar.update(
+                self._task, completed=progress.num_timesteps, total=progress.total_timesteps, facts=facts
+            )
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            share = progress.num_timesteps / progress.total_timesteps
+            self.console.print(f"{self.title}: {share:4.0%}, {facts}")
+
+
+def describe(progress: TrainingProgress) -> str:
+    """Return the progress as one line."""
+    parts = [f"{progress.num_timesteps:,}/{progress.total_timesteps:,} steps"]
+    if progress.n_labels:
+        parts.append(f"{progress.labels}/{progress.n_labels} labels")
+    if not math.isnan(progress.true_return):
+        parts.append(f"true return {progress.true_return:.1f}")
+    parts += [f"{name} {value:.2f}" for name, value in progress.metrics.items()]
+    return ", ".join(parts)

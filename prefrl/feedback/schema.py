@@ -1,0 +1,120 @@
+"""The tables of the store. `migrations/` builds the same tables on disk; a test keeps the two equal.
+
+Times are integer milliseconds since 1970 UTC. On SQLite the tables are STRICT, so types are TEXT and INTEGER
+only; a flag is 0 or 1, JSON is text.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = "0001"
+"""Newest migration; versions are compared as text, so they keep their four digits."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+_BigInt = BigInteger().with_variant(Integer(), "sqlite")
+"""64 bits everywhere: SQLite's INTEGER has them, PostgreSQL's does not."""
+
+segment = Table(
+    "segment",
+    metadata,
+    Column("id", Text, primary_key=True, comment="content hash; names the file in segments/"),
+    Column("n_steps", Integer, nullable=False),
+    Column("created_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+
+query = Table(
+    "query",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("ordinal", Integer, nullable=False, index=True),
+    Column("num_timesteps", _BigInt, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0", comment="higher is asked first"),
+    Column("overlap", Integer, nullable=False, server_default="1", comment="people who should answer"),
+    Column("expires_at", _BigInt, comment="not asked after this time"),
+    Column("repeat_of", Text, ForeignKey("query.id"), comment="earlier query, asked again for consistency"),
+    Column("created_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+
+query_segment = Table(
+    "query_segment",
+    metadata,
+    Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("segment_id", Text, ForeignKey("segment.id"), nullable=False),
+    Column("num_timesteps", _BigInt, nullable=False, comment="when the segment was cut"),
+    sqlite_strict=True,
+)
+
+labeler = Table(
+    "labeler",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
+    Column("labeler", Text, ForeignKey("labeler.name"), primary_key=True),
+    Column("expires_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("seq", _BigInt, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("query_id", Text, ForeignKey("query.id"), nullable=False),
+    Column("labeler", Text, ForeignKey("labeler.name"), nullable=False),
+    Column("answer", Text, comment="NULL withdraws `supersedes`, unless there is a ranking"),
+    Column("ranking", Text, comment="JSON list of positions, best first"),
+    Column("supersedes", Text, ForeignKey("answer.id")),
+    Column("sides_swapped", Integer, nullable=False, comment="1: first segment shown on the right"),
+    Column("reaction_ms", Integer),
+    Column("replays", Integer),
+    Column("client_time", _BigInt),
+    Column("server_time", _BigInt, nullable=False),
+    Column("gui_version", Text),
+    Column("late", Integer, nullable=False, server_default="0", comment="1: came after its lease ended"),
+    UniqueConstraint("id"),
+    CheckConstraint("answer IN ('first', 'second', 'equal', 'cannot_tell')", name="answer"),
+    CheckConstraint("answer IS NOT NULL OR ranking IS NOT NULL OR supersedes IS NOT NULL", name="says_something"),
+    CheckConstraint("sides_swapped IN (0, 1)", name="sides_swapped"),
+    CheckConstraint("late IN (0, 1)", name="late"),
+    Index("ix_answer_query_id_labeler_seq", "query_id", "labeler", "seq"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+"""Append-only. The newest row of a labeler for a query is what that labeler says of it now."""
+
+status = Table(
+    "status",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False, comment="JSON"),
+    sqlite_strict=True,
+)

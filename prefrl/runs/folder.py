@@ -1,0 +1,211 @@
+"""The folder of a run: what lies where, who may write in it, and how files get there whole.
+
+config.json                 the resolved settings, versions, git revision
+store.sqlite, segments/     queries and answers, and the clips they are about
+log/metrics.jsonl           one line per rollout
+checkpoints/STEPS/          all a training needs to go on
+reward_model/               the learned reward
+evaluation.json, clip.mp4   what the policy does
+report.html, report/*.csv   the same to look at
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from prefrl.config import RunConfig
+from prefrl.errors import RunError
+
+CONFIG_FILE, METRICS_FILE, LOCK_FILE = "config.json", "log/metrics.jsonl", "lock"
+PACKAGES = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium", "mujoco", "numpy")
+
+
+class RunFolder:
+    """A folder that holds one run.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Keep the path; nothing is read or made."""
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints, one folder each, named by the number of steps."""
+        return self.path / "checkpoints"
+
+    @property
+    def reward_model(self) -> Path:
+        """Folder of the learned reward."""
+        return self.path / "reward_model"
+
+    @property
+    def evaluation(self) -> Path:
+        """What the policy does, in numbers."""
+        return self.path / "evaluation.json"
+
+    @property
+    def evaluation_states(self) -> Path:
+        """One episode of the evaluation, step by step."""
+        return self.path / "evaluation_states.safetensors"
+
+    @property
+    def clip(self) -> Path:
+        """A clip of that episode."""
+        return self.path / "clip.mp4"
+
+    @property
+    def clip_error(self) -> Path:
+        """Why there is no clip, where there is none."""
+        return self.path / "clip_error.txt"
+
+    @property
+    def report(self) -> Path:
+        """The page with everything to look at."""
+        return self.path / "report.html"
+
+    @property
+    def metrics(self) -> Path:
+        """File with one line of metrics per rollout."""
+        return self.path / METRICS_FILE
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig) -> "RunFolder":
+        """Make the folder of a new run, with its settings in it, whole or not at all.
+
+        Raises:
+            RunError: Something is there already, or the folder cannot be written.
+        """
+        if path.exists():
+            raise RunError(
+                f"{path} exists already; choose another --out, or go on with it by `prefrl resume {path}`."
+            )
+        description = {
+            "config": config.to_json(),
+            "versions": versions(),
+            "git_revision": git_revision(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+        try:
+            (draft / "log").mkdir(parents=True)
+            write_json(draft / CONFIG_FILE, description)
+            draft.rename(path)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise RunError(f"The run folder {path} cannot be made: {error}.") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Return the folder of a run that was started before.
+
+        Raises:
+            RunError: There is no run in it.
+        """
+        if not (path / CONFIG_FILE).is_file():
+            raise RunError(f"{path} is no run: it has no {CONFIG_FILE}; give the folder that `train` made.")
+        return cls(path)
+
+    def discard(self) -> None:
+        """Remove the folder of a run that could not start."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def config(self) -> RunConfig:
+        """Return the run's settings.
+
+        Raises:
+            RunError: The file is damaged.
+            SettingError: The settings are not this version's.
+        """
+        return RunConfig.from_json(self.description()["config"])
+
+    def description(self) -> dict[str, Any]:
+        """Return settings, versions, git revision and date, as they were written.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        values = read_json(self.path / CONFIG_FILE)
+        if not isinstance(values.get("config"), dict):
+            raise RunError(f"{self.path / CONFIG_FILE} is damaged: it holds no settings; restore it from a copy.")
+        return values
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; the system lets go of it when the process dies.
+
+        Raises:
+            RunError: Another process trains or evaluates here, or the folder cannot be written.
+        """
+        try:
+            file = (self.path / LOCK_FILE).open("w")
+        except OSError as error:
+            raise RunError(f"The run folder {self.path} cannot be written: {error}.") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"{self.path} is in use by another process; wait for it, or stop it first."
+                ) from error
+            yield
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file that is whole or not there."""
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is whole or not there: to a draft, to the disk, then renamed."""
+    draft = path.with_name(f"{path.name}.new")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    try:
+        values = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object.")
+    return values
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of prefrl and of what decides a run's numbers."""
+    return {name: version(name) for name in ("prefrl", *PACKAGES)}
+
+
+def git_revision() -> str | None:
+    """Return the git commit of the code that runs, with "+" after it if files are changed; None outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,212 @@
+"""A run from start to end: train, save on the way, evaluate, report."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+
+from prefrl.config import RunConfig
+from prefrl.errors import InterruptedRunError, RunError
+from prefrl.runs.checkpoint import Checkpoint, checkpoints
+from prefrl.runs.evaluation import evaluate
+from prefrl.runs.folder import RunFolder, read_json
+from prefrl.runs.report import write_report
+from prefrl.runs.training import Training
+
+
+class TrainingProgress(NamedTuple):
+    """What a training tells of itself after each rollout."""
+
+    num_timesteps: int
+    total_timesteps: int
+    labels: int
+    n_labels: int
+    """Labels there will be; 0 where none are asked."""
+    true_return: float
+    """Mean true return of the latest episodes; NaN before the first one ended."""
+    metrics: dict[str, float]
+    """Mean task metrics of the latest episodes."""
+
+
+ProgressListener = Callable[[TrainingProgress], None]
+
+
+def start(config: RunConfig, out: Path, listener: ProgressListener) -> Path:
+    """Train a new run to its end, evaluate it and write its report.
+
+    Args:
+        config: The settings.
+        out: Folder of the run; must not exist.
+        listener: Told of the progress after every rollout.
+
+    Returns:
+        The report.
+
+    Raises:
+        PrefRLError: A setting cannot be, or the folder cannot be had. No folder is left behind if the training
+            could not even start.
+        InterruptedRunError: Ctrl-C; a checkpoint was written.
+    """
+    folder = RunFolder.create(out, config)
+    with folder.locked():
+        try:
+            training = Training(config, folder)
+        except BaseException:
+            folder.discard()
+            raise
+        with _saying_how_to_go_on(folder):
+            _learn(training, listener)
+            return _finish(folder)
+
+
+def resume(path: Path, listener: ProgressListener) -> Path:
+    """Go on with a run that was stopped or died, from its last checkpoint, and finish it.
+
+    Without a checkpoint it begins anew; questions that were answered before are not asked again.
+
+    Returns:
+        The report.
+
+    Raises:
+        RunError: The folder is no run, is in use, its checkpoint is damaged, or the run is complete.
+        InterruptedRunError: Ctrl-C; a checkpoint was written.
+    """
+    folder = RunFolder.open(path)
+    config = folder.config()
+    with folder.locked():
+        saved = checkpoints(folder.checkpoints)
+        checkpoint = Checkpoint(saved[-1]) if saved else None
+        with _saying_how_to_go_on(folder):
+            if checkpoint is None or checkpoint.state["num_timesteps"] < config.total_timesteps:
+                _learn(Training(config, folder, checkpoint), listener)
+            elif _has_final_report(folder, config):
+                raise RunError(f"{path} is complete; its report is {folder.report}.")
+            return _finish(folder)
+
+
+def _has_final_report(folder: RunFolder, config: RunConfig) -> bool:
+    """Return whether the report shows the end of the training; one can be asked for before."""
+    if not (folder.evaluation.exists() and folder.report.exists()):
+        return False
+    evaluated_late = read_json(folder.evaluation)["num_timesteps"] >= config.total_timesteps
+    return evaluated_late and folder.report.stat().st_mtime_ns >= folder.evaluation.stat().st_mtime_ns
+
+
+@contextmanager
+def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    """Turn what the user or the system does to a run into a sentence that says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"Stopped; go on with `prefrl resume {folder.path}`.") from error
+    except OSError as error:
+        raise RunError(
+            f"The run cannot go on: {error}; mend that and go on with `prefrl resume {folder.path}`."
+        ) from error
+
+
+def _finish(folder: RunFolder) -> Path:
+    evaluate(folder)
+    return write_report([folder.path])
+
+
+def _learn(training: Training, listener: ProgressListener) -> None:
+    """Train to the end, and save; also save what there is when the user stops it."""
+    config, agent = training.config, training.agent
+    try:
+        with _stop_requests() as stop:
+            callbacks: list[BaseCallback] = [_RunCallback(training, listener, stop)]
+            if training.preferences is not None:
+                callbacks.append(training.preferences.callback())
+            agent.learn(
+                config.total_timesteps - agent.num_timesteps,
+                callback=callbacks,
+                log_interval=training.log_interval,
+                # A new agent starts at 0 anyway; one that was stopped at 0 has reset its environments already.
+                reset_num_timesteps=False,
+            )
+        # Before the checkpoint, which says that the training is over.
+        if training.preferences is not None:
+            training.preferences.reward_model.save(training.folder.reward_model)
+        training.save()
+    finally:
+        training.close()
+
+
+class _RunCallback(BaseCallback):
+    """Saves between rollouts, logs what episodes reported, tells the listener, and stops on request.
+
+    Saves come right after a line of the log: SB3 counts the rollouts of a line from where `learn` starts, so that
+    a resumed run would write its lines at other steps.
+    """
+
+    def __init__(self, training: Training, listener: ProgressListener, stop: threading.Event) -> None:
+        super().__init__()
+        self.run = training
+        self.listener = listener
+        self.stop = stop
+        self._last_saved = 0
+
+    def _on_training_start(self) -> None:
+        self._last_saved = self.num_timesteps
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps % self.run.steps_per_line != 0:
+            return
+        stopped = self.stop.is_set()
+        if stopped or self.num_timesteps - self._last_saved >= self.run.config.checkpoint_every:
+            self.run.save()
+            self._last_saved = self.num_timesteps
+        if stopped:
+            path = self.run.folder.path
+            raise InterruptedRunError(f"Stopped and saved; go on with `prefrl resume {path}`.")
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        metrics = {name: float(np.mean(values)) for name, values in self.run.rewarded.task_metrics.items()}
+        for name, value in metrics.items():
+            self.logger.record(f"task/{name}", value)
+        self.logger.record("time/training_seconds", self.run.seconds)
+        preferences = self.run.preferences
+        if preferences is not None:
+            self.logger.record("time/refit_seconds", preferences.refit_seconds)
+        episodes: list[dict[str, float]] = list(self.model.ep_info_buffer or [])
+        self.listener(
+            TrainingProgress(
+                num_timesteps=self.num_timesteps,
+                total_timesteps=self.run.config.total_timesteps,
+                labels=preferences.trainer.n_comparisons if preferences else 0,
+                n_labels=self.run.config.labels if preferences else 0,
+                true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
+                metrics=metrics,
+            )
+        )
+
+
+@contextmanager
+def _stop_requests() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C (or SIGTERM) into a request to stop; the second one interrupts as usual."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

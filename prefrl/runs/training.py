@@ -1,0 +1,347 @@
+"""A training: its parts put together from the settings, saved and restored."""
+
+import io
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, PreferenceLearning, make_agent
+from prefrl.config import RunConfig
+from prefrl.errors import RunError, SettingError
+from prefrl.feedback import (
+    DisagreementSelector,
+    OracleTeacher,
+    Selector,
+    ShuffledTeacher,
+    Store,
+    Teacher,
+    UniformSelector,
+    make_schedule,
+)
+from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
+from prefrl.runs.checkpoint import (
+    Arrays,
+    Checkpoint,
+    load_random_state,
+    prefixed,
+    random_state,
+    unprefixed,
+    write_checkpoint,
+)
+from prefrl.runs.environments import make_environments
+from prefrl.runs.folder import RunFolder
+from prefrl.runs.metrics_log import MetricsLog
+from prefrl.seeding import Streams
+from prefrl_envs.snapshot import EnvState, restore, snapshot
+
+# A line in the log for about this many environment steps.
+LOG_EVERY = 4096
+
+
+class Training:
+    """Environments, reward and agent of one run.
+
+    Args:
+        config: The settings.
+        folder: Where the run keeps its things.
+        checkpoint: Where to go on; None starts from the beginning.
+
+    Raises:
+        SettingError: A setting does not fit the environment.
+        DeviceError: A device is not there.
+        StoreError: The store of the run is damaged or cannot be written.
+        RunError: The store has lost answers that the checkpoint was trained on.
+    """
+
+    def __init__(self, config: RunConfig, folder: RunFolder, checkpoint: Checkpoint | None = None) -> None:
+        """Make the parts, or make them again as they were."""
+        torch.set_num_threads(config.n_threads)
+        resolve_device(config.agent.device)  # SB3 would take the CPU without a word
+        self.config = config
+        self.folder = folder
+        seeds = Streams(config.seed)
+        self.environments = make_environments(
+            config, n_envs=config.agent.n_envs, seed=seeds.integer("environments")
+        )
+        _check_segment_length(config, self.environments)
+        self.store: Store | None = None
+        self.preferences: PreferenceLearning | None = None
+        if config.reward == "preferences":
+            self.store = Store(folder.path)
+            self.store.counts()  # what is wrong with it is said now, not at the first question
+            self.preferences = _preferences(config, self.environments, self.store)
+            self.rewarded = self.preferences.venv
+        else:
+            constant = config.reward == "constant"
+            self.rewarded = LearnedRewardVecEnv(self.environments, _constant_reward if constant else None)
+        self.normalizer = make_normalizer(config, self.rewarded)
+        self.seconds_before = 0.0
+        """Training time before this process took over."""
+        if checkpoint is None:
+            self.agent = make_agent(
+                config.algo,
+                self.normalizer,
+                seed=seeds.integer("agent"),
+                device=config.agent.device,
+                hidden_sizes=config.agent.hidden_sizes,
+                log_std_init=config.agent.log_std_init,
+                settings=config.agent.settings,
+            )
+        else:
+            self.agent = self._restored(checkpoint)
+        self.agent.set_logger(Logger(None, [MetricsLog(folder.metrics, until=self.agent.num_timesteps)]))
+        if checkpoint is not None:
+            for key, value in checkpoint.state["logged"].items():
+                self.agent.logger.record(key, value)
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far, over all processes that took part."""
+        return self.seconds_before + time.perf_counter() - self._started
+
+    @property
+    def log_interval(self) -> int:
+        """Rollouts per line of the log."""
+        return max(1, LOG_EVERY // self._rollout)
+
+    @property
+    def steps_per_line(self) -> int:
+        """Environment steps per line of the log."""
+        return self.log_interval * self._rollout
+
+    def save(self) -> None:
+        """Write a checkpoint. Between rollouts only: then going on from it is exactly going on.
+
+        Raises:
+            RunError: It cannot be written.
+        """
+        agent = io.BytesIO()
+        self.agent.save(agent)
+        arrays, numbers = random_state()
+        state: dict[str, Any] = {
+            "num_timesteps": self.agent.num_timesteps,
+            "seconds": self.seconds,
+            "random": numbers,
+            "rewarded": self.rewarded.state_dict(),
+            "logged": {k: float(v) for k, v in self.agent.logger.name_to_value.items()},
+        }
+        states = [snapshot(env) for env in self.environments.envs]
+        state["environments"] = [env_state.document for env_state in states]
+        for index, env_state in enumerate(states):
+            arrays |= prefixed(f"environment.{index}", env_state.arrays)
+        arrays |= _observation_arrays(self.rewarded)
+        arrays |= prefixed("normalizer", _normalizer_arrays(self.normalizer))
+        if self.preferences is not None:
+            arrays |= prefixed("recorder", self.preferences.recorder.state_dict())
+            arrays |= prefixed("reward", self.preferences.reward_model.state_arrays())
+            trainer_arrays, state["trainer"] = self.preferences.trainer.state_dict()
+            arrays |= prefixed("trainer", trainer_arrays)
+            state["preferences"] = self.preferences.state_dict()
+            state["reward_fitted"] = self.preferences.reward_model.fitted
+        write_checkpoint(
+            self.folder.checkpoints,
+            self.agent.num_timesteps,
+            agent=agent.getvalue(),
+            arrays=arrays,
+            state=state,
+        )
+
+    @property
+    def _rollout(self) -> int:
+        """Environment steps of a rollout."""
+        return self.agent.n_steps * self.config.agent.n_envs
+
+    def close(self) -> None:
+        """Close log, store and environments."""
+        self.agent.logger.close()
+        if self.store is not None:
+            self.store.close()
+        self.environments.close()
+
+    def _restored(self, checkpoint: Checkpoint) -> OnPolicyAlgorithm:
+        arrays, state = checkpoint.arrays, checkpoint.state
+        agent = ALGORITHMS[self.config.algo].load(
+            checkpoint.agent, env=self.normalizer, device=self.config.agent.device, force_reset=False
+        )
+        self.seconds_before = state["seconds"]
+        for index, (env, document) in enumerate(zip(self.environments.envs, state["environments"], strict=True)):
+            restore(env, EnvState(document, unprefixed(f"environment.{index}", arrays)))
+        observations, render_states = _load_observations(arrays)
+        self.rewarded.load_state_dict(state["rewarded"], observations, render_states)
+        load_normalizer(self.normalizer, unprefixed("normalizer", arrays))
+        if self.preferences is not None:
+            self._restore_preferences(self.preferences, arrays, state)
+        load_random_state(arrays, state["random"])
+        return agent
+
+    def _restore_preferences(self, preferences: PreferenceLearning, arrays: Arrays, state: dict[str, Any]) -> None:
+        preferences.recorder.load_state_dict(unprefixed("recorder", arrays))
+        preferences.reward_model.load_state_arrays(unprefixed("reward", arrays))
+        preferences.reward_model.fitted = state["reward_fitted"]
+        preferences.load_state_dict(state["preferences"])
+        read = [c for c in preferences.store.comparisons() if c.seq <= preferences.questioner.cursor]
+        n_known = arrays["trainer.draws"].shape[1]
+        if len(read) != n_known:
+            raise RunError(
+                f"The store in {self.folder.path} has {len(read)} of the {n_known} comparisons that the checkpoint "
+                "was trained on; restore store.sqlite and segments from a copy of the run."
+            )
+        preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], read)
+
+
+def load_normalizer(normalizer: VecNormalize, arrays: Arrays) -> None:
+    """Take over the statistics that a checkpoint has of observations and returns."""
+    for name, statistics in _statistics(normalizer).items():
+        statistics.mean = arrays[f"{name}.mean"].copy()
+        statistics.var = arrays[f"{name}.var"].copy()
+        statistics.count = float(arrays[f"{name}.count"][0])
+    if len(arrays["returns"]) == normalizer.num_envs:
+        normalizer.returns = arrays["returns"].copy()
+
+
+def _normalizer_arrays(normalizer: VecNormalize) -> Arrays:
+    arrays: Arrays = {"returns": normalizer.returns}
+    for name, statistics in _statistics(normalizer).items():
+        arrays[f"{name}.mean"] = np.asarray(statistics.mean)
+        arrays[f"{name}.var"] = np.asarray(statistics.var)
+        arrays[f"{name}.count"] = np.array([statistics.count], dtype=np.float64)
+    return arrays
+
+
+def _statistics(normalizer: VecNormalize) -> dict[str, RunningMeanStd]:
+    """Running statistics by name; those of observations only where they are normalised."""
+    statistics = {"return": normalizer.ret_rms}
+    if normalizer.norm_obs:
+        own = normalizer.obs_rms
+        named = own if isinstance(own, dict) else {"": own}
+        statistics |= {f"observation:{key}": value for key, value in named.items()}
+    return statistics
+
+
+def _observation_arrays(rewarded: LearnedRewardVecEnv) -> Arrays:
+    last = rewarded.last_observations
+    named = last if isinstance(last, dict) else {"": last}
+    arrays = {f"observations.{key}": value for key, value in named.items()}
+    if rewarded.render_states is not None:
+        arrays["render_states"] = rewarded.render_states
+    return arrays
+
+
+def _load_observations(arrays: Arrays) -> tuple[Any, npt.NDArray[np.float64] | None]:
+    named = unprefixed("observations", arrays)
+    return named.get("", named), arrays.get("render_states")
+
+
+def _constant_reward(observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return np.zeros(len(actions), dtype=np.float32)
+
+
+def _check_segment_length(config: RunConfig, environments: DummyVecEnv) -> None:
+    spec = environments.envs[0].spec
+    horizon = spec.max_episode_steps if spec is not None else None
+    if config.reward == "preferences" and horizon is not None and config.segment_length > horizon:
+        raise SettingError(
+            f"`segment_length` must not exceed the episode of {horizon} steps. Received {config.segment_length}."
+        )
+
+
+def _last_questions(config: RunConfig) -> int:
+    """Return the environment steps at which the last label is due: questions are asked when a rollout begins."""
+    n_steps = config.agent.settings.get("n_steps")
+    if not isinstance(n_steps, int) or n_steps < 1:
+        raise SettingError(f"`agent.settings` must hold n_steps of at least 1. Received {n_steps!r}.")
+    rollout = n_steps * config.agent.n_envs
+    last_rollout = (config.total_timesteps - 1) // rollout * rollout
+    if last_rollout < config.label.initial_timesteps:
+        raise SettingError(
+            f"No rollout of {rollout} steps begins between the first questions (label.initial_timesteps="
+            f"{config.label.initial_timesteps}) and the end; make `total_timesteps` larger. Received "
+            f"{config.total_timesteps}."
+        )
+    return max(1, min(int(config.label.asking_share * config.total_timesteps), last_rollout))
+
+
+def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> PreferenceLearning:
+    label, model = config.label, config.reward_model
+    seeds = Streams(config.seed)
+    ensemble = RewardEnsemble(
+        environments.observation_space,
+        environments.action_space,
+        n_members=model.n_members,
+        hidden_sizes=model.hidden_sizes,
+        reward_sd=model.reward_sd,
+        seed=seeds.integer("reward-model"),
+        device=config.device,
+    )
+    trainer = RewardTrainer(
+        ensemble,
+        learning_rate=model.learning_rate,
+        batch_size=model.batch_size,
+        error_rate=model.error_rate,
+        l2=model.l2,
+        seed=seeds.integer("reward-trainer"),
+    )
+    return PreferenceLearning(
+        environments,
+        teacher=_teacher(config),
+        n_labels=config.labels,
+        seed=seeds.integer("preferences"),
+        segment_length=config.segment_length,
+        store=store,
+        schedule=make_schedule(
+            label.schedule,
+            config.labels,
+            _last_questions(config),
+            initial_share=label.initial_share,
+            time_constant=label.time_constant,
+        ),
+        selector=_selector(config),
+        initial_timesteps=label.initial_timesteps,
+        initial_share=label.initial_share,
+        asking_share=label.asking_share,
+        labels_per_round=label.labels_per_round,
+        first_epochs=model.first_epochs,
+        epochs=model.epochs,
+        recorder_steps=label.recorder_steps,
+        reward_model=ensemble,
+        trainer=trainer,
+    )
+
+
+def _teacher(config: RunConfig) -> Teacher:
+    oracle = OracleTeacher()
+    if not config.shuffle_labels:
+        return oracle
+    return ShuffledTeacher(oracle, seed=Streams(config.seed).integer("shuffled-labels"))
+
+
+def _selector(config: RunConfig) -> Selector:
+    label = config.label
+    if label.selection == "disagreement":
+        return DisagreementSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
+    return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
+
+
+def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormalize:
+    """Wrap for the policy; only continuous observations are normalised."""
+    agent, space = config.agent, venv.observation_space
+    keys = None
+    if isinstance(space, spaces.Dict):
+        keys = [key for key, inner in space.spaces.items() if isinstance(inner, spaces.Box)]
+    continuous = bool(keys) or isinstance(space, spaces.Box)
+    return VecNormalize(
+        venv,
+        norm_obs=agent.normalize_observations and continuous,
+        norm_reward=agent.normalize_rewards,
+        gamma=agent.settings.get("gamma", 0.99),
+        norm_obs_keys=keys,
+    )

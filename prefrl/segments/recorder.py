@@ -1,0 +1,224 @@
+"""The recorder: recent experience of all environments, and segments cut from it.
+
+A ring buffer with one row per vector step, so that memory is bounded by `capacity` whatever the run's length.
+The true reward is kept in an array of its own, which goes into `Segment.env_rewards` and nowhere else.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from prefrl.errors import NotEnoughExperienceError, SettingError
+from prefrl.segments.segment import Segment
+from prefrl.segments.spaces import as_array, check_space, n_features
+
+
+class SegmentRecorder:
+    """The last `capacity` steps of each of N environments.
+
+    Args:
+        observation_space: Space of one observation, as the environment hands it out.
+        action_space: Space of one action, as the environment gets it.
+        n_envs: Number N of environments that step together.
+        capacity: Steps kept per environment; older ones are overwritten.
+
+    Raises:
+        SpaceError: A space is of a kind that cannot be kept.
+        SettingError: `capacity` or `n_envs` is below one.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        n_envs: int,
+        *,
+        capacity: int,
+    ) -> None:
+        """Check the spaces and set the memory aside."""
+        check_space(observation_space, what="observation space")
+        check_space(action_space, what="action space")
+        if capacity < 1 or n_envs < 1:
+            raise SettingError(f"`capacity` and `n_envs` must be at least 1. Received {capacity} and {n_envs}.")
+        self.observation_space = observation_space
+        self.action_space = action_space
+        self.n_envs = n_envs
+        self.capacity = capacity
+        self.n_recorded = 0
+        self.num_timesteps = 0
+        shape = (capacity, n_envs)
+        self._arrays: dict[str, npt.NDArray[Any]] = {
+            "observations": _rows(observation_space, shape),
+            "actions": _rows(action_space, shape),
+            "env_rewards": np.zeros(shape, dtype=np.float32),
+            "dones": np.zeros(shape, dtype=bool),
+            "episodes": np.zeros(shape, dtype=np.int32),
+            "episode_steps": np.zeros(shape, dtype=np.int32),
+        }
+        self._episode = np.zeros(n_envs, dtype=np.int32)
+        self._episode_step = np.zeros(n_envs, dtype=np.int32)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps per environment that are kept now."""
+        return min(self.n_recorded, self.capacity)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the arrays, in bytes; the same from the first step to the last."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    def record(
+        self,
+        observations: Any,
+        actions: npt.NDArray[Any],
+        env_rewards: npt.NDArray[Any],
+        dones: npt.NDArray[np.bool_],
+        render_states: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        """Keep one transition of every environment; the values are copied.
+
+        Args:
+            observations: Seen before the actions, shape [N, *obs] (a mapping of such for `Dict`).
+            actions: As the environments got them, shape [N, *act].
+            env_rewards: True rewards of these actions, shape [N].
+            dones: Whether the episode ended with this action (terminated or truncated), shape [N].
+            render_states: Simulator state in which each observation was seen, shape [N, S]; at every step or
+                at none.
+        """
+        row = self.n_recorded % self.capacity
+        arrays = self._arrays
+        arrays["observations"][row] = as_array(self.observation_space, observations)
+        arrays["actions"][row] = as_array(self.action_space, actions)
+        arrays["env_rewards"][row] = env_rewards
+        arrays["dones"][row] = dones
+        arrays["episodes"][row] = self._episode
+        arrays["episode_steps"][row] = self._episode_step
+        if render_states is not None:
+            self._render_states(render_states.shape[-1])[row] = render_states
+        self._episode += dones
+        self._episode_step += 1
+        self._episode_step[dones] = 0
+        self.n_recorded += 1
+        self.num_timesteps += self.n_envs
+
+    def n_starts(self, length: int) -> int:
+        """Return how many different segments of `length` steps could be drawn now."""
+        return len(self._starts(length, None))
+
+    def sample(
+        self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
+    ) -> list[Segment]:
+        """Draw segments uniformly, with replacement, from all start positions.
+
+        Every position whose next `length` steps lie in one episode can be drawn. An episode that ended before
+        `length` steps is one shorter segment. Steps near the ends of episodes are in fewer segments than those
+        in the middle, as with any draw of whole segments.
+
+        Args:
+            n: How many.
+            length: Steps T of a segment.
+            rng: Where the choice comes from.
+            recent_steps: Draw only starts within that many latest steps of each environment.
+
+        Raises:
+            NotEnoughExperienceError: No segment can be cut yet.
+        """
+        starts = self._starts(length, recent_steps)
+        if len(starts) == 0:
+            raise NotEnoughExperienceError(
+                f"No segment of {length} steps can be cut from the {self.n_steps} steps recorded per "
+                "environment; record more steps first or ask for shorter segments."
+            )
+        return [self._cut(*starts[i]) for i in rng.integers(len(starts), size=n)]
+
+    def latest_observations(self, n_steps: int) -> npt.NDArray[Any]:
+        """Return up to `n_steps` latest observations of each environment, shape [n, *obs], oldest first."""
+        return self._latest("observations", n_steps)
+
+    def latest_actions(self, n_steps: int) -> npt.NDArray[Any]:
+        """Return up to `n_steps` latest actions of each environment, shape [n, *act], oldest first."""
+        return self._latest("actions", n_steps)
+
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """Return all that is kept, as arrays; only the rows in use."""
+        state = {name: array[: self.n_steps] for name, array in self._arrays.items()}
+        state["episode"] = self._episode
+        state["episode_step"] = self._episode_step
+        state["counters"] = np.array([self.n_recorded, self.num_timesteps], dtype=np.int64)
+        return state
+
+    def load_state_dict(self, state: dict[str, npt.NDArray[Any]]) -> None:
+        """Continue where `state_dict` was taken, with the same spaces, `n_envs` and `capacity`."""
+        self.n_recorded, self.num_timesteps = (int(value) for value in state["counters"])
+        if "render_states" in state:
+            self._render_states(state["render_states"].shape[-1])
+        for name, array in self._arrays.items():
+            array[: self.n_steps] = state[name]
+        self._episode[:] = state["episode"]
+        self._episode_step[:] = state["episode_step"]
+
+    def _render_states(self, size: int) -> npt.NDArray[np.float64]:
+        """Memory for render states of `size` numbers, set aside when the first one comes."""
+        if "render_states" not in self._arrays:
+            self._arrays["render_states"] = np.zeros((self.capacity, self.n_envs, size), dtype=np.float64)
+        return self._arrays["render_states"]
+
+    def _order(self) -> npt.NDArray[np.int64]:
+        """Rows from oldest to newest, shape [n_steps]."""
+        first = self.n_recorded - self.n_steps
+        return np.arange(first, self.n_recorded) % self.capacity
+
+    def _latest(self, name: str, n_steps: int) -> npt.NDArray[Any]:
+        rows = self._order()[-n_steps:] if n_steps > 0 else self._order()[:0]
+        array = self._arrays[name]
+        return array[rows].reshape(-1, *array.shape[2:])
+
+    def _starts(self, length: int, recent_steps: int | None) -> npt.NDArray[np.int64]:
+        """All drawable segments as rows (position from the oldest step, environment, steps), shape [M, 3]."""
+        if length < 1:
+            raise SettingError(f"`length` must be at least 1. Received {length}.")
+        n, rows = self.n_steps, self._order()
+        if n == 0:
+            return np.empty((0, 3), dtype=np.int64)
+        dones = self._arrays["dones"][rows]
+        position = np.arange(n)[:, None]
+        last = dones.copy()
+        last[-1] = True
+        # The nearest episode end at or after each position (or the newest step), found from the back.
+        end = np.minimum.accumulate(np.where(last, position, n)[::-1], axis=0)[::-1]
+        remaining = end - position + 1
+        ended = np.take_along_axis(dones, end, axis=0)
+        whole_but_short = ended & (remaining < length) & (self._arrays["episode_steps"][rows] == 0)
+        drawable = (remaining >= length) | whole_but_short
+        if recent_steps is not None:
+            drawable &= position >= n - recent_steps
+        positions, envs = np.nonzero(drawable)
+        n_steps = np.minimum(remaining[positions, envs], length)
+        return np.stack([positions, envs, n_steps], axis=1)
+
+    def _cut(self, position: int, env: int, n_steps: int) -> Segment:
+        first = self.n_recorded - self.n_steps + position
+        rows = np.arange(first, first + n_steps) % self.capacity
+        arrays = self._arrays
+        states = arrays.get("render_states")
+        return Segment(
+            observations=arrays["observations"][rows, env],
+            actions=arrays["actions"][rows, env],
+            env_rewards=arrays["env_rewards"][rows, env],
+            render_states=None if states is None else states[rows, env],
+            env_index=int(env),
+            episode=int(arrays["episodes"][rows[0], env]),
+            start=int(arrays["episode_steps"][rows[0], env]),
+            num_timesteps=self.num_timesteps,
+        )
+
+
+def _rows(space: spaces.Space[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """Set memory aside for `shape` elements of `space`, as `as_array` returns them."""
+    if isinstance(space, spaces.Dict):
+        return np.zeros((*shape, n_features(space)), dtype=np.float32)
+    assert space.shape is not None
+    return np.zeros((*shape, *space.shape), dtype=space.dtype)

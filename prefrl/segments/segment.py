@@ -1,0 +1,155 @@
+"""Plain data: a segment, a query made of segments, the answer to it, and the comparison that results.
+
+Words as in the paper and in DESIGN: a *segment* is consecutive transitions inside one episode; a *query* is
+segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from prefrl.errors import SegmentError
+
+_ARRAYS = ("observations", "actions", "env_rewards", "render_states")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segment:
+    """Consecutive transitions inside one episode.
+
+    The arrays are copied, checked and made read-only. Two segments are the same when their `id` is.
+
+    Raises:
+        SegmentError: There is no step, or the arrays differ in their number of steps.
+    """
+
+    observations: npt.NDArray[Any]
+    """Raw observations seen before each action, shape [T, *obs], in the space's own dtype."""
+    actions: npt.NDArray[Any]
+    """Actions as the environment got them (clipped), shape [T, *act]."""
+    env_rewards: npt.NDArray[np.float32]
+    """HIDDEN true reward per step, shape [T]. For synthetic teachers and for measuring; no learner reads it."""
+    render_states: npt.NDArray[np.float64] | None = None
+    """What redraws the frame in which each observation was seen, shape [T, S]; None where nothing does."""
+    env_index: int = 0
+    """Which of the parallel environments it comes from."""
+    episode: int = 0
+    """Number of the episode in that environment, from 0."""
+    start: int = 0
+    """Step of the episode at which the segment begins, from 0."""
+    num_timesteps: int = 0
+    """Environment steps, over all environments, that the agent had taken when the segment was cut."""
+
+    def __post_init__(self) -> None:
+        """Copy, check and freeze the arrays."""
+        n_steps = len(self.actions)
+        if n_steps == 0:
+            raise SegmentError("A segment needs at least one step. Received none.")
+        for name in _ARRAYS:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if len(value) != n_steps:
+                raise SegmentError(
+                    f"All arrays of a segment must have one entry per step: `actions` has {n_steps}, "
+                    f"`{name}` has {len(value)}."
+                )
+            dtype = np.float32 if name == "env_rewards" else None
+            array = np.array(value, dtype=dtype, order="C")
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of transitions T."""
+        return len(self.actions)
+
+    @property
+    def env_return(self) -> float:
+        """HIDDEN true return: the undiscounted sum of `env_rewards`, in float64."""
+        return float(self.env_rewards.sum(dtype=np.float64))
+
+    @property
+    def id(self) -> str:
+        """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
+        digest = blake2b(digest_size=16)
+        digest.update(repr((self.env_index, self.episode, self.start)).encode())
+        for name in _ARRAYS:
+            value = getattr(self, name)
+            if value is not None:
+                digest.update(f"{name}{value.dtype.str}{value.shape}".encode())
+                digest.update(value.tobytes())
+        return digest.hexdigest()
+
+
+class Answer(StrEnum):
+    """What a teacher says of a query of two segments."""
+
+    FIRST = "first"
+    SECOND = "second"
+    EQUAL = "equal"
+    CANNOT_TELL = "cannot_tell"
+
+    @property
+    def preference(self) -> float | None:
+        """Probability that the FIRST is better: 1, 0 or ½; None where there is no comparison."""
+        return _PREFERENCES[self]
+
+
+_PREFERENCES = {Answer.FIRST: 1.0, Answer.SECOND: 0.0, Answer.EQUAL: 0.5, Answer.CANNOT_TELL: None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Query:
+    """Segments put to somebody: two to compare, or more to rank.
+
+    Raises:
+        SegmentError: There are fewer than two segments.
+    """
+
+    segments: tuple[Segment, ...]
+    """The segments, in the order in which answers name them."""
+    ordinal: int
+    """Number of the query within its run, from 0."""
+    num_timesteps: int = 0
+    """Environment steps the agent had taken when the query was made."""
+
+    def __post_init__(self) -> None:
+        """Check the number of segments."""
+        if len(self.segments) < 2:
+            raise SegmentError(f"A query needs at least two segments. Received {len(self.segments)}.")
+
+    @property
+    def id(self) -> str:
+        """Hash (32 hex digits) of the ordinal and the segments, so that a replayed run asks the same query."""
+        parts = [str(self.ordinal), *(segment.id for segment in self.segments)]
+        return blake2b(":".join(parts).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Comparison:
+    """Two segments and which is better, according to whom.
+
+    Raises:
+        SegmentError: `preference` is not 0, ½ or 1.
+    """
+
+    first: Segment
+    second: Segment
+    preference: float
+    """Probability that `first` is better: 1, 0, or ½ for equal."""
+    teacher: str = ""
+    """Name of whoever answered."""
+    query_id: str = ""
+    """The query that was answered."""
+    seq: int = 0
+    """Number of the answer in its store; grows with time."""
+
+    def __post_init__(self) -> None:
+        """Check the preference."""
+        if self.preference not in (0.0, 0.5, 1.0):
+            raise SegmentError(f"`preference` must be 0, 0.5 or 1. Received {self.preference}.")

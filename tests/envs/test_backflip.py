@@ -1,0 +1,120 @@
+"""The backflip task: its published reward, its direction, and the count of flips."""
+
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+
+from prefrl_envs.backflip import HopperBackflip, backflip_reward
+
+
+def test_reward_by_hand() -> None:
+    #                      z  angle thigh leg foot vx vz  ω  thigh leg foot
+    observation = np.array([2.0, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, -3.0, 1.0, 2.0, 5.0])
+    action = np.array([1.0, -0.5, 0.2])
+    # backroll 3; 1 + 0.3*2 + 0.1*(1 - 1 + 1) + 0.05*4 = 1.9
+    assert backflip_reward(observation, action) == pytest.approx(5.7, abs=1e-12)
+
+
+def test_actions_beyond_the_motors_range_count_as_the_range() -> None:
+    observation = np.arange(1.0, 12.0)
+    beyond = backflip_reward(observation, np.array([7.0, -9.0, 0.5]))
+    assert beyond == backflip_reward(observation, np.array([1.0, -1.0, 0.5]))
+
+
+def test_observation_holds_what_the_reward_reads() -> None:
+    env: Any = HopperBackflip()
+    env.reset(seed=0)
+    env.set_state(np.array([0.5, 1.1, -0.3, -0.1, -0.2, 0.4]), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 60.0]))
+    joints = [mujoco.mj_id2name(env.model, mujoco.mjtObj.mjOBJ_JOINT, j) for j in range(6)]
+    observation = env._get_obs()
+    assert joints == ["rootx", "rootz", "rooty", "thigh_joint", "leg_joint", "foot_joint"]
+    assert observation.tolist() == [1.1, -0.3, -0.1, -0.2, 0.4, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0]
+
+
+def test_backward_means_that_the_head_moves_against_the_hopping_direction() -> None:
+    env: Any = HopperBackflip()
+    env.reset(seed=0)
+
+    def head_x(angle: float) -> float:
+        position = np.array([0.0, 1.25, angle, 0.0, 0.0, 0.0])
+        env.set_state(position, np.zeros(6))
+        top_of_torso = env.data.xmat[1].reshape(3, 3) @ np.array([0.0, 0.0, 0.2])
+        return float(top_of_torso[0])
+
+    assert head_x(-0.5) == pytest.approx(-0.2 * np.sin(0.5))
+    rotating_backward = np.zeros(11)
+    rotating_backward[7] = -1.0
+    assert backflip_reward(rotating_backward, np.zeros(3)) > 0 > backflip_reward(-rotating_backward, np.zeros(3))
+
+
+def test_reward_belongs_to_the_observation_before_the_step() -> None:
+    env: Any = HopperBackflip()
+    env.action_space.seed(0)
+    observation, _ = env.reset(seed=0)
+    for _ in range(50):
+        action = env.action_space.sample()
+        following, reward, _, _, _ = env.step(action)
+        assert reward == backflip_reward(observation, action)
+        observation = following
+
+
+def test_writing_into_a_returned_observation_changes_no_reward() -> None:
+    env: Any = HopperBackflip()
+    observation, _ = env.reset(seed=0)
+    for _ in range(2):
+        kept = observation.copy()
+        observation[:] = 100.0
+        observation, reward, _, _, _ = env.step(np.zeros(3))
+        assert reward == backflip_reward(kept, np.zeros(3))
+
+
+def turn(env: Any, angles: list[float]) -> float:
+    """Put the torso at each angle in turn and return how many flips are counted."""
+    env.reset(seed=0)
+    for angle in angles:
+        position = np.array([0.0, 10.0, angle, 0.0, 0.0, 0.0])
+        env.set_state(position, np.zeros(6))
+        env.step(np.zeros(3))
+    return float(env.task_metrics()["backflips"])
+
+
+@pytest.mark.parametrize(
+    ("angles", "flips"),
+    [
+        ([], 0.0),
+        ([-3.0, -6.2], 0.0),
+        ([-3.0, -6.4], 1.0),
+        ([-3.0, -6.4, -9.0, -12.7], 2.0),
+        ([3.0, 6.4], 0.0),  # forward
+        ([-6.4, 0.0], 1.0),  # a flip done stays done
+        ([-4.0, 0.0, -4.0, 0.0, -4.0], 0.0),  # rocking to and fro is no flip
+        ([6.4, 0.0], 0.0),  # a forward turn undone is no backflip
+    ],
+)
+def test_flips_are_completed_net_backward_turns(angles: list[float], flips: float) -> None:
+    env: Any = HopperBackflip()
+    assert turn(env, angles) == flips
+    env.close()
+
+
+def test_flips_are_reported_at_the_end_of_the_episode_and_counted_anew() -> None:
+    env = gymnasium.make("prefrl/HopperBackflip-v0", max_episode_steps=3)
+    simulator: Any = env.unwrapped
+    env.reset(seed=0)
+    simulator.set_state(np.array([0.0, 10.0, -6.4, 0.0, 0.0, 0.0]), np.zeros(6))
+    infos = [env.step(np.zeros(3))[4] for _ in range(3)]
+    assert ["task_metrics" in info for info in infos] == [False, False, True]
+    assert infos[-1]["task_metrics"] == {"backflips": 1.0}
+    env.reset()
+    infos = [env.step(np.zeros(3))[4] for _ in range(3)]
+    assert infos[-1]["task_metrics"] == {"backflips": 0.0}
+    env.close()
+
+
+@pytest.mark.parametrize("name", ["terminate_when_unhealthy", "exclude_current_positions_from_observation"])
+def test_arguments_that_would_change_the_task_are_refused(name: str) -> None:
+    with pytest.raises(TypeError, match=f"`{name}` is fixed"):
+        gymnasium.make("prefrl/HopperBackflip-v0", **{name: True})
