@@ -3,13 +3,16 @@
 import csv
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,11 @@ def row(section: str, case: str, measure: str, rounds: Sequence[float], value: f
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
     """Divide round by round, so that what slows the machine for a while slows both sides."""
     return [a / b for a, b in zip(numerators, denominators, strict=True)]
+
+
+def progress(cases: Sequence[T], description: str) -> Iterable[T]:
+    """Go through the cases of a section with a progress bar on standard error."""
+    return track(cases, description, console=Console(stderr=True))
 
 
 def print_table(rows: Sequence[Row], console: Console) -> None:

@@ -6,10 +6,9 @@ Figures are compared inside a round: the sides take turns, and a ratio is taken 
 that is busy for a while slows both. Nothing is asserted. README.md here tells how to read the tables.
 """
 
-import gc
 import os
-import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import gymnasium
 import numpy as np
 import torch
 import tyro
@@ -27,11 +25,11 @@ from rich.console import Console
 from benchmarks import _imitation
 from benchmarks._loops import Clock, Loop, Loops, PlainLoop, RunLoop, Stopwatch
 from benchmarks._machine import machine
-from benchmarks._results import Row, print_table, ratios, row, write
+from benchmarks._memory import bytes_per_step
+from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.segments import Comparison, Segment, SegmentRecorder
-from prefrl_envs.simulator_state import render_state_size
+from prefrl.segments import Comparison, Segment
 
 Section = Literal["loops", "run", "reward", "memory", "imitation"]
 RESULTS = Path(__file__).parent / "results" / "speed"
@@ -110,26 +108,26 @@ def arms(config: RunConfig, clock: Clock, folder: Path, *, refits: bool, constan
 def measure_loops(settings: Settings) -> list[Row]:
     """Steps per second without asking and refits: what predicting and recording cost."""
     section, rows = "Steps per second, reward predicted and recorded but not refitted", []
-    for algo in ALGOS:
-        for n_envs in (8, 16):
-            with tempfile.TemporaryDirectory() as folder:
-                config = config_of(algo, n_envs, settings.seed)
-                with Loops(arms(config, settings.seconds, Path(folder), refits=False, constant=True)) as loops:
-                    loops.measure(settings.round_steps, 1)  # the first turn warms up
-                    rates = loops.measure(settings.round_steps, settings.n_rounds)
-            case = f"{algo}, {n_envs} environments"
-            rows += [row(section, case, name, rounds) for name, rounds in rates.items()]
-            for other in ("true", "SB3 alone"):
-                rounds = ratios(rates["learned"], rates[other])
-                rows.append(row(section, case, f"learned / {other}", rounds))
+    for algo, n_envs in progress([(algo, n_envs) for algo in ALGOS for n_envs in (8, 16)], section):
+        config = config_of(algo, n_envs, settings.seed)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Loops(arms(config, settings.seconds, Path(folder), refits=False, constant=True)) as loops,
+        ):
+            loops.measure(settings.round_steps, 1)  # the first turn warms up
+            rates = loops.measure(settings.round_steps, settings.n_rounds)
+        case = f"{algo}, {n_envs} environments"
+        rows += [row(section, case, name, rounds) for name, rounds in rates.items()]
+        for other in ("true", "SB3 alone"):
+            rows.append(row(section, case, f"learned / {other}", ratios(rates["learned"], rates[other])))
     return rows
 
 
 def measure_runs(settings: Settings) -> list[Row]:
     """Steps per second of whole runs with asking and refits, and where the time goes."""
-    section, shares, rows = "Steps per second of a whole run", "Share of a whole run's wall time", []
+    section, shares, rows = "Steps per second of a whole run", "Share of a whole run's time", []
     n_turns = settings.run_steps // settings.round_steps
-    for algo in ALGOS:
+    for algo in progress(ALGOS, section):
         config = replace(load_preset(TASK, algo), seed=settings.seed, total_timesteps=settings.run_steps)
         if settings.quick:
             config = replace(config, labels=config.labels // 10)
@@ -160,7 +158,7 @@ def measure_reward(settings: Settings) -> list[Row]:
     section, rows = f"Reward training, comparisons of 2 x {SEGMENT_STEPS} steps per second", []
     sizes = (100, 1_000) if settings.quick else (100, 1_000, 10_000)
     peers = {"imitation": (32, 32), "imitation, our sizes": (64, 64)} if "imitation" in settings.sections else {}
-    for n in sizes:
+    for n in progress(sizes, section):
         trainer = reward_trainer(n, settings.seed)
         rates: dict[str, list[float]] = {"prefrl": [], **{name: [] for name in peers}}
         for _ in range(1 if settings.quick else 3):
@@ -225,33 +223,15 @@ def comparisons_per_second(trainer: RewardTrainer, clock: Clock, *, min_seconds:
 
 
 def measure_memory(settings: Settings) -> list[Row]:
-    """Bytes per environment step in the recorder: of its arrays, and by which the process grew."""
-    section, n_envs, capacity, rows = "Recorder, bytes per step", 16, 2_000 if settings.quick else 20_000, []
-    for name in ("Hopper", "HalfCheetah"):
-        env = gymnasium.make(f"prefrl/{name}-v0")
-        for state_size in (0, render_state_size(env)):
-            observations = np.tile(env.observation_space.sample(), (n_envs, 1))
-            actions = np.tile(env.action_space.sample(), (n_envs, 1))
-            states = np.ones((n_envs, state_size)) if state_size else None
-            gc.collect()
-            before = resident_bytes()
-            recorder = SegmentRecorder(env.observation_space, env.action_space, n_envs, capacity=capacity)
-            for _ in range(capacity):
-                recorder.record(observations, actions, np.ones(n_envs), np.ones(n_envs, dtype=bool), states)
-            n_steps = capacity * n_envs
-            grown, arrays = resident_bytes() - before, recorder.n_bytes
-            del recorder
-            case = f"{name}, {'with' if state_size else 'without'} state to draw from"
-            rows.append(row(section, case, "arrays", [arrays / n_steps]))
-            rows.append(row(section, case, "process", [grown / n_steps]))
-        env.close()
+    """Bytes per environment step in the recorder: of its arrays, and by which a process grew."""
+    section, capacity, rows = "Recorder, bytes per step", 5_000 if settings.quick else 20_000, []
+    for task in progress(("Hopper", "HalfCheetah"), section):
+        for render_states in (False, True):
+            arrays, process = bytes_per_step(f"prefrl/{task}-v0", render_states=render_states, capacity=capacity)
+            case = f"{task}, {'with' if render_states else 'without'} state to draw from"
+            rows.append(row(section, case, "arrays", [arrays]))
+            rows.append(row(section, case, "process", [process]))
     return rows
-
-
-def resident_bytes() -> int:
-    """Return the memory that this process has resident now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
 
 
 def measure_imitation(settings: Settings) -> list[Row]:
@@ -261,7 +241,7 @@ def measure_imitation(settings: Settings) -> list[Row]:
     config = config_of("ppo", n_envs, settings.seed)
     config = replace(config, total_timesteps=PEER_TIMESTEPS, labels=PEER_LABELS)
     rates: dict[str, dict[str, list[float]]] = {}
-    for _ in range(1 if settings.quick else 3):
+    for _ in progress(range(1 if settings.quick else 3), section):
         with tempfile.TemporaryDirectory() as folder:
             runs: dict[str, Loop] = {
                 "SB3 alone": PlainLoop(config, settings.seconds),
@@ -310,7 +290,7 @@ def main() -> None:
     settings = tyro.cli(Settings)
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-    console, about = Console(), machine()
+    console, about = Console(width=None if sys.stdout.isatty() else 120), machine()
     console.print(f"{about['hardware']}; one torch thread; {about['versions']}")
     if "imitation" in settings.sections:
         _imitation.install()

@@ -39,8 +39,9 @@ class LabelConfig:
     """Share of the training after which the last label has been asked."""
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
-    selection: Literal["uniform", "disagreement"] = "uniform"
-    """Which pairs are asked: any, or of ten times as many those on which the ensemble disagrees most."""
+    selection: Literal["uniform", "spread", "disagreement"] = "uniform"
+    """Which pairs are asked: any; half of the segments spread evenly over the range of predicted return; or, of
+    ten times as many pairs, those on which the ensemble disagrees most (the paper's)."""
     recent_share: float = 0.0
     """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
     recent_steps: int = 256
@@ -160,6 +161,11 @@ class RunConfig:
             raise SettingError(
                 f"`total_timesteps` must exceed the {self.label.initial_timesteps} steps before the first "
                 f"questions (label.initial_timesteps). Received {self.total_timesteps}."
+            )
+        if self.reward == "preferences" and self.labels > self.total_timesteps:
+            raise SettingError(
+                f"`labels` must not exceed the {self.total_timesteps} steps of the training (total_timesteps). "
+                f"Received {self.labels}."
             )
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")

@@ -8,7 +8,13 @@ from prefrl.feedback.schedule import (
     LabelSchedule,
     make_schedule,
 )
-from prefrl.feedback.selection import DisagreementSelector, SegmentSource, Selector, UniformSelector
+from prefrl.feedback.selection import (
+    DisagreementSelector,
+    SegmentSource,
+    Selector,
+    SpreadSelector,
+    UniformSelector,
+)
 from prefrl.feedback.store import Store
 from prefrl.feedback.teachers import OracleTeacher, ShuffledTeacher, Teacher
 
@@ -23,6 +29,7 @@ __all__ = [
     "SegmentSource",
     "Selector",
     "ShuffledTeacher",
+    "SpreadSelector",
     "Store",
     "StoreCounts",
     "StoredAnswer",

@@ -1,6 +1,6 @@
-"""Which segments are put to somebody: pairs at random, or those on which the ensemble disagrees most.
+"""Which segments are put to somebody: pairs at random, spread over what is predicted, or most disputed.
 
-Both favour what the present policy does: a share of the segments is drawn from recent experience.
+All favour what the present policy does: a share of the segments is drawn from recent experience.
 """
 
 from collections.abc import Callable, Sequence
@@ -189,6 +189,91 @@ class DisagreementSelector:
             )
         order = np.argsort(-disagreement(returns[:, ::2], returns[:, 1::2]), kind="stable")
         return [pool[i] for i in order[:n]]
+
+
+class SpreadSelector:
+    """Half of the segments spread evenly over the range of predicted return, half as they come.
+
+    Most of what an agent does is alike, and comparisons of the like teach little: of a Hopper's clips most show it
+    lying on the floor between two flips. This draws a larger random pool, sorts its segments into bins of equal
+    width by their predicted return (mean over members), and draws from all bins alike. The other half is drawn
+    uniformly, because where the prediction is wrong its bins are wrong too. Segments are paired at random.
+
+    Args:
+        pool_factor: How many segments are looked at for each one chosen.
+        n_bins: Bins over the range of predicted return.
+        recent_share: As for `UniformSelector`, which draws the pool.
+        recent_steps: As for `UniformSelector`.
+
+    Raises:
+        SettingError: A value cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool_factor: int = 10,
+        n_bins: int = 8,
+        recent_share: float = 0.7,
+        recent_steps: int = 2560,
+    ) -> None:
+        """Check and keep the settings."""
+        if pool_factor < 1 or n_bins < 1:
+            raise SettingError(
+                f"`pool_factor` and `n_bins` must be at least 1. Received {pool_factor} and {n_bins}."
+            )
+        self._pool_factor = pool_factor
+        self._n_bins = n_bins
+        self._pool = UniformSelector(recent_share=recent_share, recent_steps=recent_steps)
+
+    def select(
+        self,
+        recorder: SegmentSource,
+        n: int,
+        *,
+        length: int,
+        rng: np.random.Generator,
+        predict_returns: PredictReturns,
+    ) -> list[Pair]:
+        """Draw a pool and return `n` pairs from it; no segment is in two of them.
+
+        Args:
+            recorder: What to cut segments from.
+            n: Number of pairs.
+            length: Steps per segment.
+            rng: Random numbers.
+            predict_returns: Predicted return per member and segment, shape [E, n]; asked once.
+
+        Raises:
+            NotEnoughExperienceError: There is not enough recorded to cut that many different segments from.
+            SettingError: `length` is greater than `recent_steps`.
+        """
+        if n == 0:
+            return []
+        drawn = self._pool.draw(recorder, n * self._pool_factor, length=length, rng=rng)
+        pool = list({segment.id: segment for pair in drawn for segment in pair}.values())
+        if len(pool) < 2 * n:
+            return drawn[:n]
+        weights = spread_weights(predict_returns(pool).mean(axis=0), self._n_bins)
+        spread = rng.choice(len(pool), size=n, replace=False, p=weights)
+        others = rng.choice(np.setdiff1d(np.arange(len(pool)), spread), size=n, replace=False)
+        chosen = rng.permutation(np.concatenate([spread, others]))
+        return [(pool[i], pool[j]) for i, j in zip(chosen[::2], chosen[1::2], strict=True)]
+
+
+def spread_weights(values: npt.NDArray[np.floating], n_bins: int) -> npt.NDArray[np.float64]:
+    """Return probabilities, shape [n], with which every non-empty bin of equal width is drawn alike.
+
+    Args:
+        values: Numbers, shape [n].
+        n_bins: Bins between the smallest and the largest of them.
+    """
+    span = values.max() - values.min()
+    scaled = (values - values.min()) / (span if span > 0 else 1.0)
+    bins = np.minimum((scaled * n_bins).astype(np.int64), n_bins - 1)
+    weights = 1.0 / np.bincount(bins, minlength=n_bins)[bins]
+    normalised: npt.NDArray[np.float64] = weights / weights.sum()
+    return normalised
 
 
 def disagreement(

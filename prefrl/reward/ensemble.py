@@ -131,10 +131,12 @@ class RewardEnsemble:
         return self._normalised(self.features(observations, actions))
 
     def returns(self, segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
-        """Return each member's raw return of each segment, shape [E, n].
+        """Return each member's raw return of each segment, shape [E, n]; 0 before the first fit.
 
         Raw, that is not normalised, because differences of these are the logits of preferences.
         """
+        if not self.fitted:
+            return np.zeros((self.n_members, len(segments)))
         features = [self.features(s.observations, s.actions) for s in segments]
         raw = self._raw(np.concatenate(features)).astype(np.float64)
         ends = np.cumsum([s.n_steps for s in segments])

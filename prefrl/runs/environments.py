@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any
 
 import gymnasium as gym
@@ -9,7 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import prefrl_envs  # noqa: F401  registers the tasks
-from prefrl.config import RunConfig
+from prefrl.config import RunConfig, preset_names
 from prefrl.errors import MissingDependencyError, SettingError
 from prefrl_envs.simulator_state import SimulatorState
 
@@ -36,13 +37,26 @@ def _maker(config: RunConfig) -> Callable[[], gym.Env[Any, Any]]:
         try:
             env = gym.make(config.env_id, **config.env_kwargs)
         except gym.error.DependencyNotInstalled as error:
-            raise MissingDependencyError(f"{config.env_id} needs a package: {error}") from error
-        except (gym.error.Error, ModuleNotFoundError, TypeError) as error:
+            raise MissingDependencyError(f"{config.env_id} needs a package: {_clause(error)}.") from error
+        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
             raise SettingError(
-                f"The environment {config.env_id!r} cannot be made: {error}. `prefrl tasks` lists what there is."
+                f"There is no environment {config.env_id!r} ({_clause(error)}); {_close_names(config.task)}"
             ) from error
+        except (gym.error.Error, ImportError, TypeError) as error:
+            raise SettingError(f"The environment {config.env_id!r} cannot be made: {_clause(error)}.") from error
         with suppress(TypeError):  # no state to draw from: then there are no clips
             env = SimulatorState(env)
         return Monitor(env)
 
     return make
+
+
+def _clause(error: Exception) -> str:
+    """Return what an error says, fit for the middle of a sentence."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _close_names(task: str) -> str:
+    """Say which tasks and environments have a name like this one."""
+    close = get_close_matches(task, [*preset_names(), *gym.registry])
+    return f"did you mean {' or '.join(close)}?" if close else "`prefrl tasks` lists what there is."

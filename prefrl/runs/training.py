@@ -21,6 +21,7 @@ from prefrl.feedback import (
     OracleTeacher,
     Selector,
     ShuffledTeacher,
+    SpreadSelector,
     Store,
     Teacher,
     UniformSelector,
@@ -44,6 +45,8 @@ from prefrl_envs.snapshot import EnvState, restore, snapshot
 
 # A line in the log for about this many environment steps.
 LOG_EVERY = 4096
+# And of a short training about this many lines.
+LINES_AT_LEAST = 20
 
 
 class Training:
@@ -111,7 +114,7 @@ class Training:
     @property
     def log_interval(self) -> int:
         """Rollouts per line of the log."""
-        return max(1, LOG_EVERY // self._rollout)
+        return max(1, min(LOG_EVERY, self.config.total_timesteps // LINES_AT_LEAST) // self._rollout)
 
     @property
     def steps_per_line(self) -> int:
@@ -192,8 +195,8 @@ class Training:
         n_known = arrays["trainer.draws"].shape[1]
         if len(read) != n_known:
             raise RunError(
-                f"The store in {self.folder.path} has {len(read)} of the {n_known} comparisons that the checkpoint "
-                "was trained on; restore store.sqlite and segments from a copy of the run."
+                f"The store in {self.folder.path} has {len(read)} of the {n_known} comparisons that the "
+                "checkpoint was trained on; restore store.sqlite and segments from a copy of the run."
             )
         preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], read)
 
@@ -328,6 +331,8 @@ def _selector(config: RunConfig) -> Selector:
     label = config.label
     if label.selection == "disagreement":
         return DisagreementSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
+    if label.selection == "spread":
+        return SpreadSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
     return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
 
 

@@ -82,10 +82,10 @@ def encode(space: spaces.Space[Any], values: npt.NDArray[Any], *, batch_dims: in
     if isinstance(space, spaces.Discrete):
         return _one_hot(values.reshape(batch) - int(space.start), int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
-        offsets = (values - space.start).reshape(*batch, -1)
         sizes = space.nvec.reshape(-1)
+        offsets = (values - space.start).reshape(*batch, len(sizes))
         return np.concatenate([_one_hot(offsets[..., i], int(n)) for i, n in enumerate(sizes)], axis=-1)
-    return np.ascontiguousarray(values.reshape(*batch, -1), dtype=np.float32)
+    return np.ascontiguousarray(values.reshape(*batch, n_features(space)), dtype=np.float32)
 
 
 def _one_hot(values: npt.NDArray[Any], n: int) -> FloatArray:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
-from prefrl.feedback import DisagreementSelector, UniformSelector
-from prefrl.feedback.selection import disagreement
+from prefrl.feedback import DisagreementSelector, SpreadSelector, UniformSelector
+from prefrl.feedback.selection import disagreement, spread_weights
 from prefrl.segments import Segment, SegmentRecorder
 
 
@@ -192,3 +192,64 @@ def test_what_cannot_be_is_refused() -> None:
         DisagreementSelector().select(
             recorded(50), 1, length=8, rng=rng, predict_returns=lambda segments: np.zeros((1, len(segments)))
         )
+
+
+def test_every_bin_is_drawn_alike() -> None:
+    values = np.array([0.0, 0.01, 0.02, 0.03, 0.5, 0.99, 1.0])
+    # Three of four bins hold something: four values, one, and two.
+    expected = np.array([1 / 12, 1 / 12, 1 / 12, 1 / 12, 1 / 3, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(spread_weights(values, 4), expected)
+    np.testing.assert_allclose(spread_weights(values * -3 + 7, 4).sum(), 1.0)
+
+
+def test_equal_values_are_drawn_alike() -> None:
+    np.testing.assert_allclose(spread_weights(np.full(5, 2.5), 8), np.full(5, 0.2))
+
+
+class Numbered:
+    """Experience in which one segment of a hundred has a high return."""
+
+    def sample(
+        self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
+    ) -> list[Segment]:
+        return [numbered(int(i)) for i in rng.integers(1000, size=n)]
+
+
+def numbered(i: int) -> Segment:
+    return Segment(
+        observations=np.full((2, 1), i),
+        actions=np.zeros((2, 1)),
+        env_rewards=np.zeros(2, dtype=np.float32),
+        start=i,
+    )
+
+
+def predicted(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+    """Two members, whose mean is 1 for one start in a hundred and 0 for the others."""
+    rare = np.array([float(segment.start % 100 == 0) for segment in segments])
+    return np.stack([rare + 1.0, rare - 1.0])
+
+
+def test_spread_brings_up_what_is_rare(rng: np.random.Generator) -> None:
+    pairs = SpreadSelector(recent_share=0.0).select(Numbered(), 40, length=2, rng=rng, predict_returns=predicted)
+    starts = [segment.start for pair in pairs for segment in pair]
+    assert len(pairs) == 40
+    assert len(set(starts)) == 80, "a segment is in two pairs"
+    pool_share = 0.01
+    assert sum(start % 100 == 0 for start in starts) > 3 * pool_share * 80
+
+
+def test_spread_is_repeatable(rng: np.random.Generator) -> None:
+    def starts(seed: int) -> list[int]:
+        pairs = SpreadSelector(recent_share=0.0).select(
+            Numbered(), 10, length=2, rng=np.random.default_rng(seed), predict_returns=predicted
+        )
+        return [segment.start for pair in pairs for segment in pair]
+
+    assert starts(1) == starts(1)
+    assert starts(1) != starts(2)
+
+
+def test_spread_refuses_what_cannot_be() -> None:
+    with pytest.raises(SettingError, match="`pool_factor` and `n_bins` must be at least 1"):
+        SpreadSelector(n_bins=0)
