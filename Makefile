@@ -37,7 +37,7 @@ docs: $(READY) ## write docs/commands.md anew from the commands' own help
 	$(BIN)/python tools/benchmark_tables.py
 
 bench: $(READY) ## measure speed
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python -m benchmarks.speed
 
 clean: ## remove .venv and all caches; runs/ stays
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -75,6 +75,14 @@ class RewardModelConfig:
     epochs: int = 4
     """Passes in every other fit."""
 
+    def __post_init__(self) -> None:
+        """Refuse figures that would stop the training at its first fit."""
+        if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
+            raise SettingError(
+                "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
+                f"{self.first_epochs}, {self.epochs} and {self.hidden_sizes}."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig:
@@ -167,6 +175,11 @@ class RunConfig:
                 f"`labels` must not exceed the {self.total_timesteps} steps of the training (total_timesteps). "
                 f"Received {self.labels}."
             )
+        if self.label.recent_share > 0 and self.label.recent_steps < self.segment_length:
+            raise SettingError(
+                f"`label.recent_steps` must hold a segment of {self.segment_length} steps. Received "
+                f"{self.label.recent_steps}."
+            )
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
 
@@ -190,6 +203,8 @@ class RunConfig:
             if isinstance(inner, SettingError):
                 raise inner from error
             where = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "unexpected_keyword_argument":
+                raise SettingError(f"There is no setting `{where}`; `prefrl train --help` lists them.") from error
             raise SettingError(
                 f"The setting `{where}` is wrong: {first['msg']}. Received {first['input']!r}."
             ) from error
@@ -241,7 +256,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingError(f"The configuration file {path} cannot be read: {error}.") from error
+        reason = " ".join(str(error).split())
+        raise SettingError(f"The configuration file {path} cannot be read: {reason}.") from error
     if not isinstance(values, dict):
         raise SettingError(f"The configuration file {path} must hold settings as `name: value` lines.")
     if values.get("reward") is True:  # YAML reads the word `true` as a truth value

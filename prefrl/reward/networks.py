@@ -56,7 +56,7 @@ class BatchedMLP(nn.Module):
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden = torch.baddbmm(bias, hidden, weight)
             if layer < last:
-                hidden = F.leaky_relu(hidden, LEAKY_SLOPE)
+                hidden = F.leaky_relu(hidden, LEAKY_SLOPE, inplace=True)  # nothing else needs the product
         return hidden.squeeze(-1)
 
     def squared_norms(self) -> Tensor:

@@ -40,7 +40,7 @@ def _maker(config: RunConfig) -> Callable[[], gym.Env[Any, Any]]:
             raise MissingDependencyError(f"{config.env_id} needs a package: {_clause(error)}.") from error
         except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
             raise SettingError(
-                f"There is no environment {config.env_id!r} ({_clause(error)}); {_close_names(config.task)}"
+                f"There is no environment {config.env_id!r}{_advice(config.task, error)}"
             ) from error
         except (gym.error.Error, ImportError, TypeError) as error:
             raise SettingError(f"The environment {config.env_id!r} cannot be made: {_clause(error)}.") from error
@@ -56,7 +56,9 @@ def _clause(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _close_names(task: str) -> str:
-    """Say which tasks and environments have a name like this one."""
+def _advice(task: str, error: Exception) -> str:
+    """Say which tasks and environments have a name like this one, or what gymnasium says."""
     close = get_close_matches(task, [*preset_names(), *gym.registry])
-    return f"did you mean {' or '.join(close)}?" if close else "`prefrl tasks` lists what there is."
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f" ({_clause(error)}); `prefrl tasks` lists what there is."

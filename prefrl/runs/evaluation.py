@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv
 from prefrl.config import RunConfig
-from prefrl.errors import RunError
+from prefrl.errors import RunError, SettingError
 from prefrl.reward import RewardEnsemble
 from prefrl.runs.checkpoint import Checkpoint, checkpoints, unprefixed
 from prefrl.runs.environments import make_environments
-from prefrl.runs.folder import RunFolder, write_json
+from prefrl.runs.folder import RunFolder, write_json, write_whole
 from prefrl.runs.training import load_normalizer, make_normalizer
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
@@ -49,13 +49,16 @@ def evaluate(
 
     Raises:
         RunError: There is no checkpoint, or it is damaged.
+        SettingError: `episodes` is below 1.
     """
     config = folder.config()
+    n_episodes = config.evaluation_episodes if episodes is None else episodes
+    if n_episodes < 1:
+        raise SettingError(f"`episodes` must be at least 1. Received {n_episodes}.")
     saved = checkpoints(folder.checkpoints)
     if not saved:
         raise RunError(f"{folder.path} has no checkpoint yet; go on with `prefrl resume {folder.path}`.")
     checkpoint = Checkpoint(saved[-1])
-    n_episodes = episodes or config.evaluation_episodes
     n_envs = min(MAX_ENVS, n_episodes)
     environments = make_environments(config, n_envs=n_envs, seed=Streams(seed).integer("evaluation"))
     returns, metrics, arrays = _run_policy(config, checkpoint, environments, n_episodes)
@@ -82,7 +85,7 @@ def evaluate(
     if config.reward == "preferences" and folder.reward_model.is_dir():
         ensemble = RewardEnsemble.load(folder.reward_model)
         arrays["predicted_rewards"] = ensemble.predict(arrays["observations"], arrays["actions"])
-    save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, folder.evaluation_states)
+    write_whole(folder.evaluation_states, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
     draw_clip(folder, config, arrays.get("render_states"), step_seconds, video or folder.clip)
     return result
 
@@ -90,7 +93,9 @@ def evaluate(
 def draw_clip(
     folder: RunFolder, config: RunConfig, render_states: Array | None, step_seconds: float, video: Path
 ) -> None:
-    """Draw an episode as a clip; where that cannot be done, say why in `clip_error.txt` beside it.
+    """Draw an episode as a clip; where that cannot be done, say why in `clip_error.txt`.
+
+    A clip that was there goes away in any case: it shows another episode.
 
     Args:
         folder: The run.
@@ -99,7 +104,8 @@ def draw_clip(
         step_seconds: Simulated time of one step.
         video: The file to write.
     """
-    folder.clip_error.unlink(missing_ok=True)
+    for earlier in (folder.clip_error, video):
+        earlier.unlink(missing_ok=True)
     if render_states is None:
         folder.clip_error.write_text(f"{config.env_id} cannot be drawn from a stored state.\n")
         return

@@ -12,6 +12,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from threadpoolctl import threadpool_limits
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, PreferenceLearning, make_agent
 from prefrl.config import RunConfig
@@ -67,6 +68,8 @@ class Training:
     def __init__(self, config: RunConfig, folder: RunFolder, checkpoint: Checkpoint | None = None) -> None:
         """Make the parts, or make them again as they were."""
         torch.set_num_threads(config.n_threads)
+        # NumPy's matrix products would start a thread per core for every step, and spin between them.
+        threadpool_limits(config.n_threads, user_api="blas")
         resolve_device(config.agent.device)  # SB3 would take the CPU without a word
         self.config = config
         self.folder = folder
