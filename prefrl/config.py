@@ -40,8 +40,8 @@ class LabelConfig:
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
     selection: Literal["uniform", "spread", "disagreement"] = "uniform"
-    """Which pairs are asked: any; half of the segments spread evenly over the range of predicted return; or, of
-    ten times as many pairs, those on which the ensemble disagrees most (the paper's)."""
+    """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
+    times as many pairs, those on which the ensemble disagrees most (the paper's)."""
     recent_share: float = 0.0
     """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
     recent_steps: int = 256

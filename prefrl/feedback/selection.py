@@ -192,12 +192,12 @@ class DisagreementSelector:
 
 
 class SpreadSelector:
-    """Half of the segments spread evenly over the range of predicted return, half as they come.
+    """Segments spread evenly over the range of predicted return.
 
     Most of what an agent does is alike, and comparisons of the like teach little: of a Hopper's clips most show it
     lying on the floor between two flips. This draws a larger random pool, sorts its segments into bins of equal
-    width by their predicted return (mean over members), and draws from all bins alike. The other half is drawn
-    uniformly, because where the prediction is wrong its bins are wrong too. Segments are paired at random.
+    width by their predicted return (mean over members), draws from all bins alike, and pairs at random. Before the
+    first fit, when every prediction is 0, it draws uniformly.
 
     Args:
         pool_factor: How many segments are looked at for each one chosen.
@@ -255,9 +255,7 @@ class SpreadSelector:
         if len(pool) < 2 * n:
             return drawn[:n]
         weights = spread_weights(predict_returns(pool).mean(axis=0), self._n_bins)
-        spread = rng.choice(len(pool), size=n, replace=False, p=weights)
-        others = rng.choice(np.setdiff1d(np.arange(len(pool)), spread), size=n, replace=False)
-        chosen = rng.permutation(np.concatenate([spread, others]))
+        chosen = rng.choice(len(pool), size=2 * n, replace=False, p=weights)
         return [(pool[i], pool[j]) for i, j in zip(chosen[::2], chosen[1::2], strict=True)]
 
 

@@ -119,7 +119,13 @@ class RewardEnsemble:
         Returns:
             Shape [N]: the mean of the members' normalised outputs; 0 before the first fit.
         """
-        rewards: FloatArray = self.predict_members(observations, actions).mean(axis=0)
+        observations = as_array(self.observation_space, observations)
+        actions = as_array(self.action_space, actions)
+        if not self.fitted:
+            return np.zeros(len(actions), dtype=np.float32)
+        # Normalising and averaging in one product: this runs at every step of the environments.
+        rewards: FloatArray = self._mean_scale @ self._raw(self.features(observations, actions))
+        rewards += self._mean_shift
         return rewards
 
     def predict_members(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
@@ -246,6 +252,8 @@ class RewardEnsemble:
         scale = self.reward_sd / np.maximum(self.output_sd, 1e-8)
         self._output_scale = scale[:, None].astype(np.float32)
         self._output_shift = (-self.output_mean * scale)[:, None].astype(np.float32)
+        self._mean_scale = (scale / self.n_members).astype(np.float32)
+        self._mean_shift = np.float32((-self.output_mean * scale).mean())
 
     def _normalised(self, features: FloatArray) -> FloatArray:
         result: FloatArray = self._raw(features) * self._output_scale + self._output_shift
@@ -255,7 +263,7 @@ class RewardEnsemble:
         """Members' outputs for the same rows: [n, F] to [E, n]."""
         if self._fast is not None:
             scaled = (features - self._input_mean) * self._input_scale
-            return self._fast(np.clip(scaled, -INPUT_CLIP, INPUT_CLIP))
+            return self._fast(scaled.clip(-INPUT_CLIP, INPUT_CLIP, out=scaled))
         with torch.no_grad():
             inputs = self.normalise_inputs(torch.as_tensor(features, device=self.device))
             raw: FloatArray = self.network(inputs.expand(self.n_members, -1, -1)).cpu().numpy()

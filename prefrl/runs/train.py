@@ -157,6 +157,7 @@ class _RunCallback(BaseCallback):
         self._last_saved = self.num_timesteps
 
     def _on_rollout_start(self) -> None:
+        self.run.begin_rollout()
         if self.num_timesteps % self.run.steps_per_line != 0:
             return
         stopped = self.stop.is_set()

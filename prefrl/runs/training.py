@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
@@ -89,6 +90,7 @@ class Training:
             constant = config.reward == "constant"
             self.rewarded = LearnedRewardVecEnv(self.environments, _constant_reward if constant else None)
         self.normalizer = make_normalizer(config, self.rewarded)
+        self._unused_random_state: tuple[Arrays, dict[str, Any]] | None = None
         self.seconds_before = 0.0
         """Training time before this process took over."""
         if checkpoint is None:
@@ -140,6 +142,7 @@ class Training:
             "rewarded": self.rewarded.state_dict(),
             "logged": {k: float(v) for k, v in self.agent.logger.name_to_value.items()},
         }
+        arrays |= prefixed("noise", _noise_arrays(self.agent))
         states = [snapshot(env) for env in self.environments.envs]
         state["environments"] = [env_state.document for env_state in states]
         for index, env_state in enumerate(states):
@@ -166,6 +169,19 @@ class Training:
         """Environment steps of a rollout."""
         return self.agent.n_steps * self.config.agent.n_envs
 
+    def begin_rollout(self) -> None:
+        """Continue the random streams of a checkpoint; to be called when a rollout begins.
+
+        Not before: with gSDE the agent draws its noise first of all, which the checkpoint has already.
+        """
+        if self._unused_random_state is None:
+            return
+        arrays, numbers = self._unused_random_state
+        self._unused_random_state = None
+        for name, array in unprefixed("noise", arrays).items():
+            setattr(self.agent.policy.action_dist, name, torch.as_tensor(array, device=self.agent.device))
+        load_random_state(arrays, numbers)
+
     def close(self) -> None:
         """Close log, store and environments."""
         self.agent.logger.close()
@@ -186,7 +202,7 @@ class Training:
         load_normalizer(self.normalizer, unprefixed("normalizer", arrays))
         if self.preferences is not None:
             self._restore_preferences(self.preferences, arrays, state)
-        load_random_state(arrays, state["random"])
+        self._unused_random_state = (arrays, state["random"])
         return agent
 
     def _restore_preferences(self, preferences: PreferenceLearning, arrays: Arrays, state: dict[str, Any]) -> None:
@@ -231,6 +247,15 @@ def _statistics(normalizer: VecNormalize) -> dict[str, RunningMeanStd]:
         named = own if isinstance(own, dict) else {"": own}
         statistics |= {f"observation:{key}": value for key, value in named.items()}
     return statistics
+
+
+def _noise_arrays(agent: OnPolicyAlgorithm) -> Arrays:
+    """Return the exploration noise of the rollout that begins, where it is not drawn step by step (gSDE)."""
+    distribution = agent.policy.action_dist
+    if not isinstance(distribution, StateDependentNoiseDistribution):
+        return {}
+    names = ("exploration_mat", "exploration_matrices")
+    return {name: getattr(distribution, name).detach().cpu().numpy() for name in names}
 
 
 def _observation_arrays(rewarded: LearnedRewardVecEnv) -> Arrays:
