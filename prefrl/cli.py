@@ -93,15 +93,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         _dispatch(arguments)
-    except PrefRLError as error:
-        if debug:
-            traceback.print_exc()
-        sys.stderr.write(f"prefrl: {error}\n")
-        sys.exit(EXIT_INTERRUPTED if isinstance(error, InterruptedRunError) else EXIT_USER_ERROR)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output (`| head`) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (PrefRLError, OSError, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"prefrl: {_sentence(error)}\n")
+        interrupted = isinstance(error, InterruptedRunError | KeyboardInterrupt)
+        sys.exit(EXIT_INTERRUPTED if interrupted else EXIT_USER_ERROR)
+
+
+def _sentence(error: BaseException) -> str:
+    """Return what went wrong; what the system refuses (a full disk, say) comes without our advice."""
+    if isinstance(error, KeyboardInterrupt):
+        return "Stopped."
+    return f"{error}; mend that and repeat." if isinstance(error, OSError) else str(error)
 
 
 def help_texts() -> dict[str, str]:

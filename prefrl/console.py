@@ -36,9 +36,9 @@ class TrainingDisplay:
         """Show the empty bar, where there is a terminal."""
         if self.console.is_terminal:
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                TextColumn("{task.fields[facts]}"),
+                TextColumn("{task.fields[facts]}", markup=False),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
             )
@@ -64,7 +64,7 @@ class TrainingDisplay:
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             share = progress.num_timesteps / progress.total_timesteps
-            self.console.print(f"{self.title}: {share:4.0%}, {facts}")
+            self.console.print(f"{self.title}: {share:4.0%}, {facts}", soft_wrap=True, markup=False)
 
 
 def describe(progress: TrainingProgress) -> str:

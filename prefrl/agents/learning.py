@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents.questioner import Questioner
@@ -55,6 +56,7 @@ class PreferenceLearning:
         initial_timesteps: Steps of all environments before the first questions. Until the first fit the
             learned reward is 0.
         initial_share: Share of the labels that is asked then.
+        time_constant: Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c).
         asking_share: Share of the training after which the last label has been asked; what is asked at the
             very end teaches nobody.
         labels_per_round: Labels that have to be due before a round of asking and fitting starts.
@@ -82,6 +84,7 @@ class PreferenceLearning:
         selector: Selector | None = None,
         initial_timesteps: int = 4096,
         initial_share: float = 0.25,
+        time_constant: float = 2e6,
         asking_share: float = 0.9,
         labels_per_round: int = 10,
         first_epochs: int = 20,
@@ -105,6 +108,7 @@ class PreferenceLearning:
         self.segment_length = segment_length
         self.initial_timesteps = initial_timesteps
         self.initial_share = initial_share
+        self.time_constant = time_constant
         self.asking_share = asking_share
         self.labels_per_round = labels_per_round
         self.first_epochs, self.epochs = first_epochs, epochs
@@ -137,14 +141,23 @@ class PreferenceLearning:
         """Return the callback for `model.learn`."""
         return PreferenceCallback(self)
 
-    def plan(self, total_timesteps: int) -> None:
-        """Fix the label schedule for a training of that many steps; the callback does it when training starts."""
+    def plan(self, total_timesteps: int, rollout_timesteps: int = 1) -> None:
+        """Fix the label schedule; the callback does it when training starts.
+
+        Args:
+            total_timesteps: Environment steps of the training.
+            rollout_timesteps: Environment steps of a rollout. No question is asked after the last one began, so
+                all labels are due by then at the latest.
+        """
         if isinstance(self._schedule, str):
+            last_rollout = (total_timesteps - 1) // rollout_timesteps * rollout_timesteps
+            asking = min(self.asking_share * total_timesteps, last_rollout)
             self._schedule = make_schedule(
                 self._schedule,
                 self.n_labels,
-                max(1, int(self.asking_share * total_timesteps)),
+                max(1, int(asking)),
                 initial_share=self.initial_share,
+                time_constant=self.time_constant,
             )
 
     def update(self, num_timesteps: int) -> Refit | None:
@@ -167,10 +180,10 @@ class PreferenceLearning:
         return refit._replace(seconds=time.perf_counter() - started) if refit else None
 
     def _may_ask(self, due: int, num_timesteps: int) -> bool:
-        if num_timesteps < self.initial_timesteps or self.recorder.n_starts(self.segment_length) < 2:
-            return False
         n_left = self.n_labels - self.trainer.n_comparisons - self.questioner.n_open
-        return due >= min(self.labels_per_round, max(n_left, 1))
+        if num_timesteps < self.initial_timesteps or due < min(self.labels_per_round, max(n_left, 1)):
+            return False
+        return self.recorder.n_starts(self.segment_length) >= 2
 
     def _fit(self, comparisons: list[Comparison]) -> Refit:
         first = not self.reward_model.fitted
@@ -220,7 +233,9 @@ class PreferenceCallback(BaseCallback):
         self.preferences = preferences
 
     def _on_training_start(self) -> None:
-        self.preferences.plan(self.model._total_timesteps)
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        rollout_timesteps = self.model.n_steps * self.model.n_envs
+        self.preferences.plan(self.model._total_timesteps, rollout_timesteps)
 
     def _on_rollout_start(self) -> None:
         refit = self.preferences.update(self.num_timesteps)

@@ -27,7 +27,6 @@ from prefrl.feedback import (
     Store,
     Teacher,
     UniformSelector,
-    make_schedule,
 )
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
 from prefrl.runs.checkpoint import (
@@ -285,8 +284,8 @@ def _check_segment_length(config: RunConfig, environments: DummyVecEnv) -> None:
         )
 
 
-def _last_questions(config: RunConfig) -> int:
-    """Return the environment steps at which the last label is due: questions are asked when a rollout begins."""
+def _check_time_to_ask(config: RunConfig) -> None:
+    """Refuse a training in which no rollout begins after the first questions are due."""
     n_steps = config.agent.settings.get("n_steps")
     if not isinstance(n_steps, int) or n_steps < 1:
         raise SettingError(f"`agent.settings` must hold n_steps of at least 1. Received {n_steps!r}.")
@@ -298,10 +297,10 @@ def _last_questions(config: RunConfig) -> int:
             f"{config.label.initial_timesteps}) and the end; make `total_timesteps` larger. Received "
             f"{config.total_timesteps}."
         )
-    return max(1, min(int(config.label.asking_share * config.total_timesteps), last_rollout))
 
 
 def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> PreferenceLearning:
+    _check_time_to_ask(config)
     label, model = config.label, config.reward_model
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
@@ -328,16 +327,11 @@ def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> 
         seed=seeds.integer("preferences"),
         segment_length=config.segment_length,
         store=store,
-        schedule=make_schedule(
-            label.schedule,
-            config.labels,
-            _last_questions(config),
-            initial_share=label.initial_share,
-            time_constant=label.time_constant,
-        ),
+        schedule=label.schedule,
         selector=_selector(config),
         initial_timesteps=label.initial_timesteps,
         initial_share=label.initial_share,
+        time_constant=label.time_constant,
         asking_share=label.asking_share,
         labels_per_round=label.labels_per_round,
         first_epochs=model.first_epochs,

@@ -1,0 +1,61 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from prefrl.agents import ALGORITHMS, EntropyTRPO, make_agent
+from prefrl.errors import SettingError
+from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
+
+MakeVenv = Callable[..., VecEnv]
+Weights = Callable[[OnPolicyAlgorithm], npt.NDArray[np.float32]]
+
+
+@pytest.mark.parametrize(("algo", "kind"), [("ppo", PPO), ("a2c", A2C), ("trpo", EntropyTRPO)])
+def test_a_name_gives_its_algorithm_with_the_settings(
+    drift_venv: MakeVenv, algo: str, kind: type[OnPolicyAlgorithm]
+) -> None:
+    model = make_agent(algo, drift_venv(), seed=0, hidden_sizes=(7, 5), log_std_init=-0.5, settings={"gamma": 0.5})
+    assert type(model) is kind
+    assert model.gamma == 0.5
+    shapes = {name: tuple(p.shape) for name, p in model.policy.named_parameters()}
+    for net in ("policy_net", "value_net"):
+        assert shapes[f"mlp_extractor.{net}.0.weight"] == (7, 2)
+        assert shapes[f"mlp_extractor.{net}.2.weight"] == (5, 7)
+    assert dict(model.policy.named_parameters())["log_std"].tolist() == [-0.5]
+
+
+def test_every_algorithm_on_offer_has_been_named_above() -> None:
+    assert sorted(ALGORITHMS) == ["a2c", "ppo", "trpo"]
+
+
+def test_same_seed_same_agent_other_seed_another(drift_venv: MakeVenv, policy_weights: Weights) -> None:
+    first, again, other = (
+        policy_weights(make_agent("ppo", drift_venv(), seed=seed, settings={})) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_observations_of_several_parts_get_a_policy_that_reads_them() -> None:
+    venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["dict"], EXAMPLE_SPACES["box"]), n_envs=2, seed=0)
+    model = make_agent("a2c", venv, seed=0, settings={"n_steps": 4})
+    assert model.learn(16).num_timesteps == 16
+
+
+def test_an_unknown_algorithm_is_an_error(drift_venv: MakeVenv) -> None:
+    with pytest.raises(SettingError, match=r"`algo` must be one of ppo, a2c, trpo\. Received 'dqn'\."):
+        make_agent("dqn", drift_venv(), seed=0, settings={})
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_a_setting_that_the_algorithm_does_not_have_is_an_error(drift_venv: MakeVenv, algo: str) -> None:
+    settings: dict[str, Any] = {"buffer_size": 10}
+    with pytest.raises(SettingError, match=rf"{algo} does not take these settings: .*'buffer_size'"):
+        make_agent(algo, drift_venv(), seed=0, settings=settings)

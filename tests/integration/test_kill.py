@@ -1,0 +1,117 @@
+"""kill -9 at random moments of a training: no label is lost or doubled, and the result is the same."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prefrl.cli import main
+from prefrl.feedback import Store
+from prefrl.feedback.answers import StoredAnswer
+from prefrl.runs.metrics_log import read_metrics
+
+SETTINGS = """
+segment_length: 8
+evaluation_episodes: 2
+checkpoint_every: {checkpoint_every}
+labels: {labels}
+total_timesteps: {total_timesteps}
+label: {{initial_timesteps: 256, labels_per_round: 3, recorder_steps: 200}}
+reward_model: {{hidden_sizes: [16], first_epochs: 3, epochs: 2}}
+agent: {{n_envs: 4, hidden_sizes: [16], settings: {{n_steps: 32, batch_size: 64, n_epochs: 2}}}}
+"""
+WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/refit_seconds"}
+
+
+# Processes that start with everything imported, so that what is killed is the training.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.feedback.migrations"])
+
+
+def prefrl(run: Path, *arguments: str, seconds: float | None = None) -> int:
+    """Run the command line in a process of its own; after `seconds` of its training, kill it.
+
+    Returns the exit code, -9 for a kill.
+    """
+    log = run / "log" / "metrics.jsonl"
+    before = log.stat().st_ino if log.exists() else 0
+    process = PROCESSES.Process(target=main, args=([*arguments, str(run)],))
+    process.start()
+    assert process.pid is not None
+    if seconds is not None:
+        # A training that begins or goes on writes its log anew.
+        while process.is_alive() and (not log.exists() or log.stat().st_ino == before):
+            time.sleep(0.01)
+        process.join(seconds)
+        os.kill(process.pid, signal.SIGKILL)
+    process.join(240)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def answers(run: Path) -> list[StoredAnswer]:
+    """Return what the store of a run has acknowledged."""
+    with Store(run) as store:
+        return store.answers()
+
+
+def lines(run: Path) -> list[dict[str, float]]:
+    """Return the log of a run without wall times."""
+    log = read_metrics(run / "log" / "metrics.jsonl")
+    return [{key: value for key, value in line.items() if key not in WALL_TIME} for line in log]
+
+
+def killed_run(run: Path, command: Sequence[str], delays: Sequence[float]) -> None:
+    """Train, with a kill after each of these seconds of training, and check the labels after each."""
+    acknowledged: list[StoredAnswer] = []
+    for index, delay in enumerate(delays):
+        arguments = [*command, "--out"] if index == 0 else ["resume"]
+        assert prefrl(run, *arguments, seconds=delay) == -signal.SIGKILL
+        known = answers(run)
+        assert known[: len(acknowledged)] == acknowledged
+        acknowledged = known
+    assert prefrl(run, "resume") == 0
+    final = answers(run)
+    assert final[: len(acknowledged)] == acknowledged
+    assert len({answer.query_id for answer in final}) == len(final)
+
+
+def check_against_whole_run(killed: Path, whole: Path, n_labels: int) -> None:
+    for run in (killed, whole):
+        with Store(run) as store:
+            assert store.counts().comparisons == n_labels
+        assert (run / "report.html").stat().st_size > 10_000
+    assert [a.query_id for a in answers(killed)] == [a.query_id for a in answers(whole)]
+    assert lines(killed) == lines(whole)
+    one, other = (json.loads((run / "evaluation.json").read_text()) for run in (killed, whole))
+    for key in ("true_return", "labels", "num_timesteps"):
+        assert one[key] == other[key]
+    assert (killed / "reward_model" / "reward_model.safetensors").read_bytes() == (
+        whole / "reward_model" / "reward_model.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("total_timesteps", "n_labels", "n_kills"),
+    [(2048, 24, 2), pytest.param(20_000, 120, 10, marks=pytest.mark.slow)],
+)
+def test_kills_at_random_moments(total_timesteps: int, n_labels: int, n_kills: int, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        SETTINGS.format(total_timesteps=total_timesteps, labels=n_labels, checkpoint_every=total_timesteps // 10)
+    )
+    command = ("train", "pendulum", "--config", str(settings))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert prefrl(whole, *command, "--out") == 0
+    seconds = read_metrics(whole / "log" / "metrics.jsonl")[-1]["time/training_seconds"]
+    # Together less than the training takes, so that none comes too late, and long enough for checkpoints.
+    delays = np.random.default_rng().uniform(0, 0.9 * seconds / n_kills, size=n_kills)
+    killed_run(killed, command, delays.tolist())
+    check_against_whole_run(killed, whole, n_labels)

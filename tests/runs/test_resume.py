@@ -1,0 +1,312 @@
+"""A run that was stopped or killed and resumed ends as one that was never stopped, to the last bit."""
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from prefrl.agents import ALGORITHMS
+from prefrl.config import RunConfig
+from prefrl.errors import InterruptedRunError, RunError
+from prefrl.feedback import Store
+from prefrl.reward import RewardEnsemble
+from prefrl.runs import RunFolder, TrainingProgress, resume, start, train, training
+from prefrl.runs.checkpoint import Checkpoint, checkpoints
+from prefrl.runs.metrics_log import read_metrics
+
+MakeConfig = Callable[..., RunConfig]
+Listener = Callable[[TrainingProgress], None]
+
+pytestmark = pytest.mark.usefixtures("train_only")
+WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/refit_seconds"}
+
+
+@pytest.fixture(autouse=True)
+def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of the log for two rollouts of PPO, or eight of A2C."""
+    monkeypatch.setattr(training, "LOG_EVERY", 128)
+    monkeypatch.setattr(training, "LINES_AT_LEAST", 1)
+    monkeypatch.setattr(training, "LINES_AT_LEAST", 1)
+
+
+class Killed(BaseException):
+    """Ends a training as a kill would: nothing more is saved."""
+
+
+def ctrl_c_at(steps: int) -> Listener:
+    def listener(progress: TrainingProgress) -> None:
+        if progress.num_timesteps == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return listener
+
+
+def killed_at(steps: int) -> Listener:
+    def listener(progress: TrainingProgress) -> None:
+        if progress.num_timesteps == steps:
+            raise Killed
+
+    return listener
+
+
+def outcome(path: Path) -> dict[str, Any]:
+    """Everything that a finished training leaves, without wall times."""
+    folder = RunFolder(path)
+    checkpoint = Checkpoint(checkpoints(folder.checkpoints)[-1])
+    state = dict(checkpoint.state, seconds=0)
+    if "preferences" in state:
+        state["preferences"] = dict(state["preferences"], refit_seconds=0)
+    state["logged"] = {k: v for k, v in state["logged"].items() if k not in WALL_TIME}
+    for environment in state["environments"]:
+        for layer in environment["layers"]:
+            layer["attributes"].pop("t_start", None)  # Monitor's clock
+            layer["attributes"].pop("episode_times", None)
+    config = folder.config()
+    agent = ALGORITHMS[config.algo].load(checkpoint.agent)
+    with Store(path) as store:
+        answers = [(a.seq, a.query_id, a.answer, a.labeler, a.id) for a in store.answers()]
+        counts = store.counts()
+    return {
+        "state": state,
+        "arrays": checkpoint.arrays,
+        "parameters": agent.get_parameters(),
+        "episodes": [(e["r"], e["l"]) for e in agent.ep_info_buffer or []],
+        "updates": agent._n_updates,
+        "answers": answers,
+        "counts": counts,
+        "metrics": [
+            {k: v for k, v in line.items() if k not in WALL_TIME} for line in read_metrics(folder.metrics)
+        ],
+        "reward_model": {file.name: file.read_bytes() for file in sorted(folder.reward_model.glob("*"))},
+    }
+
+
+def assert_same(first: Any, second: Any, where: str = "outcome") -> None:
+    """Compare nested values; arrays and tensors to the last bit."""
+    assert type(first) is type(second), where
+    if isinstance(first, dict):
+        assert list(first) == list(second), where
+        for key in first:
+            assert_same(first[key], second[key], f"{where}.{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), where
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_same(one, other, f"{where}[{index}]")
+    elif isinstance(first, torch.Tensor):
+        assert_same(first.numpy(), second.numpy(), where)
+    elif isinstance(first, np.ndarray):
+        array: npt.NDArray[Any] = first
+        assert array.dtype == second.dtype, where
+        np.testing.assert_array_equal(array, second, err_msg=where)
+    else:
+        assert first == second, where
+
+
+def start_or_resume(config: RunConfig, path: Path, listener: Listener) -> None:
+    if path.exists():
+        resume(path, listener)
+    else:
+        start(config, path, listener)
+
+
+def stopped_and_resumed(config: RunConfig, path: Path, stops: list[int], quiet: Listener) -> dict[str, Any]:
+    """Train with a Ctrl-C at each of these steps."""
+    for steps in stops:
+        with pytest.raises(InterruptedRunError, match=f"go on with `prefrl resume {path}`"):
+            start_or_resume(config, path, ctrl_c_at(steps))
+    resume(path, quiet)
+    return outcome(path)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo"])
+def test_stopped_run_ends_as_one_never_stopped(
+    algo: str, small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    config = small_config("pendulum", algo)
+    start(config, tmp_path / "whole", quiet)
+    whole = outcome(tmp_path / "whole")
+    # In the first rollout, when some labels were asked, when all were.
+    stopped = stopped_and_resumed(config, tmp_path / "stopped", [64, 192, 448], quiet)
+    assert whole["counts"].comparisons == 24
+    assert len(whole["metrics"]) == 5
+    assert_same(whole, stopped)
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("ant", {}),
+        ("hopper-backflip", {}),
+        ("gridworld", {"label": {"selection": "disagreement"}, "shuffle_labels": True}),
+        ("pendulum", {"reward": "true"}),
+        ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
+    ],
+)
+def test_stopped_run_of_other_kinds(
+    task: str, changes: dict[str, Any], small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    config = small_config(task, total_timesteps=384, env_kwargs={"max_episode_steps": 50}, **changes)
+    start(config, tmp_path / "whole", quiet)
+    stopped = stopped_and_resumed(config, tmp_path / "stopped", [192], quiet)
+    assert_same(outcome(tmp_path / "whole"), stopped)
+
+
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param([64], id="before the first question"),
+        pytest.param([192, 128], id="before the first checkpoint, twice"),
+        pytest.param([320, 576], id="labels asked after the checkpoint"),
+    ],
+)
+def test_killed_run_ends_as_one_never_killed(
+    kills: list[int], small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    """What came after the last checkpoint is done again, with the answers that the store has already."""
+    config = small_config("pendulum", checkpoint_every=256)
+    start(config, tmp_path / "whole", quiet)
+    for steps in kills:
+        with pytest.raises(Killed):
+            start_or_resume(config, tmp_path / "killed", killed_at(steps))
+    with Store(tmp_path / "killed") as store:
+        acknowledged = store.answers()
+    resume(tmp_path / "killed", quiet)
+    with Store(tmp_path / "killed") as store:
+        assert store.answers()[: len(acknowledged)] == acknowledged
+    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+
+
+def test_queries_without_answers_are_answered_once(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the two writes of a round leaves questions that nobody has answered."""
+    config = small_config("pendulum")
+    start(config, tmp_path / "whole", quiet)
+
+    def killed(store: Store, answers: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "add_answers", killed)
+        with pytest.raises(Killed):
+            start(config, tmp_path / "killed", quiet)
+    with Store(tmp_path / "killed") as store:
+        counts = store.counts()
+    assert counts.queries > 0
+    assert counts.answers == 0
+    resume(tmp_path / "killed", quiet)
+    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+
+
+def test_stopped_before_the_first_step(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environments have been reset by then, and must not be reset again."""
+    config = small_config("pendulum", total_timesteps=256)
+    start(config, tmp_path / "whole", quiet)
+
+    @contextmanager
+    def stop_at_once() -> Iterator[threading.Event]:
+        stop = threading.Event()
+        stop.set()
+        yield stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_stop_requests", stop_at_once)
+        with pytest.raises(InterruptedRunError, match="go on with"):
+            start(config, tmp_path / "stopped", quiet)
+    assert [folder.name for folder in checkpoints(tmp_path / "stopped" / "checkpoints")] == ["000000000000"]
+    resume(tmp_path / "stopped", quiet)
+    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "stopped"))
+
+
+def test_seed_decides_the_outcome(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
+    """The comparison above is worth something: another seed fails it."""
+    for seed in (0, 1):
+        start(small_config("pendulum", total_timesteps=256, seed=seed), tmp_path / str(seed), quiet)
+    with pytest.raises(AssertionError):
+        assert_same(outcome(tmp_path / "0"), outcome(tmp_path / "1"))
+
+
+def test_damaged_newest_checkpoint_can_be_removed(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    config = small_config("pendulum")
+    start(config, tmp_path / "whole", quiet)
+    with pytest.raises(Killed):
+        start(config, tmp_path / "run", killed_at(512))
+    saved = checkpoints(tmp_path / "run" / "checkpoints")
+    assert [folder.name for folder in saved] == ["000000000256", "000000000384"]
+    (saved[-1] / "arrays.safetensors").write_bytes(b"")
+    with pytest.raises(RunError, match="remove that folder and resume"):
+        resume(tmp_path / "run", quiet)
+    shutil.rmtree(saved[-1])
+    resume(tmp_path / "run", quiet)
+    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "run"))
+
+
+def test_complete_run_is_not_trained_again(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
+    config = small_config("pendulum", total_timesteps=256)
+    start(config, tmp_path / "run", quiet)
+    before = outcome(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    # Killed after the training: what is left to do is evaluation and report, also where somebody has asked for
+    # a report on the way.
+    folder.report.write_text("of step 128")
+    assert resume(folder.path, quiet) == folder.report
+    folder.evaluation.write_text('{"num_timesteps": 128}')
+    assert resume(folder.path, quiet) == folder.report
+    folder.evaluation.write_text('{"num_timesteps": 256}')
+    folder.report.write_text("of step 256")
+    with pytest.raises(RunError, match=r"is complete; its report is .*report.html"):
+        resume(folder.path, quiet)
+    assert_same(before, outcome(tmp_path / "run"))
+
+
+def test_reward_model_is_there_when_the_training_is_over(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between the last two writes must not leave a finished training without its reward."""
+    config = small_config("pendulum", total_timesteps=256)
+
+    def killed(*arguments: Any, **keywords: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RewardEnsemble, "save", killed)
+        with pytest.raises(Killed):
+            start(config, tmp_path / "run", quiet)
+    assert Checkpoint(checkpoints(tmp_path / "run" / "checkpoints")[-1]).state["num_timesteps"] < 256
+    resume(tmp_path / "run", quiet)
+    assert RewardEnsemble.load(tmp_path / "run" / "reward_model").fitted
+
+
+def test_second_ctrl_c_stops_at_once(small_config: MakeConfig, tmp_path: Path) -> None:
+    def impatient(progress: TrainingProgress) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(InterruptedRunError, match=r"Stopped; go on with `prefrl resume .*run`"):
+        start(small_config("pendulum"), tmp_path / "run", impatient)
+    assert checkpoints(tmp_path / "run" / "checkpoints") == []
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_drafts_of_a_killed_save_are_removed(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
+    with pytest.raises(Killed):
+        start(small_config("pendulum", total_timesteps=256), tmp_path / "run", killed_at(64))
+    draft = tmp_path / "run" / "checkpoints" / ".000000000064.new"
+    draft.mkdir(parents=True)
+    (draft / "agent.zip").write_bytes(b"cut sho")
+    resume(tmp_path / "run", quiet)
+    assert sorted(entry.name for entry in draft.parent.iterdir()) == ["000000000128", "000000000256"]

@@ -1,0 +1,173 @@
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from prefrl.errors import SegmentError
+from prefrl.segments import Answer, Comparison, Query, Segment
+
+
+def make(**changes: Any) -> Segment:
+    rng = np.random.default_rng(0)
+    content: dict[str, Any] = {
+        "observations": rng.normal(size=(4, 3)).astype(np.float32),
+        "actions": rng.normal(size=(4, 2)).astype(np.float32),
+        "env_rewards": np.array([1.0, 2.0, 3.0, 4.5], dtype=np.float32),
+        "render_states": rng.normal(size=(4, 5)),
+        "env_index": 1,
+        "episode": 2,
+        "start": 3,
+        "num_timesteps": 400,
+    }
+    return Segment(**content | changes)
+
+
+# --- segments ---------------------------------------------------------------------------------------------
+
+
+def test_a_segment_counts_its_steps_and_its_return() -> None:
+    segment = make()
+    assert segment.n_steps == 4
+    assert segment.env_return == 10.5
+    assert isinstance(segment.env_return, float)
+
+
+def test_returns_are_summed_in_float64() -> None:
+    """In float32 the ones would be lost beside 2**24 = 16777216."""
+    rewards = np.array([2.0**24, 1.0, 1.0, 1.0], dtype=np.float32)
+    assert make(env_rewards=rewards).env_return == 2.0**24 + 3
+
+
+@pytest.mark.parametrize("name", ["observations", "actions", "env_rewards", "render_states"])
+def test_arrays_are_read_only_copies(name: str) -> None:
+    original = getattr(make(), name).copy()
+    given = original.copy()
+    segment = make(**{name: given})
+    given[:] = 77.0
+    np.testing.assert_array_equal(getattr(segment, name), original)
+    with pytest.raises(ValueError, match="read-only"):
+        getattr(segment, name)[0] = 0.0
+    with pytest.raises(FrozenInstanceError, match="cannot assign"):
+        setattr(segment, name, given)
+
+
+def test_types_are_kept_except_that_rewards_are_float32() -> None:
+    segment = make(
+        observations=np.zeros((4, 2, 2), dtype=np.uint8),
+        actions=np.zeros(4, dtype=np.int64),
+        env_rewards=np.ones(4, dtype=np.float64),
+        render_states=None,
+    )
+    assert segment.observations.dtype == np.uint8
+    assert segment.actions.dtype == np.int64
+    assert segment.env_rewards.dtype == np.float32
+    assert segment.render_states is None
+
+
+@pytest.mark.parametrize("name", ["observations", "env_rewards", "render_states"])
+def test_arrays_of_another_length_are_an_error(name: str) -> None:
+    shorter = getattr(make(), name)[:3]
+    with pytest.raises(SegmentError, match=rf"`actions` has 4, `{name}` has 3"):
+        make(**{name: shorter})
+
+
+def test_a_segment_without_a_step_is_an_error() -> None:
+    content = {name: getattr(make(), name)[:0] for name in ("observations", "actions", "env_rewards")}
+    with pytest.raises(SegmentError, match="at least one step"):
+        make(**content, render_states=None)
+
+
+# --- ids --------------------------------------------------------------------------------------------------
+
+
+def test_equal_content_has_equal_id() -> None:
+    assert make().id == make().id
+    assert len(make().id) == 32
+    int(make().id, 16)
+    strided = np.repeat(make().observations, 2, axis=1)[:, ::2]
+    assert make(observations=strided).id == make().id
+
+
+def change_one_value(name: str) -> Callable[[Segment], Segment]:
+    def change(segment: Segment) -> Segment:
+        array = getattr(segment, name).copy()
+        array.flat[-1] += 1e-3
+        return replace(segment, **{name: array})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *[
+            pytest.param(change_one_value(name), id=name)
+            for name in ("observations", "actions", "env_rewards", "render_states")
+        ],
+        pytest.param(lambda s: replace(s, env_index=0), id="env_index"),
+        pytest.param(lambda s: replace(s, episode=0), id="episode"),
+        pytest.param(lambda s: replace(s, start=0), id="start"),
+        pytest.param(lambda s: replace(s, render_states=None), id="no_render_states"),
+        pytest.param(lambda s: replace(s, observations=s.observations.reshape(4, 3, 1)), id="shape"),
+        pytest.param(lambda s: replace(s, observations=s.observations.view(np.int32)), id="type"),
+    ],
+)
+def test_another_content_has_another_id(change: Callable[[Segment], Segment]) -> None:
+    assert change(make()).id != make().id
+
+
+def test_the_moment_of_cutting_is_no_content() -> None:
+    """The same steps cut at two moments are one segment."""
+    assert make(num_timesteps=0).id == make(num_timesteps=999).id
+
+
+# --- answers, queries, comparisons ------------------------------------------------------------------------
+
+
+def test_what_answers_say_of_the_first() -> None:
+    assert {answer: answer.preference for answer in Answer} == {
+        Answer.FIRST: 1.0,
+        Answer.SECOND: 0.0,
+        Answer.EQUAL: 0.5,
+        Answer.CANNOT_TELL: None,
+    }
+    assert Answer("cannot_tell") is Answer.CANNOT_TELL
+
+
+def test_a_query_is_its_number_and_its_segments_in_order() -> None:
+    a, b, c = make(), make(start=7), make(start=8)
+    query = Query(segments=(a, b), ordinal=5, num_timesteps=10)
+    assert query.id == Query(segments=(make(), make(start=7)), ordinal=5, num_timesteps=99).id
+    others = [
+        Query(segments=(b, a), ordinal=5),
+        Query(segments=(a, c), ordinal=5),
+        Query(segments=(a, b), ordinal=6),
+        Query(segments=(a, b, c), ordinal=5),
+    ]
+    assert len({query.id, *(other.id for other in others)}) == 5
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_query_of_fewer_than_two_is_an_error(n: int) -> None:
+    with pytest.raises(SegmentError, match=rf"at least two segments\. Received {n}\."):
+        Query(segments=(make(),) * n, ordinal=0)
+
+
+@pytest.mark.parametrize("preference", [0.0, 0.5, 1.0])
+def test_a_comparison_says_who_is_better(preference: float) -> None:
+    assert Comparison(first=make(), second=make(), preference=preference).preference == preference
+
+
+@pytest.mark.parametrize("preference", [-1.0, 0.3, 2.0, float("nan")])
+def test_a_comparison_that_says_anything_else_is_an_error(preference: float) -> None:
+    with pytest.raises(SegmentError, match=rf"`preference` must be 0, 0\.5 or 1\. Received {preference}"):
+        Comparison(first=make(), second=make(), preference=preference)
+
+
+def test_a_query_and_a_comparison_are_frozen() -> None:
+    with pytest.raises(FrozenInstanceError, match="ordinal"):
+        Query(segments=(make(), make()), ordinal=0).ordinal = 1  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError, match="preference"):
+        Comparison(first=make(), second=make(), preference=1.0).preference = 0.0  # type: ignore[misc]

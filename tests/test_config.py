@@ -1,0 +1,160 @@
+"""Settings: where they come from, which win, and which are refused."""
+
+import json
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from prefrl import config as module
+from prefrl.config import Algo, RunConfig, load_preset, preset_names
+from prefrl.errors import PrefRLError, SettingError
+from prefrl_envs.tasks import TASKS
+
+
+def test_every_task_has_a_preset() -> None:
+    assert preset_names() == sorted(TASKS)
+    assert all(load_preset(name).env_id == task.env_id for name, task in TASKS.items())
+
+
+@pytest.mark.parametrize("algo", get_args(Algo))
+@pytest.mark.parametrize("task", preset_names())
+def test_presets_load_for_every_algorithm(task: str, algo: str) -> None:
+    config = load_preset(task, algo)
+    assert (config.task, config.algo) == (task, algo)
+    assert config.segment_length <= TASKS[task].horizon
+    assert config.agent.settings["n_steps"] * config.agent.n_envs < config.total_timesteps
+
+
+@pytest.mark.parametrize("task", [*preset_names(), "my_pkg:MyEnv-v0"])
+def test_json_and_back(task: str) -> None:
+    config = load_preset(task, "trpo")
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_any_id_is_a_task() -> None:
+    config = load_preset("my_pkg:MyEnv-v0")
+    assert (config.task, config.env_id, config.algo) == ("my_pkg:MyEnv-v0", "my_pkg:MyEnv-v0", "ppo")
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task whose preset and algorithms set what the tests below look at."""
+    presets: dict[str, dict[str, Any]] = {
+        "_algorithms": {
+            "ppo": {"agent": {"n_envs": 5, "log_std_init": -1.0, "settings": {"n_steps": 5, "gamma": 0.5}}},
+            "a2c": {"agent": {"n_envs": 6, "settings": {"n_steps": 6}}},
+        },
+        "walk": {
+            "env_id": "Walk-v0",
+            "labels": 70,
+            "segment_length": 7,
+            "agent": {"log_std_init": -2.0, "settings": {"gamma": 0.7}},
+            "by_algo": {"a2c": {"labels": 80, "segment_length": 8}},
+        },
+    }
+    monkeypatch.setattr(module, "preset_names", lambda: ["walk"])
+    monkeypatch.setattr(module, "_read_preset", lambda name: json.loads(json.dumps(presets[name])))
+
+
+@pytest.mark.usefixtures("made_up")
+def test_preset_wins_over_algorithm_and_algorithm_over_defaults() -> None:
+    config = load_preset("walk")
+    assert config.agent.n_envs == 5
+    assert config.agent.log_std_init == -2.0
+    assert config.agent.settings == {"n_steps": 5, "gamma": 0.7}
+    assert (config.labels, config.segment_length) == (70, 7)
+    assert config.seed == RunConfig(task="x").seed
+
+
+@pytest.mark.usefixtures("made_up")
+def test_algorithm_of_the_preset_is_asked_for() -> None:
+    config = load_preset("walk", "a2c")
+    assert (config.labels, config.segment_length, config.agent.n_envs) == (80, 8, 6)
+    assert config.agent.settings == {"n_steps": 6, "gamma": 0.7}
+
+
+@pytest.mark.usefixtures("made_up")
+def test_file_wins_over_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_text("algo: a2c\nlabels: 90\nagent: {settings: {gamma: 0.9}}\n")
+    config = load_preset("walk", config_file=file)
+    assert (config.algo, config.labels, config.segment_length) == ("a2c", 90, 8)
+    assert config.agent.settings == {"n_steps": 6, "gamma": 0.9}
+    # The command line has the last word on the algorithm.
+    config = load_preset("walk", "ppo", file)
+    assert (config.algo, config.labels, config.agent.n_envs) == ("ppo", 90, 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"labels": 0}, "`labels` must be at least 1. Received 0"),
+        ({"labels": -3}, "`labels` must be at least 1. Received -3"),
+        ({"labels": 5001}, "`labels` must not exceed the 5000 steps of the training"),
+        ({"total_timesteps": 0}, "`total_timesteps` must be at least 1. Received 0"),
+        ({"total_timesteps": 4096}, "`total_timesteps` must exceed the 4096 steps before the first questions"),
+        ({"segment_length": 0}, "`segment_length` must be at least 1. Received 0"),
+        ({"checkpoint_every": 0}, "`checkpoint_every` must be at least 1. Received 0"),
+        ({"evaluation_episodes": 0}, "`evaluation_episodes` must be at least 1. Received 0"),
+        ({"n_threads": 0}, "`n_threads` and `agent.n_envs` must be at least 1. Received 0 and 16"),
+        ({"agent": {"n_envs": 0}}, "`n_threads` and `agent.n_envs` must be at least 1. Received 1 and 0"),
+        ({"shuffle_labels": True, "reward": "true"}, "`shuffle_labels` needs reward=preferences"),
+        ({"reward_model": {"first_epochs": 0}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward model"),
+        ({"reward_model": {"hidden_sizes": [8, 0]}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward"),
+        ({"label": {"recent_share": 0.5, "recent_steps": 49}}, "must hold a segment of 50 steps. Received 49"),
+        ({"labels": "many"}, "The setting `labels` is wrong: .*Received 'many'"),
+        ({"label": 3}, "The setting `label` is wrong: .*Received 3"),
+        ({"algo": "dqn"}, "The setting `algo` is wrong: .*'ppo', 'a2c' or 'trpo'.*Received 'dqn'"),
+        ({"labelz": 3}, "There is no setting `labelz`"),
+        ({"label": {"schedul": "constant"}}, "There is no setting `label.schedul`"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    values = {"task": "x", "total_timesteps": 5000, **changes}
+    with pytest.raises(SettingError, match=sentence) as caught:
+        RunConfig.from_json(values)
+    assert isinstance(caught.value, PrefRLError)
+    assert "\n" not in str(caught.value)
+
+
+def test_true_reward_needs_no_labels() -> None:
+    assert RunConfig(task="x", reward="true", labels=10, total_timesteps=5).total_timesteps == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"labelz: 3", "There is no setting `labelz`"),
+        (b"- 1", "must hold settings as `name: value` lines"),
+        (b"", "must hold settings as `name: value` lines"),
+        (b"a: [", "my.yaml cannot be read: .*expected the node content"),
+        (b"\xff\xfe\x00", "my.yaml cannot be read: .*decode"),
+        (b"algo: dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
+        (b"task: !!python/object/apply:os.getcwd []", "my.yaml cannot be read: could not determine a constructor"),
+        (None, "my.yaml cannot be read: .*No such file"),
+    ],
+)
+def test_bad_file(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "my.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingError, match=sentence) as caught:
+        load_preset("pendulum", config_file=file)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """The help of the command line is made of these sentences."""
+    source = Path(module.__file__).read_text()
+
+    def check(kind: Any) -> int:
+        n = 0
+        for field in fields(kind):
+            after = source.split(f"\n    {field.name}: ", 1)[1]
+            assert after.split("\n", 1)[1].lstrip().startswith('"""'), field.name
+            n += 1 + (check(field.type) if is_dataclass(field.type) else 0)
+        return n
+
+    assert check(RunConfig) > 40

@@ -1,0 +1,83 @@
+"""The progress display: lines without a terminal, a bar with one; all of it on stderr."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from prefrl.console import TrainingDisplay, describe
+from prefrl.runs import TrainingProgress
+
+
+def progress(steps: int = 2500, *, true_return: float = 12.34, n_labels: int = 300) -> TrainingProgress:
+    return TrainingProgress(
+        num_timesteps=steps,
+        total_timesteps=10_000,
+        labels=75 if n_labels else 0,
+        n_labels=n_labels,
+        true_return=true_return,
+        metrics={"backflips": 1.5},
+    )
+
+
+def test_description() -> None:
+    assert describe(progress()) == "2,500/10,000 steps, 75/300 labels, true return 12.3, backflips 1.50"
+
+
+def test_description_without_labels_and_episodes() -> None:
+    assert describe(progress(true_return=float("nan"), n_labels=0)) == "2,500/10,000 steps, backflips 1.50"
+
+
+def test_lines_without_a_terminal() -> None:
+    """Plain text, one line each however long, and not more often than every ten seconds."""
+    file = io.StringIO()
+    title = "a task with a name that is longer than a line of a terminal is wide [and brackets], by an algorithm"
+    with TrainingDisplay(title, Console(file=file, width=40)) as display:
+        display(progress(0))
+        display(progress(2500))
+    assert file.getvalue() == f"{title}:   0%, {describe(progress(0))}\n"
+
+
+def test_lines_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([100.0, 100.0, 105.0, 110.0, 110.0])  # read once to look, and again to remember
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    file = io.StringIO()
+    with TrainingDisplay("x", Console(file=file, width=200)) as display:
+        for steps in (1000, 2000, 3000):
+            display(progress(steps))
+    assert [line.split(",")[0] for line in file.getvalue().splitlines()] == ["x:  10%", "x:  30%"]
+
+
+def test_bar_on_a_terminal() -> None:
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=160, _environ={"TERM": "xterm"})
+    with TrainingDisplay("hopper, ppo", terminal) as display:
+        display(progress(5000))
+    shown = file.getvalue()
+    assert "\x1b[" in shown
+    assert "hopper, ppo" in shown
+    assert describe(progress(5000)) in shown
+    assert "━" in shown
+
+
+def test_bar_stays_as_it_is_after_an_error() -> None:
+    file = io.StringIO()
+    terminal = Console(file=file, force_terminal=True, width=160, _environ={"TERM": "xterm"})
+
+    def fail() -> None:
+        with TrainingDisplay("x", terminal) as display:
+            display(progress(5000))
+            raise RuntimeError("a fault")
+
+    with pytest.raises(RuntimeError, match="a fault"):
+        fail()
+    assert file.getvalue().endswith("\x1b[?25h")  # the cursor is back
+
+
+def test_stderr_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with TrainingDisplay("x") as display:
+        display(progress())
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("x:  25%")
