@@ -18,6 +18,7 @@ from prefrl.agents.vec_env import LearnedRewardVecEnv
 from prefrl.errors import SettingError
 from prefrl.feedback import LabelSchedule, Selector, Store, Teacher, UniformSelector, make_schedule
 from prefrl.feedback.schedule import ScheduleName
+from prefrl.feedback.selection import disagreement
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, SegmentRecorder
@@ -31,6 +32,8 @@ class Refit(NamedTuple):
     """Accuracy on the new comparisons before they were trained on; NaN in the first round."""
     fresh_log_loss: float
     """Log-loss on the same."""
+    fresh_disagreement: float
+    """Standard deviation over members of the preference they predict for the same, mean over comparisons."""
     seconds: float
     """Wall time of asking and fitting."""
 
@@ -189,6 +192,7 @@ class PreferenceLearning:
         first = not self.reward_model.fitted
         nan = float("nan")
         fresh_accuracy, fresh_log_loss = (nan, nan) if first else self.trainer.evaluate(comparisons)
+        fresh_disagreement = nan if first else self._disagreement(comparisons)
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
         self.reward_model.update_inputs(
@@ -198,7 +202,13 @@ class PreferenceLearning:
         )
         self.trainer.add(comparisons)
         metrics = self.trainer.fit(self.first_epochs if first else self.epochs)
-        return Refit(metrics, fresh_accuracy, fresh_log_loss, 0.0)
+        return Refit(metrics, fresh_accuracy, fresh_log_loss, fresh_disagreement, 0.0)
+
+    def _disagreement(self, comparisons: list[Comparison]) -> float:
+        """Standard deviation over members of the predicted preference, mean over comparisons."""
+        first = self.reward_model.returns([comparison.first for comparison in comparisons])
+        second = self.reward_model.returns([comparison.second for comparison in comparisons])
+        return float(np.sqrt(disagreement(first, second)).mean())
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is neither in the store, the recorder, the reward nor its trainer, ready for JSON."""
@@ -245,6 +255,7 @@ class PreferenceCallback(BaseCallback):
             self._record(f"reward_model/{key}", value)
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
         self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
+        self._record("reward_model/disagreement", refit.fresh_disagreement)
 
     def _on_rollout_end(self) -> None:
         preferences = self.preferences

@@ -222,16 +222,23 @@ def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeV
         seen = store.counts().comparisons
         reward = preferences.trainer.evaluate
         measured: list[tuple[float, float]] = []
+        spreads: list[float] = []
 
         def remember(comparisons: Any) -> tuple[float, float]:
             assert [c.seq for c in comparisons] == list(range(seen + 1, store.counts().comparisons + 1))
             measured.append(reward(comparisons))
+            # sigmoid of the difference of returns, spread over members, pair by pair
+            for c in comparisons:
+                pair = preferences.reward_model.returns([c.first, c.second])
+                spreads.append(float(np.std([1 / (1 + math.exp(second - first)) for first, second in pair])))
             return measured[-1]
 
         preferences.trainer.evaluate = remember  # type: ignore[method-assign]
         refit = preferences.update(500)
         assert refit is not None
         assert (refit.fresh_accuracy, refit.fresh_log_loss) == measured[0]
+        assert refit.fresh_disagreement == pytest.approx(np.mean(spreads), rel=1e-6)
+        assert refit.fresh_disagreement > 0
         assert len(preferences.trainer.draws[0]) > seen
 
 
@@ -352,7 +359,7 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     fits = [row for row in written.rows if "reward_model/train_loss" in row]
     assert 3 < len(fits) < len(written.rows), "a fit is logged once"
     expected = {"train_loss", "validation_loss", "accuracy", "log_loss", "l2", "n_comparisons"}
-    fresh = {"fresh_accuracy", "fresh_log_loss"}
+    fresh = {"fresh_accuracy", "fresh_log_loss", "disagreement"}
     for row in fits:
         names = {key.removeprefix("reward_model/") for key in row if key.startswith("reward_model/")}
         assert expected <= names <= expected | fresh
