@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
+    warnings.showwarning = _show_warning
     try:
         _dispatch(arguments)
         sys.stdout.flush()
@@ -102,6 +104,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.stderr.write(f"prefrl: {_sentence(error)}\n")
         interrupted = isinstance(error, InterruptedRunError | KeyboardInterrupt)
         sys.exit(EXIT_INTERRUPTED if interrupted else EXIT_USER_ERROR)
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Show what a warning says; where in the code it arose tells a user nothing."""
+    sys.stderr.write(f"prefrl: warning: {message}\n")
 
 
 def _sentence(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -300,3 +301,15 @@ def test_output_that_nobody_reads(tmp_path: Path) -> None:
         process.stdout.close()
         err = process.stderr.read()
     assert "Traceback" not in err
+
+
+def test_a_warning_is_one_line_without_places_in_the_code(capsys: pytest.CaptureFixture[str]) -> None:
+    before = warnings.showwarning
+    try:
+        cli.main(["tasks"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("Something to know.", stacklevel=1)
+    finally:
+        warnings.showwarning = before
+    assert capsys.readouterr().err == "prefrl: warning: Something to know.\n"

@@ -17,6 +17,11 @@ from prefrl.segments import SegmentRecorder
 
 RENDER_STATE = "render_state"
 ENV_REWARD = "env_reward"
+EARLY_END = (
+    "An episode ended before its time limit. The moment at which episodes end tells the agent about the task "
+    "behind the learned reward's back; hide such ends if you can (MuJoCo: terminate_when_unhealthy=False, or a "
+    "prefrl task)."
+)
 
 
 class RewardFn(Protocol):
@@ -128,14 +133,10 @@ class LearnedRewardVecEnv(VecEnvWrapper):
             self._running_returns[env] = 0.0
             for name, value in infos[env].get("task_metrics", {}).items():
                 self.task_metrics.setdefault(name, deque(maxlen=100)).append(float(value))
-            if not infos[env].get("TimeLimit.truncated", False) and not self._warned:
+            learned = self.reward_fn is not None  # with the true reward there is nothing to give away
+            if learned and not self._warned and not infos[env].get("TimeLimit.truncated", False):
                 self._warned = True
-                warnings.warn(
-                    "An episode ended before its time limit. The moment at which episodes end tells the agent "
-                    "about the task behind the learned reward's back; hide such ends if you can (MuJoCo: "
-                    "terminate_when_unhealthy=False, or a prefrl task).",
-                    stacklevel=2,
-                )
+                warnings.warn(EARLY_END, stacklevel=2)
 
 
 def _copy(observations: VecEnvObs) -> Any:

@@ -1,4 +1,5 @@
 import json
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -223,6 +224,14 @@ def test_an_episode_that_ends_early_is_warned_of_once() -> None:
     with pytest.warns(UserWarning, match=r"An episode ended before its time limit.*hide such ends") as caught:
         act(venv, 12)
     assert len(caught) == 1
+
+
+def test_with_the_true_reward_early_ends_give_nothing_away() -> None:
+    venv = make_vec_env(lambda: CountingEnv((3,), terminates=True), n_envs=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        act(LearnedRewardVecEnv(venv, None), 12)
+    assert caught == []
 
 
 def test_time_limits_are_not_warned_of(drift_venv: MakeVenv) -> None:

@@ -3,12 +3,12 @@
 import json
 import multiprocessing
 import os
+import random
 import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from prefrl.cli import main
@@ -34,8 +34,8 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.feedback.migrations"])
 
 
-def prefrl(run: Path, *arguments: str, seconds: float | None = None) -> int:
-    """Run the command line in a process of its own; after `seconds` of its training, kill it.
+def prefrl(run: Path, *arguments: str, kill_at: int | None = None) -> int:
+    """Run the command line in a process of its own, and kill it soon after its log has reached so many steps.
 
     Returns the exit code, -9 for a kill.
     """
@@ -44,15 +44,22 @@ def prefrl(run: Path, *arguments: str, seconds: float | None = None) -> int:
     process = PROCESSES.Process(target=main, args=([*arguments, str(run)],))
     process.start()
     assert process.pid is not None
-    if seconds is not None:
+    if kill_at is not None:
         # A training that begins or goes on writes its log anew.
         while process.is_alive() and (not log.exists() or log.stat().st_ino == before):
             time.sleep(0.01)
-        process.join(seconds)
+        while process.is_alive() and steps_logged(log) < kill_at:
+            time.sleep(0.005)
+        time.sleep(random.uniform(0, 0.03))
         os.kill(process.pid, signal.SIGKILL)
     process.join(240)
     assert process.exitcode is not None
     return process.exitcode
+
+
+def steps_logged(log: Path) -> float:
+    lines = read_metrics(log)
+    return lines[-1]["time/total_timesteps"] if lines else 0
 
 
 def answers(run: Path) -> list[StoredAnswer]:
@@ -67,12 +74,12 @@ def lines(run: Path) -> list[dict[str, float]]:
     return [{key: value for key, value in line.items() if key not in WALL_TIME} for line in log]
 
 
-def killed_run(run: Path, command: Sequence[str], delays: Sequence[float]) -> None:
-    """Train, with a kill after each of these seconds of training, and check the labels after each."""
+def killed_run(run: Path, command: Sequence[str], moments: Sequence[int]) -> None:
+    """Train, with a kill soon after each of these steps, and check the labels after each."""
     acknowledged: list[StoredAnswer] = []
-    for index, delay in enumerate(delays):
+    for index, steps in enumerate(moments):
         arguments = [*command, "--out"] if index == 0 else ["resume"]
-        assert prefrl(run, *arguments, seconds=delay) == -signal.SIGKILL
+        assert prefrl(run, *arguments, kill_at=steps) == -signal.SIGKILL
         known = answers(run)
         assert known[: len(acknowledged)] == acknowledged
         acknowledged = known
@@ -110,8 +117,6 @@ def test_kills_at_random_moments(total_timesteps: int, n_labels: int, n_kills: i
     command = ("train", "pendulum", "--config", str(settings))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert prefrl(whole, *command, "--out") == 0
-    seconds = read_metrics(whole / "log" / "metrics.jsonl")[-1]["time/training_seconds"]
-    # Together less than the training takes, so that none comes too late, and long enough for checkpoints.
-    delays = np.random.default_rng().uniform(0, 0.9 * seconds / n_kills, size=n_kills)
-    killed_run(killed, command, delays.tolist())
+    moments = sorted(random.randrange(int(0.9 * total_timesteps)) for _ in range(n_kills))
+    killed_run(killed, command, moments)
     check_against_whole_run(killed, whole, n_labels)
