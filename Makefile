@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := prefrl envs tests benchmarks tools
+SOURCES := prefrl envs labeling_gui tests benchmarks tools
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs bench clean system
+.PHONY: help demo test test-slow check docs bench clean system browser
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -18,10 +18,10 @@ demo: $(READY) ## train a Hopper to backflip from synthetic comparisons, and wri
 	$(BIN)/prefrl train hopper-backflip --out "$$run" && \
 	echo "The report: $(CURDIR)/$$run/report.html"
 
-test: $(READY) ## run the tests, those that take minutes left out
+test: $(READY) browser ## run the tests, those that take minutes left out
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(READY) ## run the tests that take minutes
+test-slow: $(READY) browser ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout=3600 $(PYTEST_ARGS)
 
 check: $(READY) ## format, lint, types, import floors, generated docs: what CI runs before the tests
@@ -45,6 +45,9 @@ clean: ## remove .venv and all caches; runs/ stays
 
 system:
 	@tools/system_libraries.sh
+
+browser: system
+	@tools/system_libraries.sh chromium
 
 # torch comes first and by its exact version: asked for by range, pip may fetch a build of several gigabytes.
 $(READY): pyproject.toml constraints.txt | system

@@ -37,6 +37,8 @@ TASK = "hopper"
 ALGOS = ("ppo", "a2c", "trpo")
 # A segment as HalfCheetah and Walker2d have it.
 SEGMENT_STEPS, N_OBSERVED, N_ACTED = 50, 17, 6
+# Units of each of the two hidden layers, and comparisons per gradient step: what either has by default.
+NETWORKS = {"2 x 64, batches of 64": (64, 64), "2 x 32, batches of 32": (32, 32)}
 # The same budget for both systems; the rest of each is as its documentation has it.
 PEER_TIMESTEPS, PEER_LABELS = 49_152, 200
 
@@ -152,18 +154,23 @@ def measure_runs(settings: Settings) -> list[Row]:
 def measure_reward(settings: Settings) -> list[Row]:
     """Comparisons per second in the reward's training, imitation's in turn with ours.
 
+    Each system with networks and batches of either's default sizes.
+
     Comparisons in the set x passes over it / seconds; what all members see counts once. Adding the comparisons
     and whatever happens once per comparison is left out on both sides.
     """
     section, rows = f"Reward training, comparisons of 2 x {SEGMENT_STEPS} steps per second", []
-    sizes = (100, 1_000) if settings.quick else (100, 1_000, 10_000)
-    peers = {"imitation": (32, 32), "imitation, our sizes": (64, 64)} if "imitation" in settings.sections else {}
-    for n in progress(sizes, section):
-        trainer = reward_trainer(n, settings.seed)
-        rates: dict[str, list[float]] = {"prefrl": [], **{name: [] for name in peers}}
+    n_labels = (100, 1_000) if settings.quick else (100, 1_000, 10_000)
+    systems = ["prefrl", "imitation"] if "imitation" in settings.sections else ["prefrl"]
+    for n in progress(n_labels, section):
+        trainers = {name: reward_trainer(n, *sizes, settings.seed) for name, sizes in NETWORKS.items()}
+        rates: dict[str, list[float]] = {f"{system}, {name}": [] for name in NETWORKS for system in systems}
         for _ in range(1 if settings.quick else 3):
-            rates["prefrl"].append(comparisons_per_second(trainer, settings.seconds, min_seconds=2.0))
-            for name, (hidden_size, batch_size) in peers.items():
+            for name, (hidden_size, batch_size) in NETWORKS.items():
+                rate = comparisons_per_second(trainers[name], settings.seconds, min_seconds=2.0)
+                rates[f"prefrl, {name}"].append(rate)
+                if "imitation" not in systems:
+                    continue
                 result = _imitation.measure(
                     "reward",
                     n_comparisons=n,
@@ -176,16 +183,18 @@ def measure_reward(settings: Settings) -> list[Row]:
                     clock=settings.clock,
                     seed=settings.seed,
                 )
-                rates[name].append(result["comparisons_per_s"])
+                rates[f"imitation, {name}"].append(result["comparisons_per_s"])
         case = f"{n:,} labels"
         rows += [row(section, case, name, rounds) for name, rounds in rates.items()]
-        for name in peers:
-            rows.append(row(section, case, f"prefrl / {name}", ratios(rates["prefrl"], rates[name])))
+        if "imitation" in systems:
+            for name in NETWORKS:
+                share = ratios(rates[f"prefrl, {name}"], rates[f"imitation, {name}"])
+                rows.append(row(section, case, f"prefrl / imitation, {name}", share))
     return rows
 
 
-def reward_trainer(n_comparisons: int, seed: int) -> RewardTrainer:
-    """Return a trainer with the default settings that knows `n_comparisons` pairs of segments of noise."""
+def reward_trainer(n_comparisons: int, hidden_size: int, batch_size: int, seed: int) -> RewardTrainer:
+    """Return a trainer of networks of two equal layers that knows `n_comparisons` pairs of segments of noise."""
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=N_OBSERVED)
 
@@ -200,9 +209,12 @@ def reward_trainer(n_comparisons: int, seed: int) -> RewardTrainer:
         return Comparison(first=first, second=second, preference=float(first.env_return > second.env_return))
 
     ensemble = RewardEnsemble(
-        spaces.Box(-np.inf, np.inf, (N_OBSERVED,)), spaces.Box(-1.0, 1.0, (N_ACTED,)), seed=seed
+        spaces.Box(-np.inf, np.inf, (N_OBSERVED,)),
+        spaces.Box(-1.0, 1.0, (N_ACTED,)),
+        hidden_sizes=(hidden_size, hidden_size),
+        seed=seed,
     )
-    trainer = RewardTrainer(ensemble, seed=seed)
+    trainer = RewardTrainer(ensemble, batch_size=batch_size, seed=seed)
     comparisons = [comparison() for _ in range(n_comparisons)]
     ensemble.update_inputs(
         np.concatenate([ensemble.features(c.first.observations, c.first.actions) for c in comparisons])

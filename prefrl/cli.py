@@ -1,4 +1,4 @@
-"""The command line: `prefrl train | resume | evaluate | report | tasks`.
+"""The command line: `prefrl train | label | resume | evaluate | report | tasks | doctor`.
 
 Torch is imported only inside the commands that need it, so that `--help` answers at once.
 """
@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import traceback
 import warnings
@@ -20,8 +21,10 @@ import tyro
 from prefrl import __version__
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import InterruptedRunError, PrefRLError, SettingError
+from prefrl.labeling_page import LabelingPage, page_command
 
 DESCRIPTION = "Train agents from comparisons of short clips of behaviour."
+EXIT_LACKS = 1
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
 
@@ -37,6 +40,10 @@ class TrainOptions:
 
     out: Path | None = None
     """Folder of the run; by default runs/TASK-ALGO-SEED, with a number where that exists."""
+    page: bool = True
+    """Serve the labelling page where people are the teachers; else `prefrl label` does."""
+    port: int = 0
+    """Where the labelling page is served; 0 takes a free port."""
     json: bool = False
     """Print the evaluation as one JSON object on stdout, and nothing else there."""
 
@@ -47,6 +54,10 @@ class ResumeCommand:
 
     run: Annotated[Path, tyro.conf.Positional]
     """Folder of the run."""
+    page: bool = True
+    """Serve the labelling page where people are the teachers; else `prefrl label` does."""
+    port: int = 0
+    """Where the labelling page is served; 0 takes a free port."""
     json: bool = False
     """Print the evaluation as one JSON object on stdout, and nothing else there."""
 
@@ -87,6 +98,14 @@ class TasksCommand:
     """Print them as one JSON object on stdout, and nothing else there."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoctorCommand:
+    """Try what prefrl needs of this machine, and say what is missing and how to mend it."""
+
+    json: bool = False
+    """Print the findings as one JSON object on stdout, and nothing else there."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; exits with 2 for a mistake of the user's, 130 after Ctrl-C."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -122,6 +141,11 @@ def help_texts() -> dict[str, str]:
     """Return the help of the program and of each command, for the docs."""
     texts = {}
     for name in ("", *COMMANDS):
+        if name == "label":  # a process of its own, whose output cannot be redirected here
+            texts[name] = subprocess.run(
+                page_command(["--help"]), capture_output=True, text=True, check=True
+            ).stdout
+            continue
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
             _dispatch([name, "--help"] if name else ["--help"])
@@ -156,9 +180,16 @@ def _train(arguments: Sequence[str]) -> None:
     from prefrl.runs import start
 
     out = options.out or _free_folder(config)
-    with TrainingDisplay(f"{config.task}, {config.algo}") as display:
-        report = start(config, out, display)
+    with (
+        TrainingDisplay(f"{config.task}, {config.algo}") as display,
+        _page(config, display.say, options) as page,
+    ):
+        report = start(config, out, display, opened=page.open)
     _finished(out, report, as_json=options.json)
+
+
+def _page(config: RunConfig, say: Callable[[str], None], options: TrainOptions | ResumeCommand) -> LabelingPage:
+    return LabelingPage(say, wanted=options.page and config.teacher == "human", port=options.port)
 
 
 def _train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
@@ -168,7 +199,8 @@ def _train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
     if not help_only and arguments[0].startswith("-"):
         raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
     file = _peek(arguments, "--config")
-    preset = load_preset(task, _peek(arguments, "--algo"), Path(file) if file else None)
+    algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
+    preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher)
     default = _TrainCommand(options=TrainOptions(), config=preset)
     command = _parse("train", _TrainCommand, arguments or ["--help"], default=default)
     return command.options, command.config
@@ -177,11 +209,21 @@ def _train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
 def _resume(arguments: Sequence[str]) -> None:
     command = _parse("resume", ResumeCommand, arguments)
     from prefrl.console import TrainingDisplay
-    from prefrl.runs import resume
+    from prefrl.runs import RunFolder, resume
 
-    with TrainingDisplay(f"resuming {command.run}") as display:
-        report = resume(command.run, display)
+    config = RunFolder.open(command.run).config()
+    with (
+        TrainingDisplay(f"resuming {command.run}") as display,
+        _page(config, display.say, command) as page,
+    ):
+        report = resume(command.run, display, opened=page.open)
     _finished(command.run, report, as_json=command.json)
+
+
+def _label(arguments: Sequence[str]) -> None:
+    done = subprocess.run(page_command(arguments), check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
 
 
 def _evaluate(arguments: Sequence[str]) -> None:
@@ -219,6 +261,23 @@ def _tasks(arguments: Sequence[str]) -> None:
         counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
         _write(f"{name:<{width}}  {task.description} {task.horizon} steps.{counted}")
     _write("\nAny gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
+
+
+def _doctor(arguments: Sequence[str]) -> None:
+    command = _parse("doctor", DoctorCommand, arguments)
+    from prefrl.runs.doctor import examine
+
+    checks = examine()
+    if command.json:
+        _write(json.dumps({"checks": [check._asdict() for check in checks]}))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            _write(f"{'ok' if check.ok else 'LACKS':<6} {check.name:<{width}}  {check.detail}")
+            if check.mend:
+                _write(f"{'':<6} {'':<{width}}  mend: {check.mend}")
+    if not all(check.ok for check in checks):
+        sys.exit(EXIT_LACKS)
 
 
 def _finished(folder: Path, report: Path, *, as_json: bool) -> None:
@@ -284,8 +343,10 @@ class _TrainCommand:
 
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "train": ("train an agent, evaluate it and write the report", _train),
+    "label": ("serve the page on which people compare a run's clips", _label),
     "resume": ("go on with a run after a stop, a crash or a kill", _resume),
     "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
     "tasks": ("list the tasks that have a preset", _tasks),
+    "doctor": ("say what this machine has and lacks, and how to mend it", _doctor),
 }

@@ -1,7 +1,8 @@
 """The settings of a run: one source for the command line, the presets, the docs and the file in the run folder.
 
 A resolved configuration comes from, later wins: the defaults here, the settings of the algorithm
-(`presets/_algorithms.yaml`), the preset of the task, a `--config` file, the command line.
+(`presets/_algorithms.yaml`), the preset of the task, with what it says for this algorithm and teacher, a
+`--config` file, the command line.
 """
 
 import copy
@@ -48,6 +49,14 @@ class LabelConfig:
     """Steps per environment that count as recent."""
     recorder_steps: int = 2560
     """Steps kept per environment to cut segments from."""
+    slack: int = 10
+    """Labels by which the agent may be ahead of people; then it waits for them."""
+    stock: int = 12
+    """Queries kept ready for people."""
+    stale_after: int = 40_000
+    """Environment steps after which an unanswered query is not put to people any more."""
+    overlap: int = 1
+    """People who should answer each query."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +131,10 @@ class RunConfig:
     """The algorithm."""
     reward: RewardSource = "preferences"
     """What the agent learns from; "true" and "constant" are the controls."""
-    teacher: Literal["oracle"] = "oracle"
-    """Who compares: "oracle" prefers the clip with the higher true return."""
+    teacher: Literal["oracle", "human"] = "oracle"
+    """Who compares: "oracle" prefers the clip with the higher true return, "human" opens the labelling page."""
+    question: str = ""
+    """What people are asked about two clips; the task knows a question of its own."""
     shuffle_labels: bool = False
     """Control: answers that carry no information."""
     labels: int = 700
@@ -180,8 +191,19 @@ class RunConfig:
                 f"`label.recent_steps` must hold a segment of {self.segment_length} steps. Received "
                 f"{self.label.recent_steps}."
             )
+        self._check_people()
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
+
+    def _check_people(self) -> None:
+        label = self.label
+        if min(label.stock, label.stale_after, label.overlap, label.slack + 1) < 1:
+            raise SettingError(
+                "`label.stock`, `label.stale_after` and `label.overlap` must be at least 1, and `label.slack` at "
+                f"least 0. Received {label.stock}, {label.stale_after}, {label.overlap} and {label.slack}."
+            )
+        if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):
+            raise SettingError("`teacher=human` needs reward=preferences, and no shuffled labels.")
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able values."""
@@ -215,13 +237,16 @@ def preset_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in _preset_files())
 
 
-def load_preset(task: str, algo: str | None = None, config_file: Path | None = None) -> RunConfig:
+def load_preset(
+    task: str, algo: str | None = None, config_file: Path | None = None, *, teacher: str | None = None
+) -> RunConfig:
     """Return the configuration of a task before the command line has its say.
 
     Args:
         task: Name of a preset, or a gymnasium id.
         algo: The algorithm; by default the one of the file, or PPO.
         config_file: YAML with settings that win over the preset's.
+        teacher: Who compares; by default the one of the file, or the oracle.
 
     Raises:
         SettingError: A file cannot be read, or a setting in it is unknown or wrong.
@@ -233,10 +258,12 @@ def load_preset(task: str, algo: str | None = None, config_file: Path | None = N
     if chosen not in algorithms:
         raise SettingError(f"`algo` must be one of {', '.join(algorithms)}. Received {chosen!r}.")
     by_algo: dict[str, Any] = values.pop("by_algo", {})
+    by_teacher: dict[str, Any] = values.pop("by_teacher", {})
+    answers = teacher or own.get("teacher") or values.get("teacher", "oracle")
     resolved: dict[str, Any] = {"task": task, "algo": chosen}
-    for layer in (algorithms[chosen], values, by_algo.get(chosen, {}), own):
+    for layer in (algorithms[chosen], values, by_algo.get(chosen, {}), by_teacher.get(answers, {}), own):
         resolved = _merged(resolved, layer)
-    resolved["algo"] = chosen
+    resolved["algo"], resolved["teacher"] = chosen, answers
     return RunConfig.from_json(resolved)
 
 

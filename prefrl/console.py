@@ -54,6 +54,10 @@ class TrainingDisplay:
         if self._bar is not None:
             self._bar.stop()
 
+    def say(self, text: str) -> None:
+        """Show a line of its own."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
     def __call__(self, progress: TrainingProgress) -> None:
         """Show how far the training has come."""
         facts = describe(progress)
@@ -75,4 +79,6 @@ def describe(progress: TrainingProgress) -> str:
     if not math.isnan(progress.true_return):
         parts.append(f"true return {progress.true_return:.1f}")
     parts += [f"{name} {value:.2f}" for name, value in progress.metrics.items()]
+    if progress.waiting:
+        parts.append("waiting for labels")
     return ", ".join(parts)

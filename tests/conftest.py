@@ -1,15 +1,31 @@
-"""What all tests share: one torch thread, drawing without a display, and one stream of random numbers."""
+"""What all tests share: one torch thread, drawing without a display, random numbers, and a labelling server."""
 
+import json
 import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 if sys.platform == "linux":
     os.environ.setdefault("MUJOCO_GL", "egl")  # read by MuJoCo when it is first imported
 
+import gymnasium
+import httpx
 import hypothesis
 import numpy as np
 import pytest
 import torch
+
+from prefrl.feedback import Store
+from prefrl.segments import Query, Segment, SegmentRecorder
+from prefrl_envs.simulator_state import SimulatorState
+from prefrl_envs.tasks import TASKS
 
 torch.set_num_threads(1)
 
@@ -21,3 +37,206 @@ hypothesis.settings.load_profile("prefrl")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def random_experience(env_id: str, n_steps: int, seed: int = 0) -> SegmentRecorder:
+    """What a random policy does in one environment."""
+    env = SimulatorState(gymnasium.make(env_id))
+    recorder = SegmentRecorder(env.observation_space, env.action_space, 1, capacity=n_steps)
+    env.action_space.seed(seed)
+    observation, info = env.reset(seed=seed)
+    for _ in range(n_steps):
+        action, state = env.action_space.sample(), info["render_state"]
+        following, reward, terminated, truncated, info = env.step(action)
+        done = terminated or truncated
+        rewards, dones = np.array([float(reward)]), np.array([done])
+        recorder.record(observation[None], np.asarray(action)[None], rewards, dones, state[None])
+        observation, info = env.reset() if done else (following, info)
+    env.close()
+    return recorder
+
+
+def trainer_status(**changes: Any) -> dict[str, Any]:
+    """What a trainer publishes of itself."""
+    status = {
+        "state": "training",
+        "num_timesteps": 20_000,
+        "labels": 12,
+        "labels_due": 40,
+        "refits": 3,
+        "true_return": 1.5,
+        "held_out_accuracy": 0.8,
+        "updated_at": time.time_ns() // 1_000_000,
+    }
+    return status | changes
+
+
+@pytest.fixture(scope="session")
+def trainer_beats() -> Callable[..., None]:
+    """`trainer_beats(run, state="waiting", …)` publishes what the trainer does, as if it did so now."""
+
+    def beat(run: Path, **changes: Any) -> None:
+        with Store(run) as store:
+            store.set_status({"trainer": trainer_status(**changes)})
+
+    return beat
+
+
+def build_run(
+    folder: Path,
+    *,
+    n_queries: int = 20,
+    task: str = "hopper-backflip",
+    segment_length: int = 35,
+    n_labels: int = 300,
+    overlap: int = 1,
+    started: bool = True,
+    n_segments: int | None = None,
+) -> Path:
+    """Make the folder of a run whose trainer has asked `n_queries` queries about a random policy.
+
+    `started=False` leaves it as it is before the trainer has said anything. `n_segments` bounds how many
+    different segments the queries share, where drawing them all would take long.
+    """
+    env_id = TASKS[task].env_id
+    (folder / "log").mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps({"config": {"task": task}}) + "\n")
+    if not started:
+        return folder
+    rng = np.random.default_rng(0)
+    recorder = random_experience(env_id, 1500)
+    drawn = recorder.sample(n_segments or 2 * n_queries, length=segment_length, rng=rng)
+    segments = list({segment.id: segment for segment in drawn}.values())
+    lines = [
+        {
+            "time/total_timesteps": 4096 * (i + 1),
+            "rollout/ep_rew_mean": 0.1 * i,
+            "rollout/ep_predicted_rew_mean": 0.2 * i,
+            "reward_model/accuracy": 0.5 + 0.04 * i,
+            "labels/total": 4 * i,
+            "task/backflips": 0.05 * i,
+        }
+        for i in range(8)
+    ]
+    (folder / "log" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with Store(folder) as store:
+        store.set_status(
+            {
+                "run": {
+                    "task": task,
+                    "env_id": env_id,
+                    "env_kwargs": {},
+                    "question": TASKS[task].question,
+                    "n_labels": n_labels,
+                    "segment_length": segment_length,
+                    "total_timesteps": 640_000,
+                    "seed": 0,
+                    "algo": "ppo",
+                },
+                "trainer": trainer_status(),
+            }
+        )
+        store.add_queries(pairs(segments, n_queries, rng), overlap=overlap)
+        for number in range(3):
+            [episode] = recorder.sample(1, length=100, rng=rng)
+            store.add_showcase(episode, num_timesteps=4096 * number)
+    return folder
+
+
+def pairs(segments: list[Segment], n: int, rng: np.random.Generator) -> list[Query]:
+    """`n` queries about different pairs of these segments."""
+    seen: set[frozenset[int]] = set()
+    queries: list[Query] = []
+    while len(queries) < n:
+        first, second = (int(i) for i in rng.choice(len(segments), size=2, replace=False))
+        if frozenset((first, second)) not in seen:
+            seen.add(frozenset((first, second)))
+            both = (segments[first], segments[second])
+            queries.append(Query(segments=both, ordinal=len(queries), num_timesteps=20_000))
+    return queries
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Path]:
+    """`make_run(folder, n_queries=20, …)`: see `build_run`."""
+    return build_run
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """A labelling server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    link: str
+    """Address with the owner's token, good for one use."""
+    run: Path
+    clients: list[httpx.Client] = field(default_factory=list)
+    """Closed when the test is over."""
+
+    @property
+    def url(self) -> str:
+        """Address without the token or a slash at the end."""
+        return self.link.partition("/?")[0]
+
+    def owner(self) -> httpx.Client:
+        """Sign in by the link that the server printed, which works once."""
+        return self.visit(self.link)
+
+    def visit(self, link: str) -> httpx.Client:
+        """Follow a link as a browser would, and return a client that is signed in."""
+        client = httpx.Client(base_url=self.url, timeout=60, follow_redirects=True)
+        self.clients.append(client)
+        client.get(link).raise_for_status()
+        return client
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        self.process.wait(20)
+
+
+@contextmanager
+def servers() -> Iterator[Callable[..., ServerProcess]]:
+    """Start labelling servers; they are killed at the end."""
+    started: list[ServerProcess] = []
+
+    def start(run: Path, *options: str) -> ServerProcess:
+        port = () if "--port" in options else ("--port", "0")
+        command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), *port, *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line.startswith("Label at "):
+            process.kill()
+            process.wait()
+            pytest.fail(f"The server did not start: {line!r}.")
+        server = ServerProcess(process, line.removeprefix("Label at ").strip(), run)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        for client in server.clients:
+            client.close()
+        server.kill()
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., ServerProcess]]:
+    """`serve(run, *options)` starts the labelling server of a run on a free port; it is killed at the end."""
+    with servers() as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def serve_for_session() -> Iterator[Callable[..., ServerProcess]]:
+    """As `serve`, for servers that many tests share."""
+    with servers() as start:
+        yield start

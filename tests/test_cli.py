@@ -14,6 +14,7 @@ import pytest
 from prefrl import __version__, cli
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, SettingError
+from prefrl_envs.machine import Check
 from prefrl_envs.tasks import TASKS
 
 Prefrl = Callable[..., tuple[int, str, str]]
@@ -99,16 +100,38 @@ def test_tasks(prefrl: Prefrl) -> None:
     assert tasks["hopper-backflip"]["metrics"] == ["backflips"]
 
 
+def test_doctor(prefrl: Prefrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefrl.runs import doctor
+
+    found = [Check("GL", True, "here", ""), Check("codec", False, "none", "pip install av")]
+    monkeypatch.setattr(doctor, "examine", lambda: found)
+    code, out, err = prefrl("doctor")
+    assert (code, err) == (1, "")
+    assert [line.split() for line in out.splitlines()] == [
+        ["ok", "GL", "here"],
+        ["LACKS", "codec", "none"],
+        ["mend:", "pip", "install", "av"],
+    ]
+    monkeypatch.setattr(doctor, "examine", lambda: found[:1])
+    code, out, _ = prefrl("doctor", "--json")
+    assert code == 0
+    assert json.loads(out)["checks"] == [{"name": "GL", "ok": True, "detail": "here", "mend": ""}]
+
+
+def test_label_hands_its_arguments_and_exit_code_through(prefrl: Prefrl, tmp_path: Path) -> None:
+    code, out, _ = prefrl("label", str(tmp_path / "nowhere"))
+    assert (code, out) == (2, "")
+
+
 def test_help(prefrl: Prefrl) -> None:
     code, out, err = prefrl("--help")
     assert (code, err) == (0, "")
     assert prefrl()[:2] == (0, out)
     assert prefrl("-h")[:2] == (0, out)
+    texts = cli.help_texts()
     for name in cli.COMMANDS:
         assert f"\n  {name} " in out
-        code, text, _ = prefrl(name, "--help")
-        assert code == 0
-        assert f"usage: prefrl {name}" in text
+        assert f"usage: prefrl {name}" in texts[name]
     assert prefrl("--version") == (0, f"prefrl {__version__}\n", "")
 
 
@@ -141,7 +164,10 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        ("nonsense", "There is no command 'nonsense'; there are train, resume, evaluate, report, tasks"),
+        (
+            "nonsense",
+            "There is no command 'nonsense'; there are train, label, resume, evaluate, report, tasks, doctor",
+        ),
         ("train --labels 3", "The task comes first: prefrl train TASK"),
         ("train hoper", "There is no environment 'hoper'; did you mean hopper?"),
         ("train Hoper-v5", "There is no environment 'Hoper-v5'; did you mean Hopper-v5"),
@@ -268,7 +294,7 @@ def test_command_line_wins_over_file_and_preset(
     monkeypatch.chdir(tmp_path)
     started: list[tuple[RunConfig, Path]] = []
 
-    def start(config: RunConfig, out: Path, listener: object) -> None:
+    def start(config: RunConfig, out: Path, listener: object, *, opened: object) -> None:
         started.append((config, out))
         raise SettingError("enough")
 

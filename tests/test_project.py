@@ -41,6 +41,8 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "prefrl", folder / "prefrl", ignore=ignored)
     shutil.copytree(ROOT / "envs" / "prefrl_envs", folder / "prefrl_envs", ignore=ignored)
+    page = "prefrl_labeling_gui"
+    shutil.copytree(ROOT / "labeling_gui" / page, folder / page, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", folder)
     return folder
 
@@ -52,7 +54,7 @@ def broken_contracts(packages: Path) -> set[str]:
     """
     report = run(tool("lint-imports"), "--no-cache", cwd=packages)
     verdicts = dict(re.findall(r"^(.+) (KEPT|BROKEN)\b", report.stdout, re.MULTILINE))
-    assert len(verdicts) == 5, report.stdout + report.stderr
+    assert len(verdicts) == 6, report.stdout + report.stderr
     assert report.returncode == int("BROKEN" in verdicts.values())
     return {name for name, verdict in verdicts.items() if verdict == "BROKEN"}
 
@@ -66,6 +68,7 @@ ENVS = "the envs know nothing of learning"
 TORCHLESS = "segments and feedback start without torch"
 ONLY_RUNS = "only runs and the command line know the envs package"
 NO_PAGE = "the core does not know the labelling page"
+NO_LEARNER = "the labelling page knows the store and the clips, not the learner"
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,8 @@ NO_PAGE = "the core does not know the labelling page"
         pytest.param("prefrl/errors.py", "import torch", TORCHLESS, id="torch_by_way_of_another_module"),
         pytest.param("prefrl/agents/__init__.py", "import prefrl_envs", ONLY_RUNS, id="agents_envs"),
         pytest.param("prefrl/runs/__init__.py", "import prefrl_labeling_gui", NO_PAGE, id="page"),
+        pytest.param("prefrl_labeling_gui/app.py", "import prefrl.reward", NO_LEARNER, id="page_reward"),
+        pytest.param("prefrl_labeling_gui/clips.py", "import torch", NO_LEARNER, id="page_torch"),
     ],
 )
 def test_a_forbidden_import_is_reported(packages: Path, module: str, statement: str, contract: str) -> None:
@@ -115,6 +120,7 @@ def test_the_parts_that_runs_may_import_are_not_reported(packages: Path) -> None
         pytest.param("import prefrl.segments, prefrl.feedback", id="segments_and_feedback"),
         pytest.param("import prefrl.config", id="config"),
         pytest.param("import prefrl_envs", id="envs"),
+        pytest.param("import prefrl_labeling_gui.server", id="page"),
         pytest.param("import prefrl.cli; assert prefrl.cli.help_texts()", id="help_of_every_command"),
     ],
 )

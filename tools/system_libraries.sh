@@ -2,6 +2,8 @@
 # Installs the libraries that MuJoCo draws with where no display is (OpenGL through EGL), and venv where Debian
 # keeps it apart from Python. Quiet and quick when they are there. Where it may not install, it says in one
 # sentence what is missing, and lets the caller go on: only drawing needs OpenGL.
+#
+#   system_libraries.sh [PACKAGE...]    further Debian packages, such as the browser that the tests drive
 set -eu
 
 [ "$(uname -s)" = Linux ] || exit 0
@@ -14,7 +16,7 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 fi
 
 missing=""
-for package in libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri; do
+for package in libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri "$@"; do
     dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^ii' || missing="$missing $package"
 done
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"

@@ -13,6 +13,8 @@ from prefrl_envs.mujoco_state import RENDER_STATE
 
 _OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
 
+_HEADLIGHT_AMBIENT = 0.35  # models are lit for shadows, which are off: their dark sides would be black
+_FLOOR_CONTRAST, _FLOOR_GREY = 0.3, 118.0  # a checkerboard in black and white flickers and hides thin limbs
 _FLOOR_SCALE = 25.0  # gymnasium's Hopper would run off the drawn floor (not the simulated one) after 20 m
 
 
@@ -30,7 +32,7 @@ class MujocoStateRenderer:
 
     def __init__(self, env: Any, width: int, height: int) -> None:
         """Copy the model, make the context and place the camera."""
-        self._model = _plain_model(env.model, width, height)
+        self._model = drawable_model(env.model, width, height)
         self._data = mujoco.MjData(self._model)
         self.state_size = mujoco.mj_stateSize(self._model, RENDER_STATE)
         mujoco.mj_forward(self._model, self._data)
@@ -39,7 +41,8 @@ class MujocoStateRenderer:
             self._renderer.scene.flags[flag] = False
         config = env.mujoco_renderer.default_cam_config or {}
         self._camera = _camera(self._model, self._data, config)
-        self._tracked = max(int(config.get("trackbodyid", 1)), 0)  # body 0 is the world: stays where it is
+        tracked = max(int(config.get("trackbodyid", 1)), 0)
+        self._agent = int(self._model.body_rootid[tracked])  # body 0 is the world: stays where it is
 
     def frame(self, state: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
         """Return the picture of one render state [S]: RGB, shape [height, width, 3]."""
@@ -48,8 +51,8 @@ class MujocoStateRenderer:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         mujoco.mj_tendon(self._model, self._data)
-        if self._tracked:
-            self._camera.lookat[:2] = self._data.xpos[self._tracked, :2]
+        if self._agent:  # the centre of mass: a limb would shake the picture as it turns
+            self._camera.lookat[:2] = self._data.subtree_com[self._agent, :2]
         self._renderer.update_scene(self._data, self._camera)
         return np.asarray(self._renderer.render(), dtype=np.uint8)
 
@@ -58,18 +61,32 @@ class MujocoStateRenderer:
         self._renderer.close()
 
 
-def _plain_model(model: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:
-    """Return a copy that is drawn without multisampling, large enough, on a floor no agent leaves."""
+def drawable_model(model: mujoco.MjModel, width: int, height: int) -> mujoco.MjModel:
+    """Return a copy drawn without multisampling, large enough, brightly, on a calm floor that no agent leaves."""
     model = copy.copy(model)
+    model.vis.headlight.ambient[:] = np.maximum(model.vis.headlight.ambient, _HEADLIGHT_AMBIENT)
     model.vis.quality.offsamples = 0
     model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
     model.vis.global_.offheight = max(model.vis.global_.offheight, height)
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):
         model.geom_size[plane, :2] *= _FLOOR_SCALE
         material = model.geom_matid[plane]
-        if material >= 0 and not model.mat_texuniform[material]:
+        if material < 0:
+            continue
+        if not model.mat_texuniform[material]:
             model.mat_texrepeat[material] *= _FLOOR_SCALE
+        _soften(model, int(model.mat_texid[material, mujoco.mjtTextureRole.mjTEXROLE_RGB]))
     return model
+
+
+def _soften(model: mujoco.MjModel, texture: int) -> None:
+    """Take contrast out of a texture."""
+    if texture < 0:
+        return
+    first = model.tex_adr[texture]
+    n_bytes = model.tex_height[texture] * model.tex_width[texture] * model.tex_nchannel[texture]
+    pixels = model.tex_data[first : first + n_bytes]
+    pixels[:] = np.round(_FLOOR_GREY + _FLOOR_CONTRAST * (pixels.astype(float) - pixels.mean()))
 
 
 def _context(model: mujoco.MjModel, width: int, height: int) -> mujoco.Renderer:

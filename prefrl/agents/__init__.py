@@ -3,7 +3,7 @@
 from prefrl.agents.algorithms import ALGORITHMS, make_agent
 from prefrl.agents.gym_wrapper import LearnedReward
 from prefrl.agents.learning import PreferenceCallback, PreferenceLearning, Refit
-from prefrl.agents.questioner import Questioner
+from prefrl.agents.questioner import People, Questioner
 from prefrl.agents.trpo import EntropyTRPO
 from prefrl.agents.vec_env import LearnedRewardVecEnv, RewardFn
 
@@ -12,6 +12,7 @@ __all__ = [
     "EntropyTRPO",
     "LearnedReward",
     "LearnedRewardVecEnv",
+    "People",
     "PreferenceCallback",
     "PreferenceLearning",
     "Questioner",

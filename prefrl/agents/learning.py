@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.agents.questioner import Questioner
+from prefrl.agents.questioner import People, Questioner
 from prefrl.agents.vec_env import LearnedRewardVecEnv
 from prefrl.errors import SettingError
 from prefrl.feedback import LabelSchedule, Selector, Store, Teacher, UniformSelector, make_schedule
@@ -48,7 +48,7 @@ class PreferenceLearning:
     Args:
         venv: Environments with `Monitor` below, as `make_vec_env` makes them; `VecNormalize` goes above
             `prefs.venv`, never below.
-        teacher: Who compares.
+        teacher: Who compares; `People()` where answers come through the store, from a labelling page.
         n_labels: Comparisons in all; "can't tell" costs none.
         seed: Decides all random choices made here.
         segment_length: Steps T of a segment.
@@ -78,7 +78,7 @@ class PreferenceLearning:
         self,
         venv: VecEnv,
         *,
-        teacher: Teacher,
+        teacher: Teacher | People,
         n_labels: int = 700,
         seed: int = 0,
         segment_length: int = 50,
@@ -139,6 +139,8 @@ class PreferenceLearning:
         """Wall time spent asking and fitting so far."""
         self._schedule = schedule
         self._normalised_until = 0
+        self._fresh: list[Comparison] = []
+        self._n_changed = 0
 
     def callback(self) -> "PreferenceCallback":
         """Return the callback for `model.learn`."""
@@ -163,36 +165,65 @@ class PreferenceLearning:
                 time_constant=self.time_constant,
             )
 
-    def update(self, num_timesteps: int) -> Refit | None:
+    def n_due(self, num_timesteps: int) -> int:
+        """Return how many labels there should be in all at this step, according to the schedule."""
+        assert not isinstance(self._schedule, str), "plan() comes first"
+        return self._schedule.n_labels(num_timesteps) if num_timesteps >= self.initial_timesteps else 0
+
+    @property
+    def n_given(self) -> int:
+        """Labels there are: comparisons trained on, and those read since the last fit."""
+        return self.trainer.n_comparisons + len(self._fresh)
+
+    def update(self, num_timesteps: int, *, at_least: int | None = None) -> Refit | None:
         """Ask what is due at this step and refit the reward if answers have come.
 
-        To be called between rollouts, after `plan`.
+        To be called between rollouts, after `plan`. Where people answer it never waits for them: it takes in what
+        they have said, sees that they find queries, and refits if there is enough that is new.
+
+        Args:
+            num_timesteps: Environment steps so far.
+            at_least: Answers of people, changes and withdrawals included, that are enough for a refit; by default
+                `labels_per_round`.
 
         Returns:
-            What was learned; None if nothing was due and nothing new came.
+            What was learned; None if nothing was due and not enough has come.
         """
-        assert not isinstance(self._schedule, str), "plan() comes first"
         started = time.perf_counter()
-        comparisons = self.questioner.read() if self.questioner.n_open else []
-        due = self._schedule.n_labels(num_timesteps) - self.trainer.n_comparisons - len(comparisons)
-        due -= self.questioner.n_open
-        if self._may_ask(due, num_timesteps):
-            comparisons += self.questioner.ask(due, num_timesteps)
-        refit = self._fit(comparisons) if comparisons else None
-        self.refit_seconds += time.perf_counter() - started
-        return refit._replace(seconds=time.perf_counter() - started) if refit else None
+        if isinstance(self.questioner.teacher, People):
+            waiting = self.store.open_queries()
+            self._take_in()
+            if num_timesteps >= self.initial_timesteps:
+                self.questioner.restock(waiting, self.n_labels - self.n_given, num_timesteps)
+            enough = len(self._fresh) + self._n_changed >= (at_least or self._round())
+        else:
+            due = self.n_due(num_timesteps) - self.trainer.n_comparisons
+            if due >= self._round() and self.recorder.n_starts(self.segment_length) >= 2:
+                self._fresh += self.questioner.ask(due, num_timesteps)
+            enough = bool(self._fresh)
+        refit = self._refit() if enough and self.n_given else None
+        seconds = time.perf_counter() - started
+        self.refit_seconds += seconds
+        return refit._replace(seconds=seconds) if refit else None
 
-    def _may_ask(self, due: int, num_timesteps: int) -> bool:
-        n_left = self.n_labels - self.trainer.n_comparisons - self.questioner.n_open
-        if num_timesteps < self.initial_timesteps or due < min(self.labels_per_round, max(n_left, 1)):
-            return False
-        return self.recorder.n_starts(self.segment_length) >= 2
+    def _take_in(self) -> None:
+        """Read what people have answered, changed and withdrawn."""
+        comparisons, outdated = self.questioner.read()
+        self._fresh = [c for c in self._fresh if c.seq not in outdated] + comparisons
+        self.trainer.forget(outdated)
+        self._n_changed += len(outdated)
 
-    def _fit(self, comparisons: list[Comparison]) -> Refit:
+    def _round(self) -> int:
+        """Labels that make a round; at the end of the budget what is left of it."""
+        return min(self.labels_per_round, max(self.n_labels - self.trainer.n_comparisons, 1))
+
+    def _refit(self) -> Refit:
+        """Train the reward on all comparisons, the fresh ones included."""
+        fresh, self._fresh, self._n_changed = self._fresh, [], 0
         first = not self.reward_model.fitted
         nan = float("nan")
-        fresh_accuracy, fresh_log_loss = (nan, nan) if first else self.trainer.evaluate(comparisons)
-        fresh_disagreement = nan if first else self._disagreement(comparisons)
+        fresh_accuracy, fresh_log_loss = (nan, nan) if first else self.trainer.evaluate(fresh)
+        fresh_disagreement = nan if first or not fresh else self._disagreement(fresh)
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
         self.reward_model.update_inputs(
@@ -200,7 +231,7 @@ class PreferenceLearning:
                 self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new)
             )
         )
-        self.trainer.add(comparisons)
+        self.trainer.add(fresh)
         metrics = self.trainer.fit(self.first_epochs if first else self.epochs)
         return Refit(metrics, fresh_accuracy, fresh_log_loss, fresh_disagreement, 0.0)
 
@@ -217,6 +248,8 @@ class PreferenceLearning:
             "streams": self.streams.state_dict(),
             "normalised_until": self._normalised_until,
             "refit_seconds": self.refit_seconds,
+            "fresh": [comparison.seq for comparison in self._fresh],
+            "n_changed": self._n_changed,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -225,6 +258,8 @@ class PreferenceLearning:
         self.streams.load_state_dict(state["streams"])
         self._normalised_until = state["normalised_until"]
         self.refit_seconds = state["refit_seconds"]
+        self._fresh = self.store.comparisons_at(state["fresh"])
+        self._n_changed = state["n_changed"]
 
 
 class PreferenceCallback(BaseCallback):
@@ -248,14 +283,19 @@ class PreferenceCallback(BaseCallback):
         self.preferences.plan(self.model._total_timesteps, rollout_timesteps)
 
     def _on_rollout_start(self) -> None:
-        refit = self.preferences.update(self.num_timesteps)
+        self.update()
+
+    def update(self, *, at_least: int | None = None) -> Refit | None:
+        """Ask, read and refit as `PreferenceLearning.update` does, and log what came of it."""
+        refit = self.preferences.update(self.num_timesteps, at_least=at_least)
         if refit is None:
-            return
+            return None
         for key, value in refit.metrics._asdict().items():
             self._record(f"reward_model/{key}", value)
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
         self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
         self._record("reward_model/disagreement", refit.fresh_disagreement)
+        return refit
 
     def _on_rollout_end(self) -> None:
         preferences = self.preferences

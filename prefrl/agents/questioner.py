@@ -1,15 +1,17 @@
 """The questioner: makes queries of recorded experience, has them answered, and hands out the comparisons.
 
-All through the store, whoever answers. A synthetic teacher answers at once; for a person the queries wait in the
-store and the answers are read when they have come.
+All through the store, whoever answers. A synthetic teacher answers at once; for people a small stock of fresh
+queries lies in the store, and their answers are read when they have come.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from prefrl.feedback import NewAnswer, Selector, Store, Teacher
+from prefrl.errors import SettingError
+from prefrl.feedback import NewAnswer, OpenQuery, Selector, Store, Teacher
 from prefrl.feedback.selection import PredictReturns
 from prefrl.segments import Comparison, Query, SegmentRecorder
 
@@ -17,8 +19,41 @@ from prefrl.segments import Comparison, Query, SegmentRecorder
 ATTEMPTS_PER_LABEL = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class People:
+    """In place of a teacher: people answer, whenever they do, through the store.
+
+    Raises:
+        SettingError: A number is out of range.
+    """
+
+    stock: int = 12
+    """Queries kept ready for them."""
+    stale_after: int = 40_000
+    """Environment steps after which an unanswered query is about an agent of the past, and is taken away."""
+    overlap: int = 1
+    """People who should answer each query."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if min(self.stock, self.stale_after, self.overlap) < 1:
+            raise SettingError(
+                "`stock`, `stale_after` and `overlap` must be at least 1. Received "
+                f"{self.stock}, {self.stale_after} and {self.overlap}."
+            )
+
+
+class Reading(NamedTuple):
+    """What is new in the store."""
+
+    comparisons: list[Comparison]
+    """In the order of their answers."""
+    outdated: list[int]
+    """Numbers of comparisons read earlier whose answer has been changed or withdrawn since."""
+
+
 class Questioner:
-    """Asks a teacher about recent experience.
+    """Asks about recent experience.
 
     Args:
         recorder: Where segments are cut from.
@@ -34,7 +69,7 @@ class Questioner:
         self,
         recorder: SegmentRecorder,
         store: Store,
-        teacher: Teacher,
+        teacher: Teacher | People,
         *,
         selector: Selector,
         segment_length: int,
@@ -51,25 +86,19 @@ class Questioner:
         self.predict_returns = predict_returns
         self.n_asked = 0
         """Queries made so far."""
-        self.n_read = 0
-        """Answers read so far, those that make no comparison included."""
         self.cursor = 0
         """Number of the last answer that was read."""
 
-    @property
-    def n_open(self) -> int:
-        """Queries that nobody has answered yet."""
-        return self.n_asked - self.n_read
-
     def ask(self, n_labels: int, num_timesteps: int) -> list[Comparison]:
-        """Ask until there are `n_labels` comparisons more, or the answers have to be waited for.
+        """Ask a teacher that answers at once until there are `n_labels` comparisons more.
 
         Repeating the call after a crash, from the same state, makes the same queries; what was answered before
         is not asked again.
 
         Returns:
-            The new comparisons, in the order of their answers.
+            The new comparisons, in the order of their answers; fewer if the teacher cannot tell too often.
         """
+        assert not isinstance(self.teacher, People), "people are not asked, they find a stock of queries"
         comparisons: list[Comparison] = []
         for _ in range(ATTEMPTS_PER_LABEL):
             missing = n_labels - len(comparisons)
@@ -77,29 +106,53 @@ class Questioner:
                 break
             queries = self._make(missing, num_timesteps)
             self.store.add_queries(queries)
-            if not self._answer(queries):
-                break
-            comparisons += self.read(limit=len(queries))
+            self._answer(queries, self.teacher)
+            comparisons += self.read(limit=len(queries)).comparisons
         return comparisons
 
-    def read(self, limit: int | None = None) -> list[Comparison]:
-        """Return the comparisons of answers that came since the last call, of at most `limit` answers."""
+    def restock(self, waiting: Sequence[OpenQuery], n_labels: int, num_timesteps: int) -> None:
+        """Have a stock of queries about the present agent ready for people, and take stale ones away.
+
+        New ones come when half of the stock is gone, so that a selector that spreads a batch has a batch.
+
+        Args:
+            waiting: The store's open queries. Taken before the answers were read from which `n_labels` follows: an
+                answer that came in between then counts twice, and never not at all.
+            n_labels: Labels that are still wanted, those of the open queries included.
+            num_timesteps: Environment steps so far.
+        """
+        assert isinstance(self.teacher, People), "a stock is for people"
+        people = self.teacher
+        wanted = max(0, min(people.stock, -(-n_labels // people.overlap)))
+        surplus = max(0, len(waiting) - wanted)  # at the end of the budget; the oldest go
+        unwanted = [
+            query.query_id
+            for index, query in enumerate(waiting)
+            if index < surplus or num_timesteps - query.num_timesteps > people.stale_after
+        ]
+        kept = len(waiting) - (self.store.expire_queries(unwanted) if unwanted else 0)
+        missing = wanted - kept
+        if missing >= max(1, wanted // 2) and self.recorder.n_starts(self.segment_length) >= 2:
+            self.store.add_queries(self._make(missing, num_timesteps), overlap=people.overlap)
+
+    def read(self, limit: int | None = None) -> Reading:
+        """Return what came since the last call, of at most `limit` answers."""
         answers = self.store.answers(self.cursor, limit=limit)
         if not answers:
-            return []
+            return Reading([], [])
         last = answers[-1].seq
         comparisons = [c for c in self.store.comparisons(self.cursor) if c.seq <= last]
+        outdated = self.store.replaced(self.cursor)
         self.cursor = last
-        self.n_read += len(answers)
-        return comparisons
+        return Reading(comparisons, outdated)
 
     def state_dict(self) -> dict[str, int]:
         """Return how far asking and reading have come."""
-        return {"n_asked": self.n_asked, "n_read": self.n_read, "cursor": self.cursor}
+        return {"n_asked": self.n_asked, "cursor": self.cursor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        self.n_asked, self.n_read, self.cursor = state["n_asked"], state["n_read"], state["cursor"]
+        self.n_asked, self.cursor = state["n_asked"], state["cursor"]
 
     def _make(self, n: int, num_timesteps: int) -> list[Query]:
         pairs = self.selector.select(
@@ -115,26 +168,19 @@ class Questioner:
             Query(segments=pair, ordinal=first + i, num_timesteps=num_timesteps) for i, pair in enumerate(pairs)
         ]
 
-    def _answer(self, queries: Sequence[Query]) -> bool:
-        """Have the teacher answer what is not answered yet; False if some answers will come later."""
-        complete = True
+    def _answer(self, queries: Sequence[Query], teacher: Teacher) -> None:
+        """Have the teacher answer what is not answered yet."""
         answered = self.store.answered([query.id for query in queries])
-        answers = []
-        for query in queries:
-            if query.id in answered:
-                continue
-            answer = self.teacher.answer(query)
-            if answer is None:
-                complete = False
-                continue
-            # The id is the query's, so that a repeated answer of the same teacher is one answer.
-            answers.append(
+        # The id is the query's, so that a repeated answer of the same teacher is one answer.
+        self.store.add_answers(
+            [
                 NewAnswer(
-                    id=f"{self.teacher.name}:{query.id}",
+                    id=f"{teacher.name}:{query.id}",
                     query_id=query.id,
-                    answer=answer,
-                    labeler=self.teacher.name,
+                    answer=teacher.answer(query),
+                    labeler=teacher.name,
                 )
-            )
-        self.store.add_answers(answers)
-        return complete
+                for query in queries
+                if query.id not in answered
+            ]
+        )

@@ -52,7 +52,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.predicted_returns: deque[float] = deque(maxlen=100)
         self.task_metrics: dict[str, deque[float]] = {}
         self._last_observations: Any = None
-        self._render_states: npt.NDArray[np.float64] | None = None
+        self._render_states: npt.NDArray[Any] | None = None
         self._actions: npt.NDArray[Any] = np.empty(0)
         self._running_returns = np.zeros(self.num_envs)
         self._warned = False
@@ -101,7 +101,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self,
         state: dict[str, Any],
         observations: VecEnvObs,
-        render_states: npt.NDArray[np.float64] | None,
+        render_states: npt.NDArray[Any] | None,
     ) -> None:
         """Continue in the middle of episodes.
 
@@ -123,7 +123,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         return self._last_observations
 
     @property
-    def render_states(self) -> npt.NDArray[np.float64] | None:
+    def render_states(self) -> npt.NDArray[Any] | None:
         """Simulator states of the latest observations, shape [N, S]; None where there are none."""
         return self._render_states
 
@@ -147,7 +147,7 @@ def _copy(observations: VecEnvObs) -> Any:
     return observations.copy()
 
 
-def _render_states(infos: list[dict[str, Any]]) -> npt.NDArray[np.float64] | None:
+def _render_states(infos: list[dict[str, Any]]) -> npt.NDArray[Any] | None:
     if any(RENDER_STATE not in info for info in infos):
         return None
     return np.stack([info[RENDER_STATE] for info in infos])
@@ -155,7 +155,7 @@ def _render_states(infos: list[dict[str, Any]]) -> npt.NDArray[np.float64] | Non
 
 def _next_render_states(
     infos: list[dict[str, Any]], dones: npt.NDArray[np.bool_], reset_infos: list[dict[str, Any]]
-) -> npt.NDArray[np.float64]:
+) -> npt.NDArray[Any]:
     """State of each returned observation: after a `done` that is the first of the next episode."""
     sources = [reset if done else info for done, info, reset in zip(dones, infos, reset_infos, strict=True)]
     return np.stack([source[RENDER_STATE] for source in sources])

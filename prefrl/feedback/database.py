@@ -1,27 +1,47 @@
 """The database under the store: how it is opened and brought up to date, and what its failures mean.
 
 SQLite as it survives a `kill -9` and a power cut: write-ahead log with a full sync at each commit where the
-library is free of the log-reset fault (3.51.3 and later), else the rollback journal. Knows nothing of what
-the tables hold.
+library is free of the log-reset fault (3.51.3 and later), else the rollback journal. On every database there
+is one writer at a time: leases are counted and sequence numbers given out as if nobody else were there, and a
+reader who has seen a sequence number has seen all lower ones. Knows nothing of what the tables hold.
 """
 
 import importlib.util
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, event, inspect, text
+from sqlalchemy import (
+    URL,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    StaticPool,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 
 from prefrl.errors import StoreError
 from prefrl.feedback.schema import SCHEMA_VERSION
 
+_T = TypeVar("_T")
+
 _BUSY_SECONDS = 30
+_IDS_PER_STATEMENT = 1000
+"""Databases limit the parameters of a statement."""
+_WRITER_LOCK = 0x70726566726C
+"""Names, among the advisory locks of a PostgreSQL database, the one of whoever writes a store."""
 _NOTHING_STORED = "nothing of this step was stored"
 _SAFE_WAL = (3, 51, 3)
 """First SQLite whose write-ahead log cannot lose a commit when it is reset (sqlite.org/wal.html)."""
@@ -54,8 +74,10 @@ class Database:
         self._opening = RLock()
         self._engine: Engine | None = None
         self._closed = False
+        # Threads wait here in place of in SQLite, which has them sleep and try again.
+        self._writing = RLock()
         # One connection is all there is in memory, so its transactions must not mix across threads.
-        self._turn = RLock() if self._in_memory else nullcontext()
+        self._reading = self._writing if self._in_memory else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,7 +86,7 @@ class Database:
         Raises:
             StoreError: The database is closed, damaged, out of reach, or newer than this code.
         """
-        with self._explained(), self._turn, self._opened().begin() as connection:
+        with self._explained(), self._reading, self._opened().begin() as connection:
             yield connection
 
     @contextmanager
@@ -75,7 +97,7 @@ class Database:
             StoreError: As for `read`, or the disk is full, or another process writes for too long. Nothing of
                 the transaction is kept.
         """
-        with self._explained(), self._turn, _writing(self._opened()).begin() as connection:
+        with self._explained(), self._writing, _writing(self._opened()).begin() as connection:
             yield connection
 
     def open(self) -> None:
@@ -114,7 +136,9 @@ class Database:
 
     def _make_engine(self) -> Engine:
         if self._url.get_backend_name() != "sqlite":
-            return create_engine(self._url)
+            engine = create_engine(self._url)
+            _prepare_transactions(engine)
+            return engine
         module, journal_mode = sqlite_module()
         options: dict[str, Any] = {"module": module, "connect_args": {"timeout": _BUSY_SECONDS}}
         if self._in_memory:
@@ -122,6 +146,7 @@ class Database:
             options["connect_args"]["check_same_thread"] = False
             journal_mode = "memory"
         else:
+            options["max_overflow"] = -1  # as many as there are threads: none waits for another to finish reading
             Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(self._url, **options)
         _prepare_connections(engine, module, journal_mode, self._name)
@@ -158,8 +183,25 @@ def _prepare_connections(engine: Engine, module: ModuleType, journal_mode: str, 
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("prefrl_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+
+
+def _prepare_transactions(engine: Engine) -> None:
+    """Have each writer of a server's database wait until it is the only one, as SQLite does by itself.
+
+    Locks on rows would not do: what counts is that no lease is added and no lower sequence number committed.
+    """
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if _writes(connection):
+            connection.execute(select(func.pg_advisory_xact_lock(_WRITER_LOCK)))
+        else:
+            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("prefrl_write", False))
 
 
 def _set_journal_mode(connection: Any, module: ModuleType, journal_mode: str) -> str:
@@ -209,6 +251,23 @@ def _schema_version(connection: Connection) -> str | None:
         return None
     version: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return version
+
+
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Yield `values` in parts that fit into one statement."""
+    for start in range(0, len(values), _IDS_PER_STATEMENT):
+        yield values[start : start + _IDS_PER_STATEMENT]
+
+
+def among(connection: Connection, column: Column[str], values: Sequence[str]) -> Iterator[str]:
+    """Yield those of `values` that the column holds."""
+    for some in chunks(values):
+        yield from connection.execute(select(column).where(column.in_(some))).scalars()
+
+
+def count(connection: Connection, column: Column[Any], *conditions: ColumnElement[bool]) -> int:
+    """Return how many rows meet the conditions, which may name other tables through `EXISTS`."""
+    return connection.execute(select(func.count(column)).where(*conditions)).scalar_one()
 
 
 def explain(message: str, name: str) -> str:

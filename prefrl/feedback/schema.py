@@ -15,9 +15,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -53,15 +54,31 @@ query = Table(
     Column("expires_at", _BigInt, comment="not asked after this time"),
     Column("repeat_of", Text, ForeignKey("query.id"), comment="earlier query, asked again for consistency"),
     Column("created_at", _BigInt, nullable=False),
+    Column("pair", Text, comment="ids of its two segments in alphabetical order; NULL if they are not two"),
+    Column("n_answers", Integer, nullable=False, server_default="0", comment="labelers who have a present answer"),
+    Index("ix_query_pair", "pair"),
     sqlite_strict=True,
 )
+
+OPEN = "expires_at IS NULL AND repeat_of IS NULL AND pair IS NOT NULL AND n_answers < overlap"
+"""Holds for a query that is still to be asked of anybody."""
+
+Index(
+    "ix_query_open",
+    query.c.priority.desc(),
+    query.c.num_timesteps.desc(),
+    query.c.ordinal,
+    sqlite_where=text(OPEN),
+    postgresql_where=text(OPEN),
+)
+"""The open queries in the order in which they are asked, so that thousands that are over cost nothing."""
 
 query_segment = Table(
     "query_segment",
     metadata,
     Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("segment_id", Text, ForeignKey("segment.id"), nullable=False),
+    Column("segment_id", Text, ForeignKey("segment.id"), nullable=False, index=True),
     Column("num_timesteps", _BigInt, nullable=False, comment="when the segment was cut"),
     sqlite_strict=True,
 )
@@ -71,6 +88,10 @@ labeler = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("created_at", _BigInt, nullable=False),
+    Column("role", Text, nullable=False, server_default="labeler", comment="owner or labeler"),
+    Column("token_hash", Text, comment="SHA-256 in hex of what lets this person in"),
+    Column("revoked", Integer, nullable=False, server_default="0", comment="1: may not come in any more"),
+    Index("ix_labeler_token_hash", "token_hash", unique=True),
     sqlite_strict=True,
 )
 
@@ -80,8 +101,12 @@ lease = Table(
     Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
     Column("labeler", Text, ForeignKey("labeler.name"), primary_key=True),
     Column("expires_at", _BigInt, nullable=False),
+    Column("began_at", _BigInt, nullable=False, server_default="0", comment="when it was given or renewed"),
+    Column("turn", Integer, nullable=False, server_default="0", comment="a labeler's lowest comes back first"),
+    Index("ix_lease_labeler_turn", "labeler", "turn"),
     sqlite_strict=True,
 )
+"""Who was given which query and has not answered it; over once `expires_at` is past, but not forgotten."""
 
 answer = Table(
     "answer",
@@ -106,6 +131,7 @@ answer = Table(
     CheckConstraint("sides_swapped IN (0, 1)", name="sides_swapped"),
     CheckConstraint("late IN (0, 1)", name="late"),
     Index("ix_answer_query_id_labeler_seq", "query_id", "labeler", "seq"),
+    Index("ix_answer_labeler_seq", "labeler", "seq"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )
@@ -116,5 +142,23 @@ status = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False, comment="JSON"),
+    sqlite_strict=True,
+)
+
+showcase = Table(
+    "showcase",
+    metadata,
+    Column("num_timesteps", _BigInt, primary_key=True, autoincrement=False),
+    Column("segment_id", Text, ForeignKey("segment.id"), nullable=False),
+    sqlite_strict=True,
+)
+"""Episodes of the agent, to be looked at."""
+
+prediction = Table(
+    "prediction",
+    metadata,
+    Column("segment_id", Text, ForeignKey("segment.id"), primary_key=True),
+    Column("num_timesteps", _BigInt, nullable=False, comment="when the reward model was that old"),
+    Column("rewards", Text, nullable=False, comment="JSON list, one number per step"),
     sqlite_strict=True,
 )

@@ -1,6 +1,7 @@
 """Who answers without a person: the oracle that knows the true reward, and the control that knows nothing.
 
-Anything with a `name` and an `answer` method is a teacher: a program, a model, a person's page.
+Anything with a `name` and an `answer` method is a teacher: a program, a model. People are none: they answer when
+they like, through the store.
 """
 
 from hashlib import blake2b
@@ -12,14 +13,14 @@ from prefrl.segments import Answer, Query
 
 
 class Teacher(Protocol):
-    """Whoever answers queries."""
+    """Whoever answers queries without being waited for."""
 
     @property
     def name(self) -> str:
         """Name under which the answers are stored."""
 
-    def answer(self, query: Query) -> Answer | None:
-        """Return the answer, or None if it will come later, through the store."""
+    def answer(self, query: Query) -> Answer:
+        """Return the answer, at once."""
 
 
 class OracleTeacher:
@@ -64,11 +65,11 @@ class ShuffledTeacher:
         self._teacher = teacher
         self._seed = seed
 
-    def answer(self, query: Query) -> Answer | None:
+    def answer(self, query: Query) -> Answer:
         """Return the other teacher's answer, turned round or not."""
         answer = self._teacher.answer(query)
         coin = blake2b(f"{self._seed}:{query.id}".encode(), digest_size=1).digest()[0] % 2
-        if coin == 0 or answer is None:
+        if coin == 0:
             return answer
         return _TURNED_ROUND.get(answer, answer)
 

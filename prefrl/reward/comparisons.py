@@ -41,6 +41,13 @@ class ComparisonTensors:
         self._preferences[self._n] = preference
         self._n += 1
 
+    def keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        """Drop the comparisons for which `kept`, shape [B], is False; the order stays."""
+        rows = torch.as_tensor(np.flatnonzero(kept), device=self._features.device)
+        self._n = len(rows)
+        self._features, self._mask = self._features[rows], self._mask[rows]
+        self._preferences = self._preferences[rows]
+
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return features [*index, 2, T, F] and mask [*index, 2, T] of some comparisons."""
         return self._features[index], self._mask[index]

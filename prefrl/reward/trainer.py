@@ -5,7 +5,7 @@ members train in one fused computation over [E, batch, 2, T] steps; there is no 
 members or steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,12 +104,18 @@ class RewardTrainer:
         self.optimizer = torch.optim.Adam(ensemble.network.parameters(), lr=learning_rate)
         self._data = ComparisonTensors(ensemble.n_features, ensemble.device)
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
+        self._seqs = np.empty(0, dtype=np.int64)
         self._rng = Streams(seed).generator("reward-trainer")
 
     @property
     def n_comparisons(self) -> int:
         """Comparisons known so far."""
         return len(self._data)
+
+    @property
+    def seqs(self) -> IntArray:
+        """Number in the store of each comparison known, in the order in which they were added, shape [n]."""
+        return self._seqs
 
     @property
     def draws(self) -> IntArray:
@@ -130,6 +136,17 @@ class RewardTrainer:
             )
         size = (len(comparisons), self.ensemble.n_members)
         self._draws = np.concatenate([self._draws, self._rng.poisson(1.0, size=size).T], axis=1)
+        self._seqs = np.append(self._seqs, [comparison.seq for comparison in comparisons]).astype(np.int64)
+
+    def forget(self, seqs: Collection[int]) -> None:
+        """Drop the comparisons with these numbers, because whoever answered has changed or withdrawn the answer.
+
+        What the weights have learned from them fades with the next fits. Unknown numbers are passed over.
+        """
+        kept = ~np.isin(self._seqs, list(seqs))
+        self._data.keep(kept)
+        self._draws = self._draws[:, kept]
+        self._seqs = self._seqs[kept]
 
     def fit(self, n_epochs: int) -> RewardMetrics:
         """Train for some passes over all comparisons and renormalise the outputs.
@@ -171,7 +188,11 @@ class RewardTrainer:
 
     def state_dict(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """Return what training depends on besides ensemble and comparisons: arrays, and JSON-able values."""
-        arrays: dict[str, npt.NDArray[Any]] = {"draws": self._draws, "l2": self.l2.cpu().numpy()}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "draws": self._draws,
+            "seqs": self._seqs,
+            "l2": self.l2.cpu().numpy(),
+        }
         for index, parameter in enumerate(self.ensemble.network.parameters()):
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 arrays[f"adam.{index}.{key}"] = value.cpu().numpy()
@@ -188,10 +209,10 @@ class RewardTrainer:
         Args:
             arrays: From `state_dict`.
             values: From `state_dict`.
-            comparisons: All that were added, in that order.
+            comparisons: Those whose numbers are in `arrays["seqs"]`, in that order.
         """
         self._data = ComparisonTensors(self.ensemble.n_features, self.ensemble.device)
-        self._draws = self._draws[:, :0]
+        self._draws, self._seqs = self._draws[:, :0], self._seqs[:0]
         self.add(comparisons)
         self._draws = arrays["draws"]
         self.l2 = torch.as_tensor(arrays["l2"], device=self.ensemble.device).clone()

@@ -12,6 +12,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import prefrl_envs  # noqa: F401  registers the tasks
 from prefrl.config import RunConfig, preset_names
 from prefrl.errors import MissingDependencyError, SettingError
+from prefrl_envs.live_frames import LiveFrames
+from prefrl_envs.rendering import is_drawable
 from prefrl_envs.simulator_state import SimulatorState
 
 
@@ -35,7 +37,7 @@ def make_environments(config: RunConfig, *, n_envs: int, seed: int) -> DummyVecE
 def _maker(config: RunConfig) -> Callable[[], gym.Env[Any, Any]]:
     def make() -> gym.Env[Any, Any]:
         try:
-            env = gym.make(config.env_id, **config.env_kwargs)
+            return Monitor(_with_render_states(gym.make(config.env_id, **config.env_kwargs), config))
         except gym.error.DependencyNotInstalled as error:
             raise MissingDependencyError(f"{config.env_id} needs a package: {_clause(error)}.") from error
         except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
@@ -44,11 +46,24 @@ def _maker(config: RunConfig) -> Callable[[], gym.Env[Any, Any]]:
             ) from error
         except (gym.error.Error, ImportError, TypeError) as error:
             raise SettingError(f"The environment {config.env_id!r} cannot be made: {_clause(error)}.") from error
-        with suppress(TypeError):  # no state to draw from: then there are no clips
-            env = SimulatorState(env)
-        return Monitor(env)
 
     return make
+
+
+def _with_render_states(env: gym.Env[Any, Any], config: RunConfig) -> gym.Env[Any, Any]:
+    """Have every step tell what its frame can be drawn from, where that can be had or people have to see it."""
+    if config.teacher == "human" and not is_drawable(env):
+        env.close()
+        try:
+            # Then each step's frame is drawn and kept, which costs time and memory.
+            return LiveFrames(gym.make(config.env_id, **config.env_kwargs | {"render_mode": "rgb_array"}))
+        except ValueError as error:
+            raise SettingError(
+                f"The environment {config.env_id!r} draws no frames that people could be shown: {_clause(error)}."
+            ) from error
+    with suppress(TypeError):  # no state to draw from: then there are no clips
+        return SimulatorState(env)
+    return env
 
 
 def _clause(error: Exception) -> str:

@@ -18,8 +18,9 @@ from prefrl.runs.folder import RunFolder, write_json, write_whole
 from prefrl.runs.training import load_normalizer, make_normalizer
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
+from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
-from prefrl_envs.rendering import StateRenderer, encode_clip
+from prefrl_envs.rendering import StateRenderer
 
 MAX_ENVS = 10
 CLIP_FPS = 30

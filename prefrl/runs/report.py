@@ -24,8 +24,9 @@ from prefrl.errors import PrefRLError, RunError
 from prefrl.runs import report_panels as panels
 from prefrl.runs.report_data import Example, RunData, read_run, write_tables
 from prefrl.segments import Answer
+from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
-from prefrl_envs.rendering import StateRenderer, encode_clip
+from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
 
 REPORT_FILE = "report.html"

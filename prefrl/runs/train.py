@@ -16,6 +16,8 @@ from prefrl.errors import InterruptedRunError, RunError
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder, read_json
+from prefrl.runs.live_status import LiveStatus
+from prefrl.runs.pace import PacedCallback
 from prefrl.runs.report import write_report
 from prefrl.runs.training import Training
 
@@ -32,18 +34,23 @@ class TrainingProgress(NamedTuple):
     """Mean true return of the latest episodes; NaN before the first one ended."""
     metrics: dict[str, float]
     """Mean task metrics of the latest episodes."""
+    waiting: bool = False
+    """Whether the agent is ahead of the people who label, and waits for them."""
 
 
 ProgressListener = Callable[[TrainingProgress], None]
 
 
-def start(config: RunConfig, out: Path, listener: ProgressListener) -> Path:
+def start(
+    config: RunConfig, out: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None
+) -> Path:
     """Train a new run to its end, evaluate it and write its report.
 
     Args:
         config: The settings.
         out: Folder of the run; must not exist.
         listener: Told of the progress after every rollout.
+        opened: Called with the folder once the training is set up, before its first step.
 
     Returns:
         The report.
@@ -60,15 +67,22 @@ def start(config: RunConfig, out: Path, listener: ProgressListener) -> Path:
         except BaseException:
             folder.discard()
             raise
+        if opened is not None:
+            opened(out)
         with _saying_how_to_go_on(folder):
             _learn(training, listener)
             return _finish(folder)
 
 
-def resume(path: Path, listener: ProgressListener) -> Path:
+def resume(path: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None) -> Path:
     """Go on with a run that was stopped or died, from its last checkpoint, and finish it.
 
     Without a checkpoint it begins anew; questions that were answered before are not asked again.
+
+    Args:
+        path: Folder of the run.
+        listener: As for `start`.
+        opened: As for `start`.
 
     Returns:
         The report.
@@ -84,7 +98,10 @@ def resume(path: Path, listener: ProgressListener) -> Path:
         checkpoint = Checkpoint(saved[-1]) if saved else None
         with _saying_how_to_go_on(folder):
             if checkpoint is None or checkpoint.state["num_timesteps"] < config.total_timesteps:
-                _learn(Training(config, folder, checkpoint), listener)
+                training = Training(config, folder, checkpoint)
+                if opened is not None:
+                    opened(path)
+                _learn(training, listener)
             elif _has_final_report(folder, config):
                 raise RunError(f"{path} is complete; its report is {folder.report}.")
             return _finish(folder)
@@ -120,10 +137,7 @@ def _learn(training: Training, listener: ProgressListener) -> None:
     """Train to the end, and save; also save what there is when the user stops it."""
     config, agent = training.config, training.agent
     try:
-        with _stop_requests() as stop:
-            callbacks: list[BaseCallback] = [_RunCallback(training, listener, stop)]
-            if training.preferences is not None:
-                callbacks.append(training.preferences.callback())
+        with _stop_requests() as stop, _callbacks(training, listener, stop) as callbacks:
             agent.learn(
                 config.total_timesteps - agent.num_timesteps,
                 callback=callbacks,
@@ -137,6 +151,22 @@ def _learn(training: Training, listener: ProgressListener) -> None:
         training.save()
     finally:
         training.close()
+
+
+@contextmanager
+def _callbacks(
+    training: Training, listener: ProgressListener, stop: threading.Event
+) -> Iterator[list[BaseCallback]]:
+    """Give what is called between rollouts; where people answer, tell them what goes on as long as it lasts."""
+    run, preferences = _RunCallback(training, listener, stop), training.preferences
+    if preferences is None:
+        yield [run]
+    elif training.config.teacher != "human":
+        yield [run, preferences.callback()]
+    else:
+        assert training.store is not None
+        with LiveStatus(training.store, training.config, preferences) as status:
+            yield [run, PacedCallback(preferences, training, status, stop, waiting=lambda: run.tell(waiting=True))]
 
 
 class _RunCallback(BaseCallback):
@@ -172,22 +202,27 @@ class _RunCallback(BaseCallback):
         return True
 
     def _on_rollout_end(self) -> None:
-        metrics = {name: float(np.mean(values)) for name, values in self.run.rewarded.task_metrics.items()}
-        for name, value in metrics.items():
+        for name, value in self.run.metrics().items():
             self.logger.record(f"task/{name}", value)
         self.logger.record("time/training_seconds", self.run.seconds)
         preferences = self.run.preferences
         if preferences is not None:
             self.logger.record("time/refit_seconds", preferences.refit_seconds)
+        self.tell()
+
+    def tell(self, *, waiting: bool = False) -> None:
+        """Tell the listener how far the training has come."""
+        preferences = self.run.preferences
         episodes: list[dict[str, float]] = list(self.model.ep_info_buffer or [])
         self.listener(
             TrainingProgress(
                 num_timesteps=self.num_timesteps,
                 total_timesteps=self.run.config.total_timesteps,
-                labels=preferences.trainer.n_comparisons if preferences else 0,
+                labels=preferences.n_given if preferences else 0,
                 n_labels=self.run.config.labels if preferences else 0,
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
-                metrics=metrics,
+                metrics=self.run.metrics(),
+                waiting=waiting,
             )
         )
 

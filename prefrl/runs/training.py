@@ -15,9 +15,9 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 from threadpoolctl import threadpool_limits
 
-from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, PreferenceLearning, make_agent
+from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, People, PreferenceLearning, make_agent
 from prefrl.config import RunConfig
-from prefrl.errors import RunError, SettingError
+from prefrl.errors import RunError, SettingError, StoreError
 from prefrl.feedback import (
     DisagreementSelector,
     OracleTeacher,
@@ -125,6 +125,10 @@ class Training:
         """Environment steps per line of the log."""
         return self.log_interval * self._rollout
 
+    def metrics(self) -> dict[str, float]:
+        """Return the mean task metrics of the latest episodes."""
+        return {name: float(np.mean(values)) for name, values in self.rewarded.task_metrics.items()}
+
     def save(self) -> None:
         """Write a checkpoint. Between rollouts only: then going on from it is exactly going on.
 
@@ -209,14 +213,15 @@ class Training:
         preferences.reward_model.load_state_arrays(unprefixed("reward", arrays))
         preferences.reward_model.fitted = state["reward_fitted"]
         preferences.load_state_dict(state["preferences"])
-        read = [c for c in preferences.store.comparisons() if c.seq <= preferences.questioner.cursor]
-        n_known = arrays["trainer.draws"].shape[1]
-        if len(read) != n_known:
+        seqs = [int(seq) for seq in arrays["trainer.seqs"]]
+        try:
+            known = preferences.store.comparisons_at(seqs)
+        except StoreError as error:
             raise RunError(
-                f"The store in {self.folder.path} has {len(read)} of the {n_known} comparisons that the "
-                "checkpoint was trained on; restore store.sqlite and segments from a copy of the run."
-            )
-        preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], read)
+                f"The store in {self.folder.path} lacks some of the {len(seqs)} comparisons that the checkpoint "
+                f"was trained on ({error}); restore store.sqlite and segments from a copy of the run."
+            ) from error
+        preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
 
 
 def load_normalizer(normalizer: VecNormalize, arrays: Arrays) -> None:
@@ -342,7 +347,10 @@ def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> 
     )
 
 
-def _teacher(config: RunConfig) -> Teacher:
+def _teacher(config: RunConfig) -> Teacher | People:
+    label = config.label
+    if config.teacher == "human":
+        return People(stock=label.stock, stale_after=label.stale_after, overlap=label.overlap)
     oracle = OracleTeacher()
     if not config.shuffle_labels:
         return oracle

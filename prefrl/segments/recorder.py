@@ -76,7 +76,7 @@ class SegmentRecorder:
         actions: npt.NDArray[Any],
         env_rewards: npt.NDArray[Any],
         dones: npt.NDArray[np.bool_],
-        render_states: npt.NDArray[np.float64] | None = None,
+        render_states: npt.NDArray[Any] | None = None,
     ) -> None:
         """Keep one transition of every environment; the values are copied.
 
@@ -85,8 +85,8 @@ class SegmentRecorder:
             actions: As the environments got them, shape [N, *act].
             env_rewards: True rewards of these actions, shape [N].
             dones: Whether the episode ended with this action (terminated or truncated), shape [N].
-            render_states: Simulator state in which each observation was seen, shape [N, S]; at every step or
-                at none.
+            render_states: Simulator state in which each observation was seen, or its compressed frame, shape
+                [N, S]; at every step or at none, and always of the dtype of the first.
         """
         row = self.n_recorded % self.capacity
         arrays = self._arrays
@@ -97,7 +97,7 @@ class SegmentRecorder:
         arrays["episodes"][row] = self._episode
         arrays["episode_steps"][row] = self._episode_step
         if render_states is not None:
-            self._render_states(render_states.shape[-1])[row] = render_states
+            self._render_states(render_states)[row] = render_states
         self._episode += dones
         self._episode_step += 1
         self._episode_step[dones] = 0
@@ -134,6 +134,12 @@ class SegmentRecorder:
             )
         return [self._cut(*starts[i]) for i in rng.integers(len(starts), size=n)]
 
+    def latest(self, length: int, *, env: int = 0) -> Segment | None:
+        """Return the newest segment of `length` steps of one environment; None if there is none as yet."""
+        starts = self._starts(length, None)
+        own = starts[(starts[:, 1] == env) & (starts[:, 2] == length)]
+        return self._cut(*own[-1]) if len(own) else None
+
     def latest_observations(self, n_steps: int) -> npt.NDArray[Any]:
         """Return up to `n_steps` latest observations of each environment, shape [n, *obs], oldest first."""
         return self._latest("observations", n_steps)
@@ -154,16 +160,17 @@ class SegmentRecorder:
         """Continue where `state_dict` was taken, with the same spaces, `n_envs` and `capacity`."""
         self.n_recorded, self.num_timesteps = (int(value) for value in state["counters"])
         if "render_states" in state:
-            self._render_states(state["render_states"].shape[-1])
+            self._render_states(state["render_states"])
         for name, array in self._arrays.items():
             array[: self.n_steps] = state[name]
         self._episode[:] = state["episode"]
         self._episode_step[:] = state["episode_step"]
 
-    def _render_states(self, size: int) -> npt.NDArray[np.float64]:
-        """Memory for render states of `size` numbers, set aside when the first one comes."""
+    def _render_states(self, example: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Memory for render states such as these, set aside when the first ones come."""
         if "render_states" not in self._arrays:
-            self._arrays["render_states"] = np.zeros((self.capacity, self.n_envs, size), dtype=np.float64)
+            shape = (self.capacity, self.n_envs, example.shape[-1])
+            self._arrays["render_states"] = np.zeros(shape, dtype=example.dtype)
         return self._arrays["render_states"]
 
     def _order(self) -> npt.NDArray[np.int64]:

@@ -33,8 +33,9 @@ class Segment:
     """Actions as the environment got them (clipped), shape [T, *act]."""
     env_rewards: npt.NDArray[np.float32]
     """HIDDEN true reward per step, shape [T]. For synthetic teachers and for measuring; no learner reads it."""
-    render_states: npt.NDArray[np.float64] | None = None
-    """What redraws the frame in which each observation was seen, shape [T, S]; None where nothing does."""
+    render_states: npt.NDArray[Any] | None = None
+    """What redraws the frame in which each observation was seen, shape [T, S]: a simulator's state (float64) or
+    the frame itself, compressed (uint8); None where nothing does."""
     env_index: int = 0
     """Which of the parallel environments it comes from."""
     episode: int = 0

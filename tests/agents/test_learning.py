@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from gymnasium import spaces
-from sqlalchemy import select
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -15,7 +14,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.agents import EntropyTRPO, PreferenceLearning
+from prefrl.agents import EntropyTRPO, People, PreferenceLearning
 from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import (
     ConstantSchedule,
@@ -24,7 +23,6 @@ from prefrl.feedback import (
     OracleTeacher,
     Store,
     Teacher,
-    schema,
 )
 from prefrl.segments import Answer, Query
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
@@ -77,15 +75,6 @@ class Undecided:
     def answer(self, query: Query) -> Answer:
         self.n_asked += 1
         return Answer.CANNOT_TELL if self.n_asked % self.every == 0 else Answer.FIRST
-
-
-class Later:
-    """A person: answers come through the store, some other time."""
-
-    name = "later"
-
-    def answer(self, query: Query) -> None:
-        return None
 
 
 # --- one rollout, one reward ------------------------------------------------------------------------------
@@ -242,29 +231,117 @@ def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeV
         assert len(preferences.trainer.draws[0]) > seen
 
 
+def say(store: Store, query_id: str, answer: Answer | None, number: int, **more: Any) -> None:
+    store.add_answers([NewAnswer(id=f"a{number}", query_id=query_id, answer=answer, labeler="Ann", **more)])
+
+
 def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=Later(), store=store, **SMALL)
+        preferences = PreferenceLearning(drift_venv(), teacher=People(stock=7), store=store, **SMALL)
         preferences.plan(640)
         step_randomly(preferences, 30)
+        assert preferences.update(60) is None
+        assert store.open_queries() == [], "not before there is something to see"
         assert preferences.update(64) is None
-        assert preferences.questioner.n_open == 7
+        queries = [query.query_id for query in store.open_queries()]
+        assert len(queries) == 7
         assert preferences.update(68) is None
-        assert store.counts().queries == 7, "what is open counts as asked"
-        for number, query_id in enumerate(query_ids(store)[:4]):
-            answer = Answer.CANNOT_TELL if number == 3 else Answer.FIRST
-            store.add_answers([NewAnswer(id=str(number), query_id=query_id, answer=answer, labeler="Ann")])
-        refit = preferences.update(72)
+        assert store.counts().queries == 7
+        for number, query_id in enumerate(queries[:3]):
+            say(store, query_id, Answer.CANNOT_TELL if number == 2 else Answer.FIRST, number)
+        assert preferences.update(72) is None, "two are not a round"
+        assert preferences.n_given == 2
+        say(store, queries[3], Answer.SECOND, 3)
+        refit = preferences.update(76)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == preferences.n_given == 3
+        assert preferences.update(80, at_least=1) is None
+
+
+def test_one_answer_is_enough_where_the_agent_waits(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        say(store, store.open_queries()[0].query_id, Answer.FIRST, 0)
+        assert preferences.update(64, at_least=1) is not None
+
+
+def test_the_reward_follows_a_change_of_mind(drift_venv: MakeVenv) -> None:
+    """All answers are turned round after the first fit, and one is withdrawn."""
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        queries = [query.query_id for query in store.open_queries()]
+        for number, query_id in enumerate(queries):
+            say(store, query_id, PositionAnswer.of(store.query(query_id)), number)
+        preferences.update(64)
+        for number, query_id in enumerate(queries[1:], start=1):
+            opposite = PositionAnswer.opposite(store.query(query_id))
+            say(store, query_id, opposite, 100 + number, supersedes=f"a{number}")
+        say(store, queries[0], None, 100, supersedes="a0")
+        refit = preferences.update(68)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == preferences.n_given == len(queries) - 1
+        for _ in range(100):
+            preferences.trainer.fit(1)
+        comparisons = store.comparisons()
+        assert [c.preference for c in comparisons] == [
+            PositionAnswer.opposite(store.query(query_id)).preference for query_id in queries[1:]
+        ]
+        accuracy, _ = preferences.trainer.evaluate(comparisons)
+        assert accuracy > 0.9
+
+
+def test_when_everything_is_withdrawn_nothing_is_fitted(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        query_id = store.open_queries()[0].query_id
+        say(store, query_id, Answer.FIRST, 0)
+        assert preferences.update(64, at_least=1) is not None
+        say(store, query_id, None, 1, supersedes="a0")
+        assert preferences.update(64, at_least=1) is None
+        assert preferences.n_given == 0
+
+
+def test_answers_read_but_not_fitted_survive_a_restart(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        settings: dict[str, Any] = {"teacher": People(), "store": store, **SMALL}
+        preferences = PreferenceLearning(drift_venv(), **settings)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        for number, query in enumerate(store.open_queries()[:2]):
+            say(store, query.query_id, Answer.FIRST, number)
+        assert preferences.update(64) is None
+        resumed = PreferenceLearning(drift_venv(), **settings)
+        resumed.plan(640)
+        resumed.recorder.load_state_dict(preferences.recorder.state_dict())
+        resumed.load_state_dict(json.loads(json.dumps(preferences.state_dict())))
+        assert resumed.n_given == 2
+        say(store, store.open_queries()[0].query_id, Answer.SECOND, 2)
+        refit = resumed.update(64)
         assert refit is not None
         assert refit.metrics.n_comparisons == 3
-        assert preferences.questioner.n_open == 3
-        assert preferences.update(76) is None
 
 
-def query_ids(store: Store) -> list[str]:
-    """Ids of the queries that were put, in order."""
-    with store._database.read() as connection:
-        return list(connection.execute(select(schema.query.c.id).order_by(schema.query.c.ordinal)).scalars())
+class PositionAnswer:
+    """What `PositionTeacher` says, and its opposite."""
+
+    @staticmethod
+    def of(query: Query) -> Answer:
+        first, second = (float(segment.observations[:, 0].sum()) for segment in query.segments)
+        return Answer.FIRST if first > second else Answer.SECOND
+
+    @staticmethod
+    def opposite(query: Query) -> Answer:
+        return Answer.SECOND if PositionAnswer.of(query) is Answer.FIRST else Answer.FIRST
 
 
 def test_selection_by_disagreement_works_through_the_same_door(drift_venv: MakeVenv) -> None:
@@ -406,7 +483,7 @@ def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVen
         arrays = {name: array.copy() for name, array in arrays.items()}
         known = store.comparisons()
         straight.update(576)
-        queries = query_ids(store)
+        queries = [answer.query_id for answer in store.answers()]
         assert straight.trainer.n_comparisons == 20
 
         resumed = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"seed": 5})
@@ -417,7 +494,9 @@ def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVen
         resumed.reward_model.fitted = True
         resumed.trainer.load_state_dict(arrays, values, known)
         resumed.update(576)
-        assert query_ids(store) == queries, "the replayed round asks the same queries"
+        assert [answer.query_id for answer in store.answers()] == queries, (
+            "the replayed round asks the same queries"
+        )
         assert store.counts().answers == 20, "nothing is answered twice"
     for name, expected in straight.reward_model.state_arrays().items():
         np.testing.assert_array_equal(resumed.reward_model.state_arrays()[name], expected, err_msg=name)

@@ -1,20 +1,21 @@
-"""Frames from states, and clips from frames."""
+"""Frames from states."""
 
-import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import av
 import gymnasium
+import mujoco
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 from prefrl_envs.errors import RenderingUnavailableError
-from prefrl_envs.rendering import StateRenderer, encode_clip
+from prefrl_envs.live_frames import LiveFrames
+from prefrl_envs.mujoco_rendering import drawable_model
+from prefrl_envs.rendering import StateRenderer, is_drawable, step_seconds
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -43,6 +44,33 @@ def test_frames_show_what_happens_and_depend_on_the_state_alone(env_id: str) -> 
     assert (again == frames[3]).all()
 
 
+@pytest.mark.parametrize("env_id", ["Hopper", "HopperBackflip", "HalfCheetah", "Walker2d", "Reacher"])
+def test_a_frame_from_a_state_is_the_one_that_was_seen_live(env_id: str) -> None:
+    """MuJoCo's renderer on the data of the stepping simulation itself, under the same flags: equal pixels."""
+    env = SimulatorState(gymnasium.make(f"prefrl/{env_id}-v0"))
+    inner: Any = env.unwrapped
+    model, config = drawable_model(inner.model, 96, 96), inner.mujoco_renderer.default_cam_config
+    camera = mujoco.MjvCamera()
+    camera.distance, camera.elevation, camera.azimuth = config["distance"], config["elevation"], 90.0
+    camera.lookat[:] = config["lookat"]
+    env.action_space.seed(0)
+    states, live = [env.reset(seed=0)[1]["render_state"]], []
+    with mujoco.Renderer(model, 96, 96, max_geom=1000) as renderer:
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            renderer.scene.flags[flag] = False
+        for _ in range(40):
+            mujoco.mj_forward(inner.model, inner.data)  # what a step leaves is of the moment before
+            if config["trackbodyid"] > 0:
+                camera.lookat[:2] = inner.data.subtree_com[1, :2]
+            renderer.update_scene(inner.data, camera)
+            live.append(renderer.render().copy())
+            states.append(env.step(env.action_space.sample())[4]["render_state"])
+    env.close()
+    with StateRenderer(f"prefrl/{env_id}-v0", 96, 96) as drawing:
+        np.testing.assert_array_equal(drawing.frames(np.array(states[:-1])), np.array(live))
+    assert (live[0] != live[-1]).any()
+
+
 def test_the_robot_is_drawn_where_the_state_says() -> None:
     """A level Hopper's body reaches less high in the picture than one that stands."""
     states = np.zeros((2, 6))
@@ -69,6 +97,34 @@ def test_the_camera_follows_and_the_floor_does_not_end() -> None:
     assert np.abs(frames[0, 40:] - frames[1, 40:]).mean() < 60  # floor, not sky
 
 
+@pytest.mark.parametrize("env_id", ["prefrl/HopperBackflip-v0", "prefrl/HalfCheetah-v0"])
+def test_that_it_moves_is_seen_on_the_floor_and_the_floor_does_not_outshine_it(env_id: str) -> None:
+    here, further = recorded(env_id, 0)[[0, 0]]
+    further[0] += 0.3  # metres
+    with StateRenderer(env_id, 128, 128) as renderer:
+        frames = renderer.frames(np.array([here, further])).astype(int)
+    floor = frames[:, 112:, :40]  # beside the agent
+    assert np.abs(floor[0] - floor[1]).mean() > 5
+    assert 30 < np.ptp(floor) < 100  # a black and white one has 200
+
+
+def test_turning_on_the_spot_does_not_shake_the_picture() -> None:
+    """The camera follows the centre of mass, not the tracked limb: a somersault leaves the floor where it is."""
+    env = gymnasium.make("prefrl/HopperBackflip-v0")
+    inner: Any = env.unwrapped
+    data = mujoco.MjData(inner.model)
+    states = np.zeros((8, 6))
+    states[:, 1], states[:, 2] = 1.25, np.linspace(0, 2 * np.pi, 8)
+    for state in states:
+        data.qpos[:] = state
+        mujoco.mj_forward(inner.model, data)
+        state[0] -= data.subtree_com[1, 0]
+    env.close()
+    with StateRenderer("prefrl/HopperBackflip-v0", 128, 128) as renderer:
+        floor = renderer.frames(states)[:, 122:, :40].astype(int)  # in a corner that the body does not reach
+    assert np.abs(floor - floor[0]).max() <= 2
+
+
 def test_a_state_of_another_size_is_refused() -> None:
     renderer = StateRenderer("prefrl/Pendulum-v0", 32, 32)
     with pytest.raises(ValueError, match=r"has shape \(3,\). Received \(2,\)"):
@@ -76,15 +132,56 @@ def test_a_state_of_another_size_is_refused() -> None:
 
 
 def test_an_environment_without_states_is_refused() -> None:
-    with pytest.raises(TypeError, match="No frames of Acrobot-v1 can be drawn"):
-        StateRenderer("Acrobot-v1", 32, 32)
+    with (
+        StateRenderer("Acrobot-v1", 32, 32) as renderer,
+        pytest.raises(TypeError, match=r"No frames of Acrobot-v1 can be drawn from states.*LiveFrames"),
+    ):
+        renderer.frame(np.zeros(4))
+
+
+def test_kept_frames_are_shown_as_they_were_whatever_the_environment() -> None:
+    env = LiveFrames(gymnasium.make("prefrl/GridWorld-v0", render_mode="rgb_array"), max_side=256, n_bytes=32768)
+    packed = env.reset(seed=0)[1]["render_state"]
+    seen: Any = env.render()
+    env.close()
+    with StateRenderer("Acrobot-v1", 256, 256) as renderer:
+        frames = renderer.frames(packed[None])
+    assert np.abs(frames[0].astype(int) - seen).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("env_id", "drawable", "seconds"),
+    [
+        ("prefrl/HopperBackflip-v0", True, 0.008),
+        ("prefrl/HalfCheetah-v0", True, 0.05),
+        ("prefrl/Pendulum-v0", True, 0.05),  # its render_fps says 30, which is not its time
+        ("prefrl/GridWorld-v0", True, 0.25),
+        ("Acrobot-v1", False, 1 / 15),
+        ("prefrl_no_time/NoTime-v0", False, 1 / 30),
+    ],
+)
+def test_what_can_be_drawn_and_how_long_a_step_is(env_id: str, drawable: bool, seconds: float) -> None:
+    if env_id == "prefrl_no_time/NoTime-v0" and env_id not in gymnasium.registry:
+        gymnasium.register(env_id, "prefrl_envs.testing:ActionRewardEnv")
+    env = gymnasium.make(env_id)
+    assert is_drawable(env) is drawable
+    assert step_seconds(env) == pytest.approx(seconds)
+    env.close()
+
+
+def test_an_environment_of_another_module_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "import gymnasium\ngymnasium.register('Elsewhere-v0', 'prefrl_envs.gridworld:GridWorld')\n"
+    (tmp_path / "prefrl_elsewhere.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with StateRenderer("prefrl_elsewhere:Elsewhere-v0", 32, 32) as renderer:
+        assert renderer.frame(np.zeros(1)).std() > 5
 
 
 def test_a_machine_without_opengl_is_told_what_to_install() -> None:
     code = (
         "from prefrl_envs.rendering import StateRenderer\n"
         "from prefrl_envs.errors import RenderingUnavailableError\n"
-        "try:\n    StateRenderer('prefrl/Hopper-v0', 32, 32)\n"
+        "try:\n    StateRenderer('prefrl/Hopper-v0', 32, 32).prepare()\n"
         "except RenderingUnavailableError as error:\n    print(error)\n"
     )
     environment = {**os.environ, "MUJOCO_GL": "disable"}
@@ -96,80 +193,3 @@ def test_a_machine_without_opengl_is_told_what_to_install() -> None:
         in result.stdout
     )
     assert issubclass(RenderingUnavailableError, RuntimeError)
-
-
-def moving_square(n_frames: int, height: int, width: int) -> npt.NDArray[np.uint8]:
-    frames = np.zeros((n_frames, height, width, 3), dtype=np.uint8)
-    for step, frame in enumerate(frames):
-        frame[10:26, 3 * step : 3 * step + 16] = (220, 60, 30)
-    return frames
-
-
-def decoded(source: Any) -> tuple[Any, list[npt.NDArray[Any]]]:
-    with av.open(source) as container:
-        stream = container.streams.video[0]
-        about = (stream.codec_context.name, stream.codec_context.pix_fmt, float(stream.average_rate or 0))
-        return about, [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
-
-
-@pytest.mark.parametrize(("fps", "n_rest"), [(10, 2), (15.625, 3), (60, 12), (2, 1)])
-def test_a_clip_holds_every_frame_and_rests_on_the_last(fps: float, n_rest: int, tmp_path: Path) -> None:
-    frames = moving_square(12, 64, 80)
-    encode_clip(frames, tmp_path / "clip.mp4", fps)
-    (codec, pixels, rate), seen = decoded(str(tmp_path / "clip.mp4"))
-    assert (codec, pixels) == ("h264", "yuv420p")
-    assert rate == pytest.approx(fps)
-    assert len(seen) == 12 + n_rest
-    for frame, original in zip(seen, [*frames, *[frames[-1]] * n_rest], strict=True):
-        assert np.abs(frame.astype(int) - original.astype(int)).mean() < 6  # lossy, but the same picture
-
-
-def test_equal_frames_are_all_kept(tmp_path: Path) -> None:
-    encode_clip(np.full((20, 32, 32, 3), 90, dtype=np.uint8), tmp_path / "clip.mp4", 10)
-    assert len(decoded(str(tmp_path / "clip.mp4"))[1]) == 22
-
-
-def test_odd_sizes_gain_one_row_and_column(tmp_path: Path) -> None:
-    encode_clip(moving_square(3, 63, 79), tmp_path / "clip.mp4", 10)
-    assert decoded(str(tmp_path / "clip.mp4"))[1][0].shape == (64, 80, 3)
-
-
-def test_a_buffer_gets_the_same_bytes_as_a_file(tmp_path: Path) -> None:
-    frames = moving_square(6, 64, 80)
-    buffer = io.BytesIO()
-    encode_clip(frames, buffer, 10)
-    encode_clip(frames, tmp_path / "clip.mp4", 10)
-    assert buffer.getvalue() == (tmp_path / "clip.mp4").read_bytes()
-    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
-    assert buffer.getvalue().index(b"moov") < buffer.getvalue().index(b"mdat")  # plays before it is all there
-
-
-@pytest.mark.parametrize(
-    ("frames", "fps", "message"),
-    [
-        (np.zeros((0, 8, 8, 3), np.uint8), 10.0, "T of at least 1"),
-        (np.zeros((2, 8, 8), np.uint8), 10.0, "must be uint8 of shape"),
-        (np.zeros((2, 8, 8, 3), np.float32), 10.0, "Received float32"),
-        (np.zeros((2, 8, 8, 3), np.uint8), 0.0, "`fps` must be above 0"),
-    ],
-)
-def test_clips_that_cannot_be_are_refused(frames: Any, fps: float, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=message):
-        encode_clip(frames, tmp_path / "clip.mp4", fps)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failed_encoding_leaves_the_old_clip_and_no_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "clip.mp4"
-    path.write_bytes(b"old")
-
-    def fail(frames: Any, part: Path, fps: float) -> None:
-        part.write_bytes(b"half")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr("prefrl_envs.rendering._encode", fail)
-    with pytest.raises(OSError, match="no space left"):
-        encode_clip(moving_square(3, 64, 80), path, 10)
-    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"clip.mp4": b"old"}

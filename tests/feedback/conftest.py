@@ -1,14 +1,29 @@
-"""Segments and queries with content that can be told apart."""
+"""Segments and queries with content that can be told apart, and a clock that stands still."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from prefrl.feedback import Store
 from prefrl.segments import Query, Segment
 
 MakeSegment = Callable[..., Segment]
 MakeQuery = Callable[..., Query]
+
+
+class Clock:
+    """Milliseconds that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += round(1000 * seconds)
 
 
 def _make_segment(
@@ -50,3 +65,16 @@ def make_segment() -> MakeSegment:
 def make_query() -> MakeQuery:
     """Query number `ordinal`: the same number is the same content."""
     return _make_query
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock of `timed`."""
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "file"])
+def timed(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    """A store whose time is that of `clock`, in memory and on disk."""
+    with Store(None if request.param == "memory" else tmp_path, clock=clock) as store:
+        yield store

@@ -104,6 +104,7 @@ def test_everything_is_there_after_reopening(tmp_path: Path, make_query: MakeQue
         gui_version="1.2",
         seq=0,
         server_time=0,
+        late=False,
     )
     assert before <= stored.server_time <= time.time_ns() // 1_000_000
 
@@ -303,7 +304,7 @@ def test_the_present_answers_are_the_last_words_of_each_labeler(
 def test_more_queries_than_fit_into_one_statement(
     make_segment: MakeSegment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("prefrl.feedback.store._IDS_PER_STATEMENT", 7)
+    monkeypatch.setattr("prefrl.feedback.database._IDS_PER_STATEMENT", 7)
     pool = [make_segment(k, n_steps=1) for k in range(2)]
     queries = [Query(segments=(pool[0], pool[1]), ordinal=k) for k in range(30)]
     with Store() as store:

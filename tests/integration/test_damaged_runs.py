@@ -134,8 +134,8 @@ def delete(path: Path) -> None:
     [
         (garble, "store.sqlite is damaged"),
         (shorten, "store.sqlite is damaged"),
-        (empty, f"has 0 of the {N_ANSWERS} comparisons that the checkpoint was trained on; restore"),
-        (delete, f"has 0 of the {N_ANSWERS} comparisons that the checkpoint was trained on; restore"),
+        (empty, f"lacks some of the {N_ANSWERS} comparisons that the checkpoint was trained on"),
+        (delete, f"lacks some of the {N_ANSWERS} comparisons that the checkpoint was trained on"),
     ],
 )
 def test_damaged_database(damage: Callable[[Path], None], words: str, run: Path, refused: Refused) -> None:

@@ -57,3 +57,20 @@ def test_what_was_appended_is_a_copy() -> None:
     data.append(step, step, 1.0)
     step[:] = 7.0
     assert data.steps().flatten().tolist() == [1.0] * 4
+
+
+def test_what_is_not_kept_is_gone_and_the_order_stays(rng: np.random.Generator) -> None:
+    data = ComparisonTensors(2, CPU)
+    values = rng.normal(size=(100, 2, 4, 2)).astype(np.float32)
+    for number, (first, second) in enumerate(values[:90]):
+        data.append(first, second, float(number % 2))
+    kept = rng.random(90) < 0.5
+    data.keep(kept)
+    for number, (first, second) in enumerate(values[90:], start=90):
+        data.append(first, second, float(number % 2))
+    expected = [*np.flatnonzero(kept), *range(90, 100)]
+    assert len(data) == len(expected)
+    assert data.preferences.tolist() == [float(number % 2) for number in expected]
+    features, mask = data.gather(torch.arange(len(expected)))
+    np.testing.assert_array_equal(features.numpy(), values[expected])
+    assert mask.all()

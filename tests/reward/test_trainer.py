@@ -560,3 +560,39 @@ def test_segments_of_one_step_and_of_another_number_type(make_ensemble: MakeEnse
     high, low = trainer.ensemble.predict(np.array([[1.0] * 3, [-1.0] * 3]), np.zeros((2, 2)))
     assert high == pytest.approx(1.0, abs=1e-4)
     assert low == pytest.approx(-1.0, abs=1e-4)
+
+
+# --- answers that people changed or withdrew --------------------------------------------------------------
+
+
+def test_what_is_forgotten_is_neither_trained_nor_validated_on(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """Forty comparisons of which every second is forgotten train as the other twenty with the same draws do."""
+    comparisons = make_comparisons(40)
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer.add(comparisons)
+    trainer.forget({c.seq for c in comparisons if c.seq % 2 == 1} | {1000})
+    assert trainer.n_comparisons == 20
+    assert trainer.seqs.tolist() == list(range(0, 40, 2))
+
+    alone = RewardTrainer(make_ensemble(), seed=0)
+    arrays, values = trainer.state_dict()
+    alone.load_state_dict(arrays, values, comparisons[::2])
+    assert trainer.fit(3) == alone.fit(3)
+    assert same_weights(trainer.ensemble, alone.ensemble)
+
+
+def test_all_may_be_forgotten_and_others_learned(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    comparisons = make_comparisons(20)
+    trainer.add(comparisons[:10])
+    trainer.forget(range(10))
+    assert trainer.n_comparisons == 0
+    with pytest.raises(NotEnoughExperienceError, match="before there is a comparison"):
+        trainer.fit(1)
+    trainer.add(comparisons[10:])
+    assert trainer.seqs.tolist() == list(range(10, 20))
+    assert trainer.fit(1).n_comparisons == 10

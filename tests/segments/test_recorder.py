@@ -266,6 +266,22 @@ def test_observations_of_several_parts_are_kept_flat() -> None:
     assert recorder.latest_observations(1).tolist() == [[0, 0, 1, 0.5, 0.25], [1, 0, 0, -1, 1]]
 
 
+def test_compressed_frames_are_kept_as_bytes_and_survive_a_resumption() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, size=(6, 2, 4096), dtype=np.uint8)
+    recorder = SegmentRecorder(SPACE, ACTIONS, 2, capacity=6)
+    without = recorder.n_bytes
+    for states in frames:
+        recorder.record(np.zeros((2, 2)), np.zeros(2), np.zeros(2), np.zeros(2, bool), states)
+    assert recorder.n_bytes - without == 6 * 2 * 4096  # float64 would take eight times that
+    resumed = SegmentRecorder(SPACE, ACTIONS, 2, capacity=6)
+    resumed.load_state_dict(recorder.state_dict())
+    for one in (recorder, resumed):
+        segment = one.sample(1, length=6, rng=np.random.default_rng(0))[0]
+        assert segment.render_states is not None
+        assert segment.render_states.dtype == np.uint8
+        np.testing.assert_array_equal(segment.render_states, frames[:, segment.env_index])
+
+
 # --- what cannot be ---------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,12 @@ _lock = Lock()
 """Alembic keeps its current context in a global."""
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, version: str = "head") -> None:
     """Bring a database to the newest schema, inside the transaction that `connection` has open.
 
     Args:
         connection: A connection with a write transaction.
+        version: Number of another schema to stop at.
 
     Raises:
         sqlalchemy.exc.DBAPIError: The database refuses; nothing has changed once the caller rolls back.
@@ -24,4 +25,4 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     with _lock:
-        command.upgrade(config, "head")
+        command.upgrade(config, version)

@@ -1,0 +1,91 @@
+"""Route dependencies: what the server has, and who asks. A route is open to whom its dependency lets in."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from prefrl.errors import PrefRLError
+from prefrl.feedback import Labeler
+from prefrl_labeling_gui.labeling import Labeling
+
+
+class Refusal(PrefRLError):
+    """A request is not answered; shown as JSON by the API and as a page elsewhere.
+
+    Args:
+        status: HTTP status.
+        message: One sentence for the person.
+        as_page: Answer with a page.
+    """
+
+    def __init__(self, status: int, message: str, *, as_page: bool = False) -> None:
+        """Keep what is shown."""
+        super().__init__(message)
+        self.status = status
+        self.as_page = as_page
+
+
+_COME_IN = "Nobody is signed in here; open the link you were sent, or the one that `prefrl label` prints."
+_OWNER_ONLY = "This is for the owner of the run only."
+
+
+def labeling_of(request: Request) -> Labeling:
+    """Return what the server shares among its routes."""
+    labeling = request.app.state.labeling
+    assert isinstance(labeling, Labeling)
+    return labeling
+
+
+Shared = Annotated[Labeling, Depends(labeling_of)]
+
+
+async def visitor(request: Request, labeling: Shared) -> Labeler | None:
+    """Return who asks, None for somebody unknown."""
+    person = labeling.people.by_cookie(request.cookies.get(labeling.people.cookie_name))
+    if person is not None:
+        labeling.saw(person)
+    return person
+
+
+Visitor = Annotated[Labeler | None, Depends(visitor)]
+
+
+async def signed_in(person: Visitor) -> Labeler:
+    """Let everybody with a session in."""
+    if person is None:
+        raise Refusal(401, _COME_IN)
+    return person
+
+
+def require_page(person: Labeler | None) -> Labeler:
+    """Return who sees a page; refuse somebody unknown."""
+    if person is None:
+        raise Refusal(401, _COME_IN, as_page=True)
+    return person
+
+
+async def signed_in_to_page(person: Visitor) -> Labeler:
+    """Let everybody with a session see a page."""
+    return require_page(person)
+
+
+Person = Annotated[Labeler, Depends(signed_in)]
+PageVisitor = Annotated[Labeler, Depends(signed_in_to_page)]
+
+
+async def owner(person: Person) -> Labeler:
+    """Let the owner in."""
+    if person.role != "owner":
+        raise Refusal(403, _OWNER_ONLY)
+    return person
+
+
+async def owner_of_page(person: PageVisitor) -> Labeler:
+    """Let the owner see a page."""
+    if person.role != "owner":
+        raise Refusal(403, _OWNER_ONLY, as_page=True)
+    return person
+
+
+Owner = Annotated[Labeler, Depends(owner)]
+PageOwner = Annotated[Labeler, Depends(owner_of_page)]

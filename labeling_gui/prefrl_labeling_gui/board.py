@@ -1,0 +1,112 @@
+"""What the pages show of a run besides clips: the run, the trainer, progress. Read from the store twice a second.
+
+Whoever asks gets what was last seen, so nobody waits for the database here.
+"""
+
+import math
+import time
+from typing import Any
+
+from pydantic import ValidationError
+
+from prefrl.errors import StoreError
+from prefrl.feedback import Store
+from prefrl_labeling_gui.ledger import Ledger
+from prefrl_labeling_gui.messages import Progress, Run, TrainerProgress
+
+ALIVE_SECONDS = 15.0
+"""A trainer that has said nothing for longer is not running."""
+_OVER = ("finished", "stopped")
+
+
+class Board:
+    """What was last seen of a run.
+
+    Args:
+        store: Where the trainer publishes it.
+        ledger: What was answered.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        """Keep the parts; `look` reads."""
+        self._store = store
+        self._ledger = ledger
+        self._trainer: dict[str, Any] = {}
+        self._open: frozenset[str] = frozenset()
+        self.run: Run | None = None
+        """What the run is about; None while the trainer has not begun."""
+        self.n_news = 0
+        """Grows whenever queries have been added."""
+
+    @property
+    def n_open(self) -> int:
+        """Queries that still want an answer."""
+        return len(self._open)
+
+    @property
+    def budget(self) -> int | None:
+        """Comparisons that the run wants in all."""
+        return None if self.run is None else self.run.n_labels
+
+    @property
+    def budget_is_used(self) -> bool:
+        """Whether all comparisons have been made."""
+        return self.budget is not None and self._ledger.n_comparisons >= self.budget
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training is over for good."""
+        return self._trainer.get("state") == "finished"
+
+    def look(self) -> None:
+        """Read what the trainer has published and what is open.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        self._ledger.refresh()
+        status = self._store.status()
+        self._trainer = status.get("trainer") or {}
+        now_open = frozenset(query.query_id for query in self._store.open_queries())
+        if now_open - self._open:
+            self.n_news += 1
+        self._open = now_open
+        if "run" in status:
+            self.run = _run(status["run"])
+
+    def progress(self, name: str) -> Progress:
+        """Return how far this person and all together have come."""
+        account = self._ledger.account(name)
+        per_minute = account.per_minute
+        left = None if self.budget is None else max(0, self.budget - self._ledger.n_comparisons)
+        known = left is not None and per_minute > 0  # not for NaN either
+        return Progress(
+            answered=len(account.current),
+            cannot_tell=account.n_cannot_tell,
+            total=self._ledger.n_comparisons,
+            budget=self.budget,
+            per_minute=number_or_none(per_minute),
+            seconds_left=60 * left / per_minute if known and left is not None else None,
+            open=self.n_open,
+            trainer=self._trainer_progress(),
+        )
+
+    def _trainer_progress(self) -> TrainerProgress:
+        said = self._trainer
+        age = time.time() - said.get("updated_at", 0) / 1000
+        alive = bool(said) and said["state"] not in _OVER and age <= ALIVE_SECONDS
+        return TrainerProgress.model_validate({**said, "alive": alive})
+
+
+def _run(published: Any) -> Run:
+    try:
+        return Run.model_validate(published)
+    except ValidationError as error:
+        raise StoreError(
+            f"What the trainer says of the run cannot be read: {error.errors()[0]['msg']}."
+        ) from error
+
+
+def number_or_none(value: float) -> float | None:
+    """Return the number, None for NaN: JSON has no word for it."""
+    return None if math.isnan(value) else value

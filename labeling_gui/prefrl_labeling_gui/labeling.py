@@ -1,0 +1,133 @@
+"""All that the routes of one labelling server share."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefrl.feedback import Labeler, Store
+from prefrl_labeling_gui.assignment import Assignment
+from prefrl_labeling_gui.board import Board
+from prefrl_labeling_gui.clips import Clips
+from prefrl_labeling_gui.events import Streams
+from prefrl_labeling_gui.ledger import Ledger
+from prefrl_labeling_gui.messages import ClipReply
+from prefrl_labeling_gui.people import People
+from prefrl_labeling_gui.security import LoginLimit
+from prefrl_labeling_gui.settings import Settings
+
+LOG = logging.getLogger("prefrl_labeling_gui")
+
+
+class Labeling:
+    """A run that is being labelled.
+
+    Args:
+        store: The run's store.
+        settings: How the page is served.
+        secret: Signs the cookies.
+    """
+
+    def __init__(self, store: Store, settings: Settings, secret: str) -> None:
+        """Put the parts together; nothing is read yet."""
+        self.store = store
+        self.settings = settings
+        self.people = People(store, secret)
+        self.ledger = Ledger(store)
+        self.board = Board(store, self.ledger)
+        self.assignment = Assignment(
+            store,
+            self.ledger,
+            repeat_share=settings.repeat_share,
+            lease_seconds=60 * settings.lease_minutes,
+        )
+        self.streams = Streams()
+        self.login_limit = LoginLimit()
+        self._clips: Clips | None = None
+        self._opening_clips = threading.Lock()
+        self._last_seen: dict[str, int] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The server's own folder in the run."""
+        return self.settings.run / "labeling"
+
+    @property
+    def question(self) -> str | None:
+        """What people are asked; None while it is not known."""
+        run = self.board.run
+        return self.settings.question or (None if run is None else run.question)
+
+    def open(self) -> str:
+        """Read what is there already, and return the owner's token.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        token = self.people.open()
+        self.ledger.open()
+        self.look()
+        return token
+
+    def look(self) -> None:
+        """Look at what the trainer has done, and get ready to draw once it has begun.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        self.board.look()
+        if self.clips is not None:
+            self.clips.start()
+
+    @property
+    def clips(self) -> Clips | None:
+        """The clips of the run; None while the trainer has not said of which environment."""
+        run = self.board.run
+        with self._opening_clips:
+            if self._clips is None and run is not None:
+                self._clips = Clips(
+                    self.store,
+                    self.folder / "clips",
+                    env_id=run.env_id,
+                    env_kwargs=run.env_kwargs,
+                    codec=self.settings.codec,
+                )
+            return self._clips
+
+    def clip(self, segment_id: str) -> ClipReply:
+        """Return where the clip of a segment is and how it plays.
+
+        Raises:
+            ClipError: The run's environment cannot be drawn here.
+            StoreError: The segment cannot be read.
+        """
+        clips = self.clips
+        assert clips is not None  # a segment comes from a run that has begun
+        timing = clips.timing(segment_id)
+        return ClipReply(
+            clip=f"/clips/{segment_id}{clips.suffix}",
+            poster=f"/clips/{segment_id}.jpg",
+            duration_s=timing.duration_seconds,
+            fps=timing.fps,
+            speed=timing.speed,
+        )
+
+    def draw_ahead(self, segment_ids: Sequence[str]) -> None:
+        """Have clips drawn before they are asked for."""
+        if self.clips is not None:
+            self.clips.prefetch(segment_ids)
+
+    def saw(self, person: Labeler) -> None:
+        """Take note that somebody is here."""
+        self._last_seen[person.name] = time.time_ns() // 1_000_000
+
+    def last_seen(self, name: str) -> int | None:
+        """Return when somebody last asked for anything, or answered, milliseconds since 1970 UTC."""
+        times = (self._last_seen.get(name), self.ledger.account(name).last_time)
+        return max((moment for moment in times if moment is not None), default=None)
+
+    def close(self) -> None:
+        """End the drawing processes."""
+        if self._clips is not None:
+            self._clips.close()

@@ -1,0 +1,132 @@
+"""What everybody has said so far, in memory: counted without asking the database at every request.
+
+A copy of the store's answers that grows with them by sequence number; the store stays what counts.
+"""
+
+import threading
+from collections import deque
+
+from prefrl.feedback import Store, StoredAnswer
+from prefrl.feedback.agreement import answer_rate
+from prefrl.segments import Answer
+
+RATE_ANSWERS = 50
+"""The pace is that of so many latest answers, so that it is the present one."""
+
+
+class Account:
+    """What one person has said.
+
+    Args:
+        name: Of the person.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Start with nothing said."""
+        self.name = name
+        self.current: dict[str, StoredAnswer] = {}
+        """Present answers by query, "can't tell" included, repeats too; in the order of the first answer."""
+        self.n_given = 0
+        """Rows of answers, with those replaced since."""
+        self.n_cannot_tell = 0
+        """Present answers that are "can't tell"."""
+        self.last_time: int | None = None
+        """When the latest answer was stored, milliseconds since 1970 UTC."""
+        self._latest: deque[StoredAnswer] = deque(maxlen=RATE_ANSWERS)
+
+    @property
+    def per_minute(self) -> float:
+        """Answers per minute of the time spent on them; NaN before there are two."""
+        return answer_rate(list(self._latest)).per_minute
+
+    def add(self, answer: StoredAnswer) -> None:
+        """Take note of the next answer."""
+        earlier = self.current.get(answer.query_id)
+        self.n_cannot_tell += _cannot_tell(answer) - _cannot_tell(earlier)
+        if answer.answer is None:
+            self.current.pop(answer.query_id, None)
+        else:
+            self.current[answer.query_id] = answer
+            self._latest.append(answer)
+            self.n_given += 1
+        self.last_time = answer.server_time
+
+
+class Ledger:
+    """All answers of a run, by person. Reading is free of locks and never waits for the database.
+
+    Args:
+        store: Where the answers are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        """Keep the store; `open` reads it."""
+        self._store = store
+        self._reading = threading.Lock()
+        self._accounts: dict[str, Account] = {}
+        self._repeats: set[str] = set()
+        self._repeated: set[tuple[str, str]] = set()
+        self._n_comparisons = 0
+        self._seq = 0
+
+    @property
+    def seq(self) -> int:
+        """Number of the latest answer in here."""
+        return self._seq
+
+    @property
+    def n_comparisons(self) -> int:
+        """Present answers of everybody that are trained on: no "can't tell", no repeats."""
+        return self._n_comparisons
+
+    def is_repeat_or_repeated(self, query_id: str, name: str) -> bool:
+        """Say whether a query asks an earlier one again, or is itself asked again of this person."""
+        return query_id in self._repeats or (query_id, name) in self._repeated
+
+    def open(self) -> None:
+        """Read what was said before this server started.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        for item in self._store.history(None, limit=None):
+            if item.repeat_of is not None:
+                self.add_repeat(item.answer.query_id, item.repeat_of, item.answer.labeler)
+        self.refresh()
+
+    def add_repeat(self, query_id: str, repeat_of: str, name: str) -> None:
+        """Take note that a query asks this person an earlier one again; before it is answered."""
+        self._repeats.add(query_id)
+        self._repeated.add((repeat_of, name))
+
+    def refresh(self) -> None:
+        """Read the answers that were stored since.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        with self._reading:
+            for answer in self._store.answers(self._seq):
+                account = self._accounts.setdefault(answer.labeler, Account(answer.labeler))
+                if answer.query_id not in self._repeats:
+                    earlier = account.current.get(answer.query_id)
+                    self._n_comparisons += _is_comparison(answer) - _is_comparison(earlier)
+                account.add(answer)
+                self._seq = answer.seq
+
+    def account(self, name: str) -> Account:
+        """Return what a person has said; an empty account for somebody new."""
+        return self._accounts.get(name) or Account(name)
+
+
+def is_comparison(answer: StoredAnswer | None) -> bool:
+    """Say whether an answer prefers one, or calls both equal."""
+    return answer is not None and answer.answer is not None and answer.answer.preference is not None
+
+
+def _is_comparison(answer: StoredAnswer | None) -> int:
+    return int(is_comparison(answer))
+
+
+def _cannot_tell(answer: StoredAnswer | None) -> int:
+    return int(answer is not None and answer.answer is Answer.CANNOT_TELL)

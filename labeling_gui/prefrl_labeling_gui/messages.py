@@ -1,0 +1,248 @@
+"""What goes over HTTP as JSON, in both directions."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from prefrl_labeling_gui.assignment import Choice
+
+QueryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^\w[\w .'@-]*$")
+]
+"""Of a person: letters and digits of any script, spaces, a little punctuation; never markup or a slash."""
+
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+Reason = Literal["none_open", "budget_used", "finished"]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ClaimsRequest(_Request):
+    """Ask for pairs to answer."""
+
+    n: Annotated[int, Field(ge=1, le=5)]
+    """How many, those in `holding` not counted."""
+    holding: Annotated[list[QueryId], Field(max_length=1000)] = []
+    """Pairs that the page has, or whose answers it has not sent yet."""
+
+
+class AnswerRequest(_Request):
+    """Say which is better, or take that back."""
+
+    id: UUID
+    """Made by the page; the same answer sent again has the same."""
+    query_id: QueryId
+    choice: Choice | None
+    """None takes back the answer named in `supersedes`."""
+    supersedes: UUID | None = None
+    reaction_ms: Count | None = None
+    replays: Count | None = None
+    client_time: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+    """Milliseconds since 1970 UTC by the browser's clock."""
+
+
+class InvitationRequest(_Request):
+    """Invite somebody."""
+
+    name: Name
+
+
+class ClipReply(_Reply):
+    """Where a clip is and how it plays."""
+
+    clip: str
+    poster: str
+    duration_s: float
+    fps: float
+    speed: float
+    """Simulated seconds per second: below 1 in slow motion."""
+
+
+class Run(BaseModel):
+    """What a run is about, as the trainer publishes it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: str
+    env_id: str
+    env_kwargs: dict[str, Any]
+    question: str
+    n_labels: int
+    segment_length: int
+
+
+class TrainerProgress(BaseModel):
+    """What the training does; what it has not said is None."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: str | None = None
+    num_timesteps: int | None = None
+    labels: int | None = None
+    labels_due: float | None = None
+    refits: int | None = None
+    true_return: float | None = None
+    held_out_accuracy: float | None = None
+    updated_at: int | None = None
+    alive: bool
+
+
+class Progress(_Reply):
+    """How far one person, and all together, have come."""
+
+    answered: int
+    cannot_tell: int
+    total: int
+    budget: int | None
+    per_minute: float | None
+    seconds_left: float | None
+    open: int
+    trainer: TrainerProgress
+
+
+class PersonReply(_Reply):
+    """Who somebody is."""
+
+    name: str
+    role: Literal["owner", "labeler"]
+
+
+class RunReply(_Reply):
+    """What is asked, and of whom."""
+
+    state: Literal["waiting_for_trainer", "ready"]
+    run_id: str
+    """Differs from run to run, so that a browser sends what it kept for one run to no other."""
+    task: str | None
+    question: str | None
+    question_is_custom: bool
+    budget: int | None
+    segment_length: int | None
+    labeler: PersonReply
+    gui_version: str
+    show_predictions: bool
+
+
+class PairReply(_Reply):
+    """Two clips to compare."""
+
+    query_id: str
+    lease_expires_at: int
+    left: ClipReply
+    right: ClipReply
+
+
+class ClaimsReply(_Reply):
+    """Pairs for one person."""
+
+    queries: list[PairReply]
+    reason: Reason | None
+    """Why there is none."""
+    progress: Progress
+
+
+class AnswerReply(_Reply):
+    """An answer that is stored."""
+
+    id: str
+    seq: int
+    late: bool
+    server_time: int
+    progress: Progress
+
+
+class HistoryEntry(_Reply):
+    """An answer given before."""
+
+    answer_id: str
+    seq: int
+    query_id: str
+    choice: Choice
+    left: ClipReply
+    right: ClipReply
+    server_time: int
+    changed: bool
+
+
+class HistoryReply(_Reply):
+    """Answers given before, newest first."""
+
+    items: list[HistoryEntry]
+    next_before: int | None
+    """`before` of the next page; None on the last one."""
+
+
+class ShowcaseEntry(_Reply):
+    """An episode of the agent."""
+
+    num_timesteps: int
+    clip: str
+    poster: str
+    duration_s: float
+    fps: float
+    speed: float
+
+
+class TrainingReply(_Reply):
+    """How the training goes."""
+
+    curves: dict[str, list[float | None]]
+    showcase: list[ShowcaseEntry]
+
+
+class PredictionsReply(_Reply):
+    """What the reward model makes of each step."""
+
+    left: list[float]
+    right: list[float]
+
+
+class PeopleEntry(_Reply):
+    """How somebody does."""
+
+    name: str
+    role: Literal["owner", "labeler"]
+    answers: int
+    per_minute: float | None
+    error_estimate: float | None
+    revoked: bool
+    last_seen: int | None
+
+
+class AgreementReply(_Reply):
+    """How far people agree."""
+
+    raw: float | None
+    alpha: float | None
+    n_pairs: int
+
+
+class PeopleReply(_Reply):
+    """Everybody."""
+
+    people: list[PeopleEntry]
+    agreement: AgreementReply
+    local_only: bool
+    """Links are of use on this machine only."""
+
+
+class InvitationReply(_Reply):
+    """A way in for somebody."""
+
+    name: str
+    link: str
+
+
+class RevokedReply(_Reply):
+    """Somebody who may come in no more."""
+
+    name: str
+    revoked: Literal[True] = True

@@ -1,0 +1,142 @@
+"""Who may come in: tokens that become signed cookies, and what a cookie is still worth.
+
+Tokens are random and only their hashes are stored. A cookie names a person and the token hash it was made under,
+so a new link or a revocation ends every session that the old link began.
+"""
+
+import hashlib
+import hmac
+import secrets
+import threading
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from prefrl.feedback import Labeler, Store
+
+SESSION_SECONDS = 90 * 24 * 3600
+OWNER = "owner"
+"""Name under which the owner's answers are stored."""
+
+
+class People:
+    """The people of a run. One server per run changes them, so they are kept in memory as well.
+
+    Args:
+        store: Where they are stored.
+        secret: Signs the cookies.
+    """
+
+    def __init__(self, store: Store, secret: str) -> None:
+        """Keep the parts; `open` reads the people."""
+        self._store = store
+        self._signer = URLSafeTimedSerializer(secret, salt="prefrl-session")
+        # Cookies know no ports, so two runs served by one machine need two names.
+        self.cookie_name = f"prefrl_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+        self._changing = threading.Lock()
+        self._by_name: dict[str, Labeler] = {}
+        self._owner_token_hash = ""
+
+    def open(self) -> str:
+        """Read the people, add the owner to a new run, and return the owner's token, good for one use.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        if not any(person.role == "owner" for person in self._store.labelers()):
+            self._store.add_labeler(OWNER, role="owner")
+        self._read()
+        token = secrets.token_urlsafe(32)
+        self._owner_token_hash = token_hash(token)
+        return token
+
+    @property
+    def owner(self) -> Labeler:
+        """The owner of the run."""
+        return next(person for person in self._by_name.values() if person.role == "owner")
+
+    def all(self) -> list[Labeler]:
+        """Return everybody, the revoked included."""
+        return list(self._by_name.values())
+
+    def named(self, name: str) -> Labeler | None:
+        """Return the person of that name."""
+        return self._by_name.get(name)
+
+    def sign_in(self, token: str) -> Labeler | None:
+        """Return whose token it is; the owner's is used up by that. None if it is nobody's (any more)."""
+        hashed = token_hash(token)
+        with self._changing:
+            if self._owner_token_hash and hmac.compare_digest(hashed, self._owner_token_hash):
+                self._owner_token_hash = ""
+                return self.owner
+        for person in self.all():
+            if person.token_hash and not person.revoked and hmac.compare_digest(hashed, person.token_hash):
+                return person
+        return None
+
+    def cookie(self, person: Labeler) -> str:
+        """Return the value of the cookie that keeps this person in."""
+        return str(self._signer.dumps([person.name, _generation(person)]))
+
+    def by_cookie(self, value: str | None) -> Labeler | None:
+        """Return whose cookie it is; None if it is forged, too old, or its link is not valid any more."""
+        if not value:
+            return None
+        try:
+            name, generation = self._signer.loads(value, max_age=SESSION_SECONDS)
+        except (BadData, TypeError, ValueError):
+            return None
+        person = self._by_name.get(name)
+        return person if person and self.is_valid(person) and _generation(person) == generation else None
+
+    def is_valid(self, person: Labeler) -> bool:
+        """Say whether what this person came in by still holds."""
+        now = self._by_name.get(person.name)
+        return now is not None and not now.revoked and now.token_hash == person.token_hash
+
+    def invite(self, name: str) -> str:
+        """Add a labeler and return the token of the invitation.
+
+        Raises:
+            SettingError: The name is taken.
+            StoreError: The store cannot be written.
+        """
+        token = secrets.token_urlsafe(32)
+        with self._changing:
+            self._store.add_labeler(name, token_hash=token_hash(token))
+            self._read()
+        return token
+
+    def renew(self, name: str) -> str:
+        """Return a new token; the old one, and all sessions it began, end.
+
+        Raises:
+            StoreError: There is nobody of that name, or the store cannot be written.
+        """
+        token = secrets.token_urlsafe(32)
+        with self._changing:
+            self._store.set_token_hash(name, token_hash(token))
+            self._read()
+        return token
+
+    def revoke(self, name: str) -> None:
+        """Let somebody in no more, starting now.
+
+        Raises:
+            StoreError: There is nobody of that name, or the store cannot be written.
+        """
+        with self._changing:
+            self._store.revoke(name)
+            self._read()
+
+    def _read(self) -> None:
+        self._by_name = {person.name: person for person in self._store.labelers()}
+
+
+def token_hash(token: str) -> str:
+    """Return what is stored of a token. It is random and long, so a plain hash does."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _generation(person: Labeler) -> str:
+    return (person.token_hash or "")[:16]

@@ -1,0 +1,207 @@
+"""Pairs to answer, answers, and a person's own past answers."""
+
+import json
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from starlette.responses import Response
+
+from prefrl.feedback import Claim, HistoryItem, StoredAnswer
+from prefrl_labeling_gui import __version__
+from prefrl_labeling_gui.access import Person, Refusal, Shared
+from prefrl_labeling_gui.assignment import choice_of, sides_of
+from prefrl_labeling_gui.events import EventStream, messages
+from prefrl_labeling_gui.labeling import LOG, Labeling
+from prefrl_labeling_gui.messages import (
+    AnswerReply,
+    AnswerRequest,
+    ClaimsReply,
+    ClaimsRequest,
+    HistoryEntry,
+    HistoryReply,
+    Name,
+    PairReply,
+    PersonReply,
+    PredictionsReply,
+    Progress,
+    QueryId,
+    Reason,
+    RunReply,
+)
+
+
+def add_to(app: FastAPI) -> None:
+    """Register the routes."""
+    app.get("/api/run")(run)
+    app.get("/api/progress")(progress)
+    app.get("/api/events", response_model=None)(events)
+    app.post("/api/claims")(claims)
+    app.post("/api/answers")(answers)
+    app.get("/api/history")(history)
+    app.get("/api/predictions")(predictions)
+    app.get("/api/export", response_model=None)(export)
+
+
+async def run(labeling: Shared, person: Person) -> RunReply:
+    """Return what is asked, and of whom."""
+    about = labeling.board.run
+    return RunReply(
+        state="waiting_for_trainer" if about is None else "ready",
+        run_id=labeling.people.cookie_name,
+        task=None if about is None else about.task,
+        question=labeling.question,
+        question_is_custom=labeling.settings.question is not None,
+        budget=labeling.board.budget,
+        segment_length=None if about is None else about.segment_length,
+        labeler=PersonReply(name=person.name, role=person.role),
+        gui_version=__version__,
+        show_predictions=labeling.settings.show_predictions,
+    )
+
+
+async def progress(labeling: Shared, person: Person) -> Progress:
+    """Return how far this person and all together have come."""
+    return labeling.board.progress(person.name)
+
+
+async def events(labeling: Shared, person: Person) -> EventStream:
+    """Tell of changes while the page is open."""
+    board, people, streams = labeling.board, labeling.people, labeling.streams
+    if streams.is_full(person.name):
+        raise Refusal(429, "This page is open too often; close it elsewhere and reload.")
+    content = messages(
+        streams,
+        progress=lambda: board.progress(person.name),
+        stock=lambda: (board.n_news, board.n_open),
+        is_welcome=lambda: people.is_valid(person),
+    )
+    return EventStream(streams, person.name, content)
+
+
+def claims(body: ClaimsRequest, labeling: Shared, person: Person) -> ClaimsReply:
+    """Give pairs to answer; nobody else gets them for a while."""
+    board = labeling.board
+    if board.run is None:
+        return ClaimsReply(queries=[], reason="none_open", progress=board.progress(person.name))
+    wanted = not board.is_finished and not board.budget_is_used
+    given = labeling.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
+    labeling.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
+    return ClaimsReply(
+        queries=[_pair(labeling, claim) for claim in given],
+        reason=None if given else _reason(labeling),
+        progress=board.progress(person.name),
+    )
+
+
+def answers(body: AnswerRequest, labeling: Shared, person: Person) -> AnswerReply:
+    """Store an answer; it is safe when this replies. The same answer sent again gets the same reply."""
+    claim = labeling.assignment.given(person.name, body.query_id)
+    if claim is None:
+        raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
+    if body.choice is None and body.supersedes is None:
+        raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
+    stored = labeling.assignment.answer(
+        claim,
+        person.name,
+        body.choice,
+        answer_id=body.id,
+        supersedes=body.supersedes,
+        reaction_ms=body.reaction_ms,
+        replays=body.replays,
+        client_time=body.client_time,
+    )
+    if stored.seq > labeling.ledger.seq:  # else it was stored before, and the reply got lost
+        LOG.info("answer %s by %s to %s is %d", stored.id, stored.labeler, stored.query_id, stored.seq)
+    labeling.ledger.refresh()
+    return AnswerReply(
+        id=stored.id,
+        seq=stored.seq,
+        late=stored.late,
+        server_time=stored.server_time,
+        progress=labeling.board.progress(person.name),
+    )
+
+
+def history(
+    labeling: Shared,
+    person: Person,
+    before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    labeler: Name | None = None,
+) -> HistoryReply:
+    """Return past answers, newest first; those of others to the owner only."""
+    if labeler not in (None, person.name) and person.role != "owner":
+        raise Refusal(403, "The answers of others are for the owner of the run only.")
+    items = labeling.store.history(labeler or person.name, before=before, limit=limit)
+    return HistoryReply(
+        items=[_entry(labeling, item) for item in items],
+        next_before=items[-1].answer.seq if len(items) == limit else None,
+    )
+
+
+def predictions(query_id: QueryId, labeling: Shared, person: Person) -> PredictionsReply:
+    """Return what the reward model makes of a pair that this person has answered."""
+    said = labeling.ledger.account(person.name).current.get(query_id)
+    claim = labeling.store.given(person.name, query_id)
+    if not labeling.settings.show_predictions or said is None or claim is None:
+        raise Refusal(404, "There are no predictions to show.")
+    left, right = sides_of(claim.segment_ids, sides_swapped=said.sides_swapped)
+    predicted = labeling.store.predictions([left, right])
+    if not {left, right} <= predicted.keys():
+        raise Refusal(404, "The reward model has not seen this pair yet.")
+    return PredictionsReply(left=predicted[left], right=predicted[right])
+
+
+def export(labeling: Shared, person: Person) -> Response:
+    """Return a person's own answers as JSON lines, oldest first, to keep."""
+    items = labeling.store.history(person.name, limit=None)
+    lines = "".join(json.dumps(_exported(item.answer)) + "\n" for item in reversed(items))
+    headers = {"content-disposition": 'attachment; filename="answers.jsonl"'}
+    return Response(lines, media_type="application/x-ndjson", headers=headers)
+
+
+def _reason(labeling: Labeling) -> Reason:
+    if labeling.board.is_finished:
+        return "finished"
+    return "budget_used" if labeling.board.budget_is_used else "none_open"
+
+
+def _pair(labeling: Labeling, claim: Claim) -> PairReply:
+    left, right = sides_of(claim.segment_ids, sides_swapped=claim.sides_swapped)
+    return PairReply(
+        query_id=claim.query_id,
+        lease_expires_at=claim.lease_expires_at,
+        left=labeling.clip(left),
+        right=labeling.clip(right),
+    )
+
+
+def _entry(labeling: Labeling, item: HistoryItem) -> HistoryEntry:
+    said = item.answer
+    assert said.answer is not None  # withdrawn ones are no present answers
+    left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
+    return HistoryEntry(
+        answer_id=said.id,
+        seq=said.seq,
+        query_id=said.query_id,
+        choice=choice_of(said.answer, sides_swapped=said.sides_swapped),
+        left=labeling.clip(left),
+        right=labeling.clip(right),
+        server_time=said.server_time,
+        changed=item.changed,
+    )
+
+
+def _exported(said: StoredAnswer) -> dict[str, str | int | bool | None]:
+    assert said.answer is not None
+    return {
+        "id": said.id,
+        "seq": said.seq,
+        "query_id": said.query_id,
+        "choice": choice_of(said.answer, sides_swapped=said.sides_swapped),
+        "reaction_ms": said.reaction_ms,
+        "replays": said.replays,
+        "client_time": said.client_time,
+        "server_time": said.server_time,
+        "late": said.late,
+    }

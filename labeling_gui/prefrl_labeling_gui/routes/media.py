@@ -1,0 +1,34 @@
+"""Clips and their posters, by content: drawn when they are first asked for, and never changing."""
+
+from typing import Annotated
+
+from fastapi import FastAPI, Path
+from starlette.responses import FileResponse
+
+from prefrl.errors import StoreError
+from prefrl_labeling_gui.access import Person, Refusal, Shared
+from prefrl_labeling_gui.clips import ClipError
+
+_CACHED = {"cache-control": "private, max-age=31536000, immutable"}
+_TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".jpg": "image/jpeg"}
+
+ClipName = Annotated[str, Path(pattern=r"^[0-9a-f]{32}\.(mp4|webm|jpg)$")]
+
+
+def add_to(app: FastAPI) -> None:
+    """Register the route."""
+    app.get("/clips/{name}", response_class=FileResponse, response_model=None)(clip)
+
+
+async def clip(name: ClipName, labeling: Shared, person: Person) -> FileResponse:
+    """Serve the clip of a segment, or its poster; in parts where the player wants parts."""
+    segment_id, _, ending = name.partition(".")
+    clips = labeling.clips
+    if clips is None or f".{ending}" not in (clips.suffix, ".jpg"):
+        raise Refusal(404, "There is no such clip.")
+    try:
+        drawn = await clips.ready(segment_id)
+    except (ClipError, StoreError) as error:
+        raise Refusal(404, str(error)) from error
+    path = drawn.poster if ending == "jpg" else drawn.video
+    return FileResponse(path, media_type=_TYPES[f".{ending}"], headers=_CACHED)

@@ -1,0 +1,103 @@
+"""The pages, what they are made of, and the links that let people in."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from prefrl_labeling_gui.access import PageOwner, PageVisitor, Refusal, Shared, Visitor, require_page
+from prefrl_labeling_gui.people import SESSION_SECONDS
+from prefrl_labeling_gui.plain_page import plain_page
+
+STATIC = Path(str(files("prefrl_labeling_gui"))) / "static"
+
+
+class Assets(StaticFiles):
+    """Scripts, styles and pictures, the same for everybody; browsers ask whether they have changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return a file."""
+        response = await super().get_response(path, scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def add_to(app: FastAPI) -> None:
+    """Register the routes."""
+    options: dict[str, Any] = {"include_in_schema": False, "response_model": None}
+    app.get("/", **options)(label_page)
+    app.get("/join/{token}", **options)(join)
+    app.get("/history", **options)(history_page)
+    app.get("/training", **options)(training_page)
+    app.get("/people", **options)(people_page)
+    app.mount("/static", Assets(directory=STATIC), name="static")
+
+
+def label_page(request: Request, labeling: Shared, visitor: Visitor, token: str | None = None) -> Response:
+    """Serve the page that asks, or sign somebody in."""
+    if token is not None:
+        return join(request, labeling, visitor, token)
+    require_page(visitor)
+    return _page("index")
+
+
+def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Response:
+    """Turn the token of a link into a session. A link that is used up does no harm to who is in already."""
+    address = "" if request.client is None else request.client.host
+    if labeling.login_limit.is_over(address):
+        raise Refusal(429, "Too many links that do not work; wait a minute and try again.", as_page=True)
+    person = labeling.people.sign_in(token)
+    if person is None:
+        labeling.login_limit.failed(address)
+        if visitor is not None:
+            return RedirectResponse("/", status_code=303)
+        raise Refusal(
+            401,
+            "This link is used up or not valid any more; ask whoever sent it for a new one, or start "
+            "`prefrl label` again.",
+            as_page=True,
+        )
+    response = _onward(request)
+    response.set_cookie(
+        labeling.people.cookie_name,
+        labeling.people.cookie(person),
+        max_age=SESSION_SECONDS,
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+def history_page(person: PageVisitor) -> Response:
+    """Serve the page of past answers."""
+    return _page("history")
+
+
+def training_page(person: PageVisitor) -> Response:
+    """Serve the page of curves and clips."""
+    return _page("training")
+
+
+def people_page(person: PageOwner) -> Response:
+    """Serve the page of people."""
+    return _page("people")
+
+
+def _page(name: str) -> Response:
+    return FileResponse(STATIC / f"{name}.html", headers={"cache-control": "no-cache"})
+
+
+def _onward(request: Request) -> Response:
+    """Lead to the page; through a page of our own if the link was on another site.
+
+    A redirect that began on another site is a request from there, and a strict cookie is not sent with it.
+    """
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return HTMLResponse(plain_page("You are in", "The labelling page opens.", onward="/"))
+    return RedirectResponse("/", status_code=303)

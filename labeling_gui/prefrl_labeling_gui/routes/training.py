@@ -1,0 +1,24 @@
+"""How the training goes: curves, and the agent's episodes from the start until now."""
+
+from fastapi import FastAPI
+
+from prefrl_labeling_gui.access import Person, Shared
+from prefrl_labeling_gui.curves import read_curves
+from prefrl_labeling_gui.messages import ShowcaseEntry, TrainingReply
+
+
+def add_to(app: FastAPI) -> None:
+    """Register the route."""
+    app.get("/api/training")(training)
+
+
+def training(labeling: Shared, person: Person) -> TrainingReply:
+    """Return curves and episodes."""
+    episodes = labeling.store.showcase() if labeling.board.run is not None else []
+    return TrainingReply(
+        curves=read_curves(labeling.settings.run / "log" / "metrics.jsonl"),
+        showcase=[
+            ShowcaseEntry(num_timesteps=num_timesteps, **labeling.clip(segment_id).model_dump())
+            for num_timesteps, segment_id in episodes
+        ],
+    )

@@ -1,0 +1,215 @@
+"""A labelling server as a process: its folder in the run, its lock, its socket, its start and its end.
+
+labeling/                   readable by this user only
+labeling/lock               held while a server runs
+labeling/secret             signs the cookies
+labeling/server.json        where the running server is; without any token
+labeling/server.log         a line per stored answer, and what went wrong
+labeling/clips/             drawn clips
+"""
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import secrets
+import socket
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from prefrl.errors import RunError, SettingError
+from prefrl.feedback import Store
+from prefrl_labeling_gui.app import create_app
+from prefrl_labeling_gui.labeling import LOG, Labeling
+from prefrl_labeling_gui.settings import Settings
+
+GRACE_SECONDS = 3
+"""What requests get to finish when the server stops."""
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> None:
+    """Serve the labelling page of a run until SIGINT or SIGTERM.
+
+    Args:
+        settings: What to serve, and how.
+        say: Shows the one line that tells where the page is.
+
+    Raises:
+        RunError: There is no run, another server has it, or its folder cannot be written.
+        SettingError: The port or the address cannot be used.
+        StoreError: The store is damaged, newer than this code, or out of reach.
+    """
+    check_run(settings.run)
+    with ExitStack() as stack:
+        folder = stack.enter_context(own_folder(settings.run))
+        store = stack.enter_context(Store(settings.run))
+        listener = stack.enter_context(bound_socket(settings.host, settings.port))
+        stack.enter_context(log_file(folder / "server.log"))
+        labeling = Labeling(store, settings, secret_of(folder))
+        stack.callback(labeling.close)
+        token = labeling.open()
+        port = listener.getsockname()[1]
+        url = f"http://{settings.public_host}:{port}"
+        stack.enter_context(announced(folder / "server.json", url, port))
+        server = Server(labeling)
+        listener.listen()  # who opens the page at once waits a moment, and is not turned away
+        say(f"Label at {url}/?token={token}")
+        if settings.open_browser:
+            webbrowser.open(f"{url}/?token={token}")
+        server.run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Serves in this thread until it is told to stop, and then ends without an error.
+
+    Args:
+        labeling: What is served.
+    """
+
+    def __init__(self, labeling: Labeling) -> None:
+        """Configure uvicorn."""
+        self._streams = labeling.streams
+        super().__init__(
+            uvicorn.Config(
+                create_app(labeling),
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the streams, then the server; at the second signal, without waiting."""
+        self._streams.closing = True
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def check_run(run: Path) -> None:
+    """Refuse a folder that holds no run.
+
+    Raises:
+        RunError: There is none.
+    """
+    if not any((run / name).is_file() for name in ("config.json", "store.sqlite")):
+        raise RunError(f"{run} is no run: it has no config.json; give the folder that `prefrl train` made.")
+
+
+@contextmanager
+def own_folder(run: Path) -> Iterator[Path]:
+    """Make the server's folder in a run and hold it; the system lets go of it when the process dies.
+
+    Raises:
+        RunError: Another server has it, or it cannot be written.
+    """
+    folder = run / "labeling"
+    try:
+        folder.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+        folder.chmod(_PRIVATE_FOLDER)
+        file = os.fdopen(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, _PRIVATE_FILE), "r+")
+    except OSError as error:
+        raise RunError(f"The folder {folder} cannot be written: {error}.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(f"{run} is being labelled{_where(folder)}; use that page, or stop it first.") from error
+        yield folder
+
+
+def secret_of(folder: Path) -> str:
+    """Return the secret of a run, made when it is first served; it stays, so that sessions outlive a restart.
+
+    Raises:
+        RunError: The file is damaged.
+    """
+    path = folder / "secret"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    path.chmod(_PRIVATE_FILE)
+    secret = path.read_text().strip()
+    if len(secret) < 64:
+        raise RunError(f"{path} is damaged; delete it, and everybody needs a new link.")
+    return secret
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address, so that a port in use is known before anything else starts.
+
+    Raises:
+        SettingError: The address or the port cannot be used.
+    """
+    bare = host.strip("[]")
+    # asyncio turns Nagle's delay (40 ms a reply) off only where the protocol is spelt out.
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((bare, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SettingError(
+                f"Port {port} is in use; choose another with --port, or --port 0 for any that is free."
+            ) from error
+        raise SettingError(f"Cannot listen at {host}, port {port}: {error.strerror}.") from error
+    return listener
+
+
+@contextmanager
+def announced(path: Path, url: str, port: int) -> Iterator[None]:
+    """Write where the server is while it runs, for this user's other programs."""
+    write_private(path, json.dumps({"url": url, "pid": os.getpid(), "port": port}) + "\n")
+    yield
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
+def log_file(path: Path) -> Iterator[None]:
+    """Have everything that is logged go to a file, which grows from start to start."""
+    path.touch(mode=_PRIVATE_FILE)
+    handler = logging.FileHandler(path)
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    loggers = (LOG, logging.getLogger("uvicorn"))
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()
+
+
+def write_private(path: Path, content: str) -> None:
+    """Write a file that is whole or not there, and that only this user can read."""
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
+
+
+def _where(folder: Path) -> str:
+    """Tell where the other server is, if it has said so."""
+    try:
+        return f" at {json.loads((folder / 'server.json').read_text())['url']}"
+    except (OSError, ValueError, KeyError):
+        return ""

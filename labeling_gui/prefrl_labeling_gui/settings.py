@@ -1,0 +1,86 @@
+"""How a labelling page is served: what the command line sets."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from prefrl.errors import SettingError
+from prefrl_envs.clips import Codec
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Serve the labelling page of a run, whether it trains now or is over.
+
+    Raises:
+        SettingError: A value is out of range, or others may come in without being told by which name.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run."""
+    host: str = "127.0.0.1"
+    """Address to listen at; any but this machine's own needs --allow-host."""
+    port: int = 8000
+    """Port to listen at; 0 takes a free one."""
+    question: str | None = None
+    """What people are asked about each pair; by default what the run was started with."""
+    repeat_share: float = 0.05
+    """Share of the answered pairs that the same person is asked again, unnoticed, with the sides swapped."""
+    lease_minutes: float = 10.0
+    """How long a pair stays with the person who was given it before somebody else may get it."""
+    show_predictions: bool = False
+    """Show what the reward model thinks of a pair, once it is answered."""
+    codec: Codec = "h264"
+    """Of the clips: h264 plays in every browser, vp9 needs no licence."""
+    allow_host: tuple[str, ...] = ()
+    """Names by which browsers reach this server, such as lab.example.org."""
+    open_browser: bool = False
+    """Open the page in this machine's browser."""
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not 0 <= self.port <= 65535:
+            raise SettingError(f"`port` must be between 0 and 65535. Received {self.port}.")
+        if not 0 <= self.repeat_share <= 0.5:
+            raise SettingError(f"`repeat_share` must be between 0 and 0.5. Received {self.repeat_share}.")
+        if not 0.1 <= self.lease_minutes <= 60 * 24 * 7:
+            raise SettingError(
+                f"`lease_minutes` must be between 0.1 and {60 * 24 * 7}. Received {self.lease_minutes}."
+            )
+        for name in self.allow_host:
+            if not _NAME.fullmatch(name):
+                raise SettingError(f"`allow_host` takes names without scheme and port. Received {name!r}.")
+        if not self.is_local and not self.allow_host:
+            raise SettingError(
+                f"--host {self.host} lets other machines in; say by which name they may reach this one: "
+                "--allow-host NAME."
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this machine alone can reach the page."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Values of the Host header that are answered, ports left out."""
+        return (*LOOPBACK_NAMES, *self.allow_host)
+
+    @property
+    def public_host(self) -> str:
+        """Name by which this server is reached, fit for an address."""
+        if not self.is_local:
+            return self.allow_host[0]
+        return f"[{self.host}]" if ":" in self.host else self.host

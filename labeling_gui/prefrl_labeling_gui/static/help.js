@@ -1,0 +1,91 @@
+// What a person must know to label, on one short page over the clips.
+
+import { element } from "./dom.js";
+import { keyLabel } from "./keys.js";
+import { settings } from "./settings.js";
+
+const ANSWERS = [
+  ["left", "the left (or upper) clip is better"],
+  ["right", "the right (or lower) clip is better"],
+  ["equal", "both are equally good"],
+  ["cannot_tell", "can’t tell: costs nothing, teaches nothing"],
+  ["undo", "take the last answer back, as often as you like"],
+];
+const PLAYING = [
+  ["replay", "play again"],
+  ["pause", "pause"],
+  ["step", "one frame on"],
+  ["slower", "slower"],
+  ["faster", "faster"],
+  ["help", "this help"],
+];
+
+/** Show the help, and note that it was seen. */
+export function showHelp() {
+  const question = document.getElementById("question")?.textContent;
+  openDialog(
+    question || "Two clips, one question",
+    element(
+      "p",
+      {},
+      "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ",
+      "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
+    ),
+    keyList("keys", ANSWERS),
+    keyList("keys several", PLAYING),
+    element(
+      "p",
+      { class: "touch" },
+      "Use the buttons, or swipe over the clips: towards the better one, or across for “equal” and “can’t tell” ",
+      "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.",
+    ),
+    element(
+      "p",
+      { class: "quiet" },
+      "Every answer is kept in this browser until the server has stored it. Change any key under the gear; ",
+      "change any answer under History.",
+    ),
+  );
+  settings.set({ helpSeen: true });
+}
+
+/** @param {string} kind @param {string[][]} lines Actions and what they do. */
+function keyList(kind, lines) {
+  const { keys } = settings.values;
+  const rows = lines.map(([action, text]) =>
+    element(
+      "div",
+      {},
+      element("dt", {}, ...keys[action].map((key) => element("kbd", {}, keyLabel(key)))),
+      element("dd", {}, text),
+    ),
+  );
+  return element("dl", { class: kind }, ...rows);
+}
+
+/**
+ * Open a dialog over the page; Escape and its button close it.
+ * @param {string} title
+ * @param {...Node} content
+ * @returns {HTMLDialogElement}
+ */
+export function openDialog(title, ...content) {
+  const close = element("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close");
+  const dialog = element(
+    "dialog",
+    { "aria-labelledby": "dialog-title", onclose: () => dialog.remove() },
+    element("h2", { id: "dialog-title" }, title),
+    ...content,
+    element("p", { class: "buttons" }, close),
+  );
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close(); // the backdrop
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  close.focus({ preventScroll: true });
+  dialog.scrollTop = 0;
+  document.dispatchEvent(new Event("dialog"));
+  dialog.addEventListener("close", () => document.dispatchEvent(new Event("dialog")));
+  return dialog;
+}

@@ -1,0 +1,174 @@
+// Past answers as small looping pairs, each of which can be changed or taken back.
+
+import { request } from "./api.js";
+import { ago, byId, count, element, lessMotion } from "./dom.js";
+import { newId } from "./outbox.js";
+import { Player } from "./player.js";
+import { drawPredictions } from "./predictions.js";
+import { announce, banner, openPage, sentenceOf } from "./shell.js";
+
+const AT_ONCE = 24;
+const CHOICES = { left: "Left", equal: "Equal", cannot_tell: "Can’t tell", right: "Right" };
+const SPOKEN = { left: "left is better", right: "right is better", equal: "equally good", cannot_tell: "can’t tell" };
+
+const { run, outbox } = await openPage();
+const cards = new Map();
+const looking = new IntersectionObserver(
+  (entries) => entries.forEach(({ target, isIntersecting }) => cards.get(target)?.see(isIntersecting)),
+  { rootMargin: "80px" },
+);
+let before = null;
+
+/** @returns {string} Whose answers are shown. */
+function labeler() {
+  return byId("labeler").value || run.labeler.name;
+}
+
+async function showOlder() {
+  const query = new URLSearchParams({ limit: String(AT_ONCE) });
+  if (before !== null) query.set("before", String(before));
+  if (labeler() !== run.labeler.name) query.set("labeler", labeler());
+  try {
+    const { items, next_before } = await request(`/api/history?${query}`);
+    for (const item of items) show(item);
+    before = next_before;
+    banner("history", "");
+  } catch (error) {
+    banner("history", sentenceOf(error), { label: "Try again", action: showOlder });
+    return;
+  }
+  byId("more").hidden = before === null;
+  byId("summary").textContent =
+    cards.size === 0 ? "" : `The newest ${count(cards.size, "answer")}${before === null ? ": all there are" : ""}`;
+  if (cards.size === 0) showNothing();
+}
+
+async function showAnew() {
+  looking.disconnect();
+  for (const card of cards.values()) card.see(false);
+  cards.clear();
+  byId("answers").replaceChildren();
+  before = null;
+  await showOlder();
+}
+
+function showNothing() {
+  const own = labeler() === run.labeler.name;
+  byId("answers").replaceChildren(
+    element(
+      "li",
+      { class: "empty card" },
+      element("h2", {}, "No answers yet"),
+      own ? element("p", {}, element("a", { href: "/" }, "Give the first one")) : null,
+    ),
+  );
+}
+
+/** @param {any} item Of GET /api/history. */
+function show(item) {
+  const sides = ["left", "right"].map((name) => thumbnail(name, item[name]));
+  const [left, right] = sides;
+  const root = element("li", { class: "answer card" });
+  const player = new Player(sides.map(({ video }) => video));
+  const clips = [item.left.clip, item.right.clip];
+  let loaded = false;
+  let drawn = false;
+
+  /** @param {boolean} seen Play while it is in sight; hold no clip while it is not. */
+  const see = async (seen) => {
+    if (seen && !loaded) {
+      loaded = true;
+      player.load(clips).then(() => loaded && !lessMotion() && player.play(), () => undefined);
+      if (run.show_predictions && !drawn) drawn = await drawPredictions(item.query_id, left, right);
+    } else if (!seen && loaded) {
+      loaded = false;
+      player.unload();
+    }
+  };
+  if (lessMotion()) {
+    root.addEventListener("pointerenter", () => player.replay());
+    root.addEventListener("pointerleave", () => player.stop());
+  }
+  root.append(
+    element("div", { class: "pair" }, left.frame, right.frame),
+    element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : ""),
+  );
+  if (labeler() === run.labeler.name) root.append(...choices(item, root));
+  else root.append(element("p", {}, CHOICES[item.choice]));
+  root.dataset.choice = item.choice;
+  byId("answers").append(root);
+  cards.set(root, { see });
+  looking.observe(root);
+}
+
+/** @param {string} name @param {any} clip */
+function thumbnail(name, clip) {
+  const video = element("video", { poster: clip.poster, preload: "none", muted: true, "aria-label": `${name} clip` });
+  return { video, frame: element("div", { class: `thumb ${name}` }, video) };
+}
+
+/**
+ * The buttons by which an answer is changed or taken back.
+ * @param {any} item
+ * @param {HTMLElement} root
+ * @returns {HTMLElement[]}
+ */
+function choices(item, root) {
+  let current = item.answer_id;
+  const buttons = Object.entries(CHOICES).map(([choice, text]) =>
+    element(
+      "button",
+      {
+        type: "button",
+        dataset: { choice },
+        "aria-pressed": String(choice === item.choice),
+        onclick: () => change(choice),
+      },
+      text,
+    ),
+  );
+  const takeBack = element("button", { type: "button", class: "plain", onclick: () => change(null) }, "Take back");
+
+  /** @param {string | null} choice */
+  function change(choice) {
+    if (choice === root.dataset.choice) return;
+    const note = { pair: item, was: root.dataset.choice };
+    const body = { id: newId(), query_id: item.query_id, choice, supersedes: current };
+    outbox.add({ ...body, reaction_ms: null, replays: null, client_time: Date.now() }, note);
+    current = body.id;
+    root.dataset.choice = choice ?? "none";
+    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.choice === choice));
+    const when = root.querySelector(".when");
+    when.textContent = choice === null ? "Taken back; it will be asked again" : "just now · changed";
+    for (const button of [...buttons, takeBack]) button.disabled = choice === null;
+    announce(choice === null ? "Taken back." : `Changed to ${SPOKEN[choice]}.`);
+  }
+
+  return [element("div", { class: "choices", role: "group", "aria-label": "Your answer" }, ...buttons), takeBack];
+}
+
+async function offerOthers() {
+  if (run.labeler.role !== "owner") return;
+  const { people } = await request("/api/people");
+  const names = people.map(({ name }) => name);
+  if (names.length < 2) return;
+  byId("labeler").replaceChildren(...names.map((name) => element("option", { value: name }, name)));
+  byId("labeler").value = run.labeler.name;
+  byId("whose").hidden = false;
+  byId("labeler").addEventListener("change", showAnew);
+}
+
+let refusals = 0;
+outbox.addEventListener("change", () => {
+  // What was refused did not happen: show what the server has.
+  if (outbox.refused.length > refusals) showAnew();
+  refusals = outbox.refused.length;
+});
+byId("older").addEventListener("click", showOlder);
+await outbox.settled(3_000);
+try {
+  await offerOthers();
+} catch (error) {
+  banner("history", sentenceOf(error));
+}
+await showOlder();

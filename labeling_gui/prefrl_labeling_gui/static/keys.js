@@ -1,0 +1,113 @@
+// Which key does what. Only keys of a fixed list can be chosen, so that stored or typed settings stay harmless.
+
+/** What can be done by key, with the keys it has until somebody changes them. */
+export const ACTIONS = Object.freeze([
+  { id: "left", name: "Left is better", keys: ["ArrowLeft"] },
+  { id: "right", name: "Right is better", keys: ["ArrowRight"] },
+  { id: "equal", name: "Equally good", keys: ["ArrowUp", "="] },
+  { id: "cannot_tell", name: "Can’t tell", keys: ["ArrowDown", "?"] },
+  { id: "undo", name: "Undo", keys: ["u"] },
+  { id: "replay", name: "Replay", keys: [" "] },
+  { id: "pause", name: "Pause or go on", keys: ["p"] },
+  { id: "step", name: "One frame on", keys: ["."] },
+  { id: "slower", name: "Slower", keys: ["<"] },
+  { id: "faster", name: "Faster", keys: [">"] },
+  { id: "help", name: "Help", keys: ["h"] },
+]);
+
+const LABELS = new Map([
+  ["ArrowLeft", "←"],
+  ["ArrowRight", "→"],
+  ["ArrowUp", "↑"],
+  ["ArrowDown", "↓"],
+  [" ", "Space"],
+  ["Enter", "Enter"],
+  ["Backspace", "⌫"],
+  ["Home", "Home"],
+  ["End", "End"],
+  ["PageUp", "PgUp"],
+  ["PageDown", "PgDn"],
+]);
+const ALLOWED = new Set([..."abcdefghijklmnopqrstuvwxyz0123456789=-+*/.,;:<>?!#'[]", ...LABELS.keys()]);
+const EDITABLE = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
+
+/** @typedef {Record<string, string[]>} KeyMap Keys (as in KeyboardEvent.key) by action. */
+
+/** @returns {KeyMap} */
+export function defaultKeys() {
+  return Object.fromEntries(ACTIONS.map(({ id, keys }) => [id, [...keys]]));
+}
+
+/** @param {unknown} key @returns {boolean} */
+export function isAllowed(key) {
+  return typeof key === "string" && ALLOWED.has(key);
+}
+
+/**
+ * What of a stored key map can be used; the rest is as by default.
+ * @param {any} stored
+ * @returns {KeyMap}
+ */
+export function checkedKeys(stored) {
+  const keys = defaultKeys();
+  if (stored === null || typeof stored !== "object") return keys;
+  const chosen = ACTIONS.map(({ id }) => (Array.isArray(stored[id]) ? stored[id] : keys[id]).filter(isAllowed));
+  const unique = new Set(chosen.flat()).size === chosen.flat().length;
+  const complete = chosen.every((some) => some.length > 0 && some.length <= 2);
+  return unique && complete ? Object.fromEntries(ACTIONS.map(({ id }, i) => [id, [...chosen[i]]])) : keys;
+}
+
+/**
+ * Give a key to an action, alone; an action that loses its only key by it gets a free key of its defaults, or
+ * the key that was given up.
+ * @param {KeyMap} keys
+ * @param {string} action
+ * @param {string} key
+ * @returns {{keys: KeyMap, loser: string | null}} The new map, and which action had the key before.
+ */
+export function withKey(keys, action, key) {
+  const changed = Object.fromEntries(Object.entries(keys).map(([id, some]) => [id, some.filter((k) => k !== key)]));
+  const loser = Object.keys(keys).find((id) => id !== action && keys[id].includes(key)) ?? null;
+  changed[action] = [key];
+  if (loser !== null && changed[loser].length === 0) {
+    const taken = new Set(Object.values(changed).flat());
+    const wanted = [...defaultKeys()[loser], ...keys[action], ...ALLOWED];
+    changed[loser] = [wanted.find((candidate) => !taken.has(candidate)) ?? "Home"];
+  }
+  return { keys: changed, loser };
+}
+
+/** @param {string} key @returns {string} What is written on a key cap. */
+export function keyLabel(key) {
+  return LABELS.get(key) ?? key.toUpperCase();
+}
+
+/** @param {string[]} keys @returns {string} For the attribute aria-keyshortcuts. */
+export function ariaKeys(keys) {
+  return keys.map((key) => (key === " " ? "Space" : key)).join(" ");
+}
+
+/** @param {KeyboardEvent} event @returns {string} The key of an event as the map names it. */
+export function keyOf(event) {
+  return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+}
+
+/**
+ * Which action a key press asks for: none while somebody types, while a dialog is open, or with a modifier key,
+ * except Ctrl-Z and ⌘-Z, which undo as everywhere.
+ * @param {KeyboardEvent} event
+ * @param {KeyMap} keys
+ * @returns {string | null}
+ */
+export function actionOf(event, keys) {
+  const target = /** @type {Element} */ (event.target);
+  if (event.defaultPrevented || event.isComposing || target.closest?.(EDITABLE)) return null;
+  if (document.querySelector("dialog[open]")) return null;
+  const modified = (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
+  const key = keyOf(event);
+  if (modified) return key === "z" && !event.altKey && !event.shiftKey ? "undo" : null;
+  if (event.shiftKey && /^[a-z]$/.test(key)) return null;
+  // A button that was reached by Tab is pressed by these two, as everywhere.
+  if ((key === " " || key === "Enter") && target.closest?.("button, a, summary")) return null;
+  return Object.keys(keys).find((id) => keys[id].includes(key)) ?? null;
+}

@@ -1,0 +1,56 @@
+// What the server tells by itself: progress, and that new queries wait. One stream for a tab that is looked at; a
+// browser opens only six connections to one server, so a hidden tab gives its stream up.
+
+import { request } from "./api.js";
+
+const REOPEN_AFTER = 10_000;
+
+/** Emits "progress" (detail: as GET /api/progress) and "queries". */
+export class Live extends EventTarget {
+  /** @type {any} The newest progress; null before the first. */
+  progress = null;
+  #source = null;
+  #timer = 0;
+
+  constructor() {
+    super();
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+    addEventListener("pagehide", () => this.close());
+  }
+
+  open() {
+    if (this.#source !== null || document.hidden) return;
+    clearTimeout(this.#timer);
+    const source = new EventSource("/api/events");
+    this.#source = source;
+    source.addEventListener("progress", (event) => this.tell(JSON.parse(event.data)));
+    source.addEventListener("queries", () => this.dispatchEvent(new Event("queries")));
+    source.addEventListener("error", () => {
+      // The browser reconnects by itself unless the server refused.
+      if (source.readyState === EventSource.CLOSED) this.#ask();
+    });
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  /** Take progress that came with another reply. @param {any} progress */
+  tell(progress) {
+    if (progress === null || progress === undefined) return;
+    this.progress = progress;
+    this.dispatchEvent(new CustomEvent("progress", { detail: progress }));
+  }
+
+  async #ask() {
+    this.close();
+    this.#timer = setTimeout(() => this.open(), REOPEN_AFTER);
+    try {
+      this.tell(await request("/api/progress"));
+    } catch {
+      // The stream is tried again anyway; what cannot be sent is told by the outbox.
+    }
+  }
+}

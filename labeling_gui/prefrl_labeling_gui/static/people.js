@@ -1,0 +1,186 @@
+// For the owner: who answers, how well people agree, and links by which others come in.
+
+import { request } from "./api.js";
+import { ago, byId, element, number } from "./dom.js";
+import { openDialog } from "./help.js";
+import { announce, banner, openPage, sentenceOf } from "./shell.js";
+
+const LOOK_EVERY = 10_000;
+const UNKNOWN = "–";
+const COLUMNS = ["Name", "Answers", "Per minute", "Errs in", "Last seen", ""];
+
+await openPage();
+
+async function look() {
+  try {
+    const { people, agreement, local_only } = await request("/api/people");
+    showEverybody(people);
+    showAgreement(agreement);
+    byId("local").hidden = !local_only;
+    banner("people", "");
+  } catch (error) {
+    banner("people", sentenceOf(error));
+  }
+}
+
+/** @param {any[]} people */
+function showEverybody(people) {
+  const rows = people.map((person) =>
+    element(
+      "tr",
+      { class: person.revoked ? "revoked" : "" },
+      element("th", { scope: "row" }, person.name, ...marks(person)),
+      cell(number(person.answers)),
+      cell(person.per_minute === null ? UNKNOWN : number(person.per_minute)),
+      cell(person.error_estimate === null ? UNKNOWN : share(person.error_estimate)),
+      element("td", {}, person.last_seen === null ? "never" : ago(person.last_seen)),
+      element("td", { class: "acts" }, ...acts(person)),
+    ),
+  );
+  const heads = COLUMNS.map((name) => (name === "" ? element("td") : element("th", { scope: "col" }, name)));
+  const head = element("thead", {}, element("tr", {}, ...heads));
+  byId("everybody-table").replaceChildren(head, element("tbody", {}, ...rows));
+}
+
+/** @param {any} person */
+function marks(person) {
+  const words = person.revoked ? ["locked out"] : person.role === "owner" ? ["owner"] : [];
+  return words.map((word) => element("span", { class: "badge" }, word));
+}
+
+/** @param {any} person */
+function acts(person) {
+  if (person.role === "owner") return [];
+  const link = element("button", { type: "button", onclick: () => newLink(person.name) }, "New link");
+  const lock = element("button", { type: "button", onclick: () => askToLockOut(person.name) }, "Lock out");
+  return person.revoked ? [link] : [link, lock];
+}
+
+/** @param {string} text */
+function cell(text) {
+  return element("td", { class: "number" }, text);
+}
+
+/** @param {number} value @returns {string} */
+function share(value) {
+  return `${number(Math.round(1000 * value) / 10)} %`;
+}
+
+/** @param {{raw: number | null, alpha: number | null, n_pairs: number}} agreement */
+function showAgreement({ raw, alpha, n_pairs }) {
+  const facts = [
+    [raw === null ? UNKNOWN : share(raw), "the same answer"],
+    [alpha === null ? UNKNOWN : number(alpha), "Krippendorff’s alpha"],
+    [number(n_pairs), n_pairs === 1 ? "pair that several people answered" : "pairs that several people answered"],
+  ];
+  byId("agreement-facts").replaceChildren(
+    ...facts.map(([value, text]) => element("div", {}, element("dd", {}, value), element("dt", {}, text))),
+  );
+}
+
+/** @param {SubmitEvent} event */
+async function invite(event) {
+  event.preventDefault();
+  const name = byId("name");
+  try {
+    const { name: invited, link } = await request("/api/people", { body: { name: name.value } });
+    name.value = "";
+    showLink(invited, link);
+    banner("people", "");
+  } catch (error) {
+    banner("people", sentenceOf(error));
+  }
+  look();
+}
+
+/** @param {string} name */
+async function newLink(name) {
+  try {
+    const { link } = await request(`/api/people/${encodeURIComponent(name)}/link`, { body: {} });
+    showLink(name, link);
+  } catch (error) {
+    banner("people", sentenceOf(error));
+  }
+  look();
+}
+
+/** @param {string} name @param {string} link */
+function showLink(name, link) {
+  const field = element("input", { id: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
+  const copy = element("button", { type: "button", class: "main", onclick: () => copyLink(field, copy) }, "Copy");
+  field.addEventListener("focus", () => field.select());
+  byId("invited").replaceChildren(
+    element("p", {}, `The link for ${name}. It is shown only now; an earlier one of theirs works no more.`),
+    element("div", { class: "row" }, field, copy),
+    element("p", { class: "quiet" }, `Whoever opens it answers as ${name}: send it to nobody else.`),
+  );
+}
+
+/** @param {HTMLInputElement} field @param {HTMLButtonElement} button */
+async function copyLink(field, button) {
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+  } catch {
+    document.execCommand("copy"); // where the page came by plain HTTP there is no other way
+  }
+  button.textContent = "Copied";
+  announce("Copied.");
+  setTimeout(() => (button.textContent = "Copy"), 2_000);
+}
+
+/** @param {string} name */
+function askToLockOut(name) {
+  const lock = async () => {
+    dialog.close();
+    try {
+      await request(`/api/people/${encodeURIComponent(name)}/revoke`, { body: {} });
+      announce(`${name} is locked out.`);
+    } catch (error) {
+      banner("people", sentenceOf(error));
+    }
+    look();
+  };
+  const dialog = openDialog(
+    `Lock ${name} out?`,
+    element("p", {}, "Their link and their open pages stop working at once. Their answers stay."),
+    element("p", { class: "buttons" }, element("button", { type: "button", onclick: lock }, "Lock out")),
+  );
+}
+
+byId("invitation").append(
+  element("h2", { id: "invitation-title" }, "Invite somebody"),
+  element(
+    "form",
+    { onsubmit: invite },
+    element("label", { htmlFor: "name" }, "Name"),
+    element("input", { id: "name", required: true, maxLength: 40, autocomplete: "off" }),
+    element("button", { type: "submit", class: "main" }, "Make a link"),
+  ),
+  element(
+    "p",
+    { id: "local", class: "quiet", hidden: true },
+    "Links work on this machine only, until the page is started with --host and --allow-host.",
+  ),
+  element("div", { id: "invited", role: "status" }),
+);
+byId("agreement").append(
+  element("h2", { id: "agreement-title" }, "Agreement"),
+  element("dl", { id: "agreement-facts" }),
+  element(
+    "p",
+    { class: "quiet" },
+    "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Errs in” is ",
+    "estimated from pairs that are asked a second time, unnoticed, with the sides changed.",
+  ),
+);
+byId("everybody").append(
+  element("h2", { id: "everybody-title" }, "Everybody"),
+  element(
+    "div",
+    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of everybody" },
+    element("table", { id: "everybody-table" }),
+  ),
+);
+setInterval(() => !document.hidden && look(), LOOK_EVERY);
+await look();

@@ -1,0 +1,220 @@
+// Where the two clips are seen. Three pairs of players lie over each other: the pair that is shown, the next one,
+// loaded, and the one before, should its answer be taken back. Changing pairs is changing which one is visible.
+
+import { element, lessMotion } from "./dom.js";
+import { Player } from "./player.js";
+
+const SIDES = Object.freeze(["left", "right"]);
+const MARKS = { left: "Better", right: "Better", equal: "Equally good", cannot_tell: "Can’t tell" };
+
+/** Emits "looped" and, when a pair is visible, "shown" (detail: the pair). */
+export class Stage extends EventTarget {
+  #root;
+  #clips;
+  #sides;
+  #slots;
+  #shown = null;
+  #rate = 1;
+  #covered = false;
+  #playsAfterwards = false;
+
+  /** @param {HTMLElement} root @param {import("./clips.js").ClipCache} clips */
+  constructor(root, clips) {
+    super();
+    this.#root = root;
+    this.#clips = clips;
+    this.#sides = SIDES.map((side) => newSide(side));
+    root.replaceChildren(...this.#sides.map((side) => side.root));
+    this.#slots = Array.from({ length: 3 }, () => this.#newSlot());
+  }
+
+  /** @returns {import("./queue.js").Pair | null} The pair that is seen. */
+  get pair() {
+    return this.#shown?.pair ?? null;
+  }
+
+  /** The pair can be seen, or never will be: it may be answered. */
+  get settled() {
+    return this.#shown !== null && this.#shown.state !== "loading";
+  }
+
+  get paused() {
+    return this.#shown === null || this.#shown.player.paused;
+  }
+
+  /** @param {number} rate Of playback, 1 as drawn. */
+  set rate(rate) {
+    this.#rate = rate;
+    if (this.#shown !== null) this.#shown.player.rate = rate;
+  }
+
+  /** Load a pair that will be shown. @param {import("./queue.js").Pair} pair */
+  prepare(pair) {
+    if (this.#slotOf(pair) !== undefined) return;
+    const free = this.#slots.filter((slot) => slot !== this.#shown);
+    this.#load(free.reduce((oldest, slot) => (slot.used < oldest.used ? slot : oldest)), pair);
+  }
+
+  /**
+   * Show a pair and play it; what is not loaded yet is shown as soon as it is.
+   * @param {import("./queue.js").Pair} pair
+   */
+  show(pair) {
+    this.prepare(pair);
+    const slot = this.#slotOf(pair);
+    if (slot === undefined || slot === this.#shown) return;
+    this.#hide();
+    this.#shown = slot;
+    slot.used = performance.now();
+    for (const video of slot.player.videos) video.classList.add("shown");
+    this.#root.dataset.query = pair.query_id;
+    this.#sides.forEach(({ name, root }) => (root.dataset.clip = pair[name].clip));
+    this.#showState(slot);
+    if (slot.state === "ready") this.#begin(slot);
+  }
+
+  /** Show no pair. */
+  clear() {
+    this.#hide();
+    for (const slot of this.#slots) {
+      slot.pair = null;
+      slot.state = "empty";
+      slot.player.unload();
+    }
+  }
+
+  /** Mark what was chosen, for half a second; whatever is shown goes on meanwhile. @param {string} choice */
+  highlight(choice) {
+    for (const { name, flash } of this.#sides) {
+      if ((choice === "left" || choice === "right") && choice !== name) continue;
+      flash.dataset.choice = choice;
+      flash.lastChild.textContent = MARKS[choice];
+      flash.getAnimations().forEach((animation) => animation.cancel());
+      flash.animate([{ opacity: 1 }, { opacity: 1, offset: 0.4 }, { opacity: 0 }], 550);
+    }
+  }
+
+  replay() {
+    this.#shown?.player.replay();
+    this.#mark();
+  }
+
+  /** Stand still, or play on. */
+  toggle() {
+    const player = this.#shown?.player;
+    if (player?.paused) player.play();
+    else player?.stop();
+    this.#mark();
+  }
+
+  step() {
+    this.#shown?.player.step();
+    this.#mark();
+  }
+
+  /** Stand still while something covers the clips; go on afterwards. @param {boolean} covered */
+  cover(covered) {
+    if (covered === this.#covered) return;
+    this.#covered = covered;
+    const player = this.#shown?.player;
+    if (player === undefined) return;
+    if (covered) {
+      this.#playsAfterwards = !player.paused;
+      player.stop();
+    } else if (this.#playsAfterwards) {
+      player.play();
+    }
+    this.#mark();
+  }
+
+  /** Show what a swipe would choose if it ended now. @param {string | null} choice */
+  preview(choice) {
+    for (const { name, root, flash } of this.#sides) {
+      const meant = choice !== null && (choice === name || choice === "equal" || choice === "cannot_tell");
+      root.classList.toggle("preview", meant);
+      if (!meant) continue;
+      flash.dataset.choice = choice;
+      flash.lastChild.textContent = MARKS[choice];
+    }
+  }
+
+  #newSlot() {
+    const videos = this.#sides.map(({ name, frame }) => {
+      const video = element("video", { "aria-label": `${name} clip`, tabIndex: -1 });
+      frame.prepend(video);
+      return video;
+    });
+    const player = new Player(videos);
+    const slot = { player, pair: null, state: "empty", sentence: "", used: 0, wanted: 0 };
+    player.addEventListener("looped", () => {
+      this.dispatchEvent(new Event("looped"));
+      this.#mark();
+    });
+    return slot;
+  }
+
+  #slotOf(pair) {
+    return this.#slots.find((slot) => slot.pair?.query_id === pair.query_id && slot.state !== "empty");
+  }
+
+  async #load(slot, pair) {
+    const wanted = (slot.wanted += 1);
+    Object.assign(slot, { pair, state: "loading", sentence: "", used: performance.now() });
+    const sides = [pair.left, pair.right];
+    let failure = "";
+    try {
+      const urls = await Promise.all(sides.map((side) => this.#clips.get(side.clip)));
+      if (slot.wanted !== wanted) return;
+      await slot.player.load(urls, sides.map((side) => side.fps));
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+    }
+    if (slot.wanted !== wanted || slot.pair !== pair) return;
+    slot.state = failure === "" ? "ready" : "failed";
+    slot.sentence = failure;
+    if (slot !== this.#shown) return;
+    this.#showState(slot);
+    if (slot.state === "ready") this.#begin(slot);
+  }
+
+  #begin(slot) {
+    const { videoWidth, videoHeight } = slot.player.videos[0];
+    this.#root.style.setProperty("--ratio", String(videoWidth / videoHeight));
+    slot.player.rate = this.#rate;
+    slot.player.looping = !lessMotion();
+    this.#playsAfterwards = !lessMotion();
+    if (this.#playsAfterwards && !this.#covered) slot.player.replay();
+    this.#mark();
+    this.dispatchEvent(new CustomEvent("shown", { detail: slot.pair }));
+  }
+
+  #hide() {
+    if (this.#shown === null) return;
+    this.#shown.player.stop();
+    for (const video of this.#shown.player.videos) video.classList.remove("shown");
+    delete this.#root.dataset.query;
+    this.#shown = null;
+    this.#mark();
+  }
+
+  #showState(slot) {
+    for (const { note } of this.#sides) {
+      if (slot.state === "failed") note.textContent = `${slot.sentence} Answer “can’t tell” to go on.`;
+      else note.textContent = slot.state === "loading" ? "Loading…" : "";
+    }
+    this.#root.dataset.state = slot.state;
+  }
+
+  #mark() {
+    this.#root.dataset.paused = String(this.paused);
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+/** @param {string} name */
+function newSide(name) {
+  const note = element("p", { class: "note" });
+  const flash = element("div", { class: "flash", "aria-hidden": "true" }, element("span", { class: "mark" }));
+  const frame = element("div", { class: "frame" }, note, flash);
+  return { name, note, flash, frame, root: element("div", { class: `side ${name}`, dataset: { side: name } }, frame) };
+}

@@ -1,0 +1,132 @@
+"""How far people agree, with each other and with themselves, and how fast they are: functions of their answers.
+
+Where there is too little to tell, the value is NaN.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import nan, sqrt
+from typing import NamedTuple
+
+import krippendorff
+
+from prefrl.feedback.answers import StoredAnswer
+from prefrl.feedback.history import HistoryItem
+from prefrl.segments import Answer
+
+MIN_REPEATS = 5
+"""Repeats below which nothing is said about how often somebody errs."""
+PAUSE_SECONDS = 120.0
+"""A longer gap between two answers is a pause, in which nobody worked."""
+
+_PREFERRED = (Answer.FIRST, Answer.SECOND)
+_COMPARED = tuple(answer for answer in Answer if answer.preference is not None)
+
+
+class Agreement(NamedTuple):
+    """How far different people agree on the same queries."""
+
+    raw: float
+    """Share of pairs of people, over all queries, who gave the same answer."""
+    alpha: float
+    """Krippendorff's alpha for names without order: 1 is full agreement, 0 is that of chance."""
+    n_pairs: int
+    """Pairs of people and queries that `raw` is a share of."""
+
+
+class ErrorEstimate(NamedTuple):
+    """How often a person presses what they do not mean."""
+
+    error: float
+    """Probability of an error in one answer, from 0 to ½."""
+    n_repeats: int
+    """Repeats it is estimated from."""
+
+
+class Rate(NamedTuple):
+    """How fast a person answers."""
+
+    per_minute: float
+    """Answers per minute of active time."""
+    active_seconds: float
+    """Time from answer to answer, pauses left out."""
+
+
+def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
+    """Return how far different people agree on first, second and equal.
+
+    "Can't tell" is no opinion, and is left out; so are repeats, which are one person's.
+
+    Args:
+        items: Present answers, of all people.
+    """
+    said: dict[str, Counter[Answer]] = defaultdict(Counter)
+    for item in items:
+        if item.repeat_of is None and item.answer.answer in _COMPARED:
+            said[item.answer.query_id][item.answer.answer] += 1
+    counts = [answers for answers in said.values() if answers.total() > 1]
+    n_pairs = sum(_pairs(answers.total()) for answers in counts)
+    n_alike = sum(_pairs(n) for answers in counts for n in answers.values())
+    varied = len({answer for answers in counts for answer in answers}) > 1
+    return Agreement(
+        raw=n_alike / n_pairs if n_pairs else nan,
+        alpha=_alpha(counts) if varied else nan,  # all the same: what chance would do is not known
+        n_pairs=n_pairs,
+    )
+
+
+def error_estimate(items: Sequence[HistoryItem], labeler: str) -> ErrorEstimate:
+    """Return how often a labeler errs, from what was asked twice.
+
+    Somebody who errs with probability e in each answer, independently, turns round a share r = 2e(1 − e) of
+    the repeats. Only repeats where one of two was preferred both times are counted.
+
+    Args:
+        items: Present answers, of this labeler at least.
+        labeler: Whose error is wanted.
+    """
+    own = {item.answer.query_id: item for item in items if item.answer.labeler == labeler}
+    twice = list(_answered_twice(own))
+    n_turned = sum(first != second for first, second in twice)
+    if len(twice) < MIN_REPEATS:
+        return ErrorEstimate(error=nan, n_repeats=len(twice))
+    share = n_turned / len(twice)
+    error = (1 - sqrt(1 - 2 * share)) / 2 if share < 0.5 else 0.5
+    return ErrorEstimate(error=error, n_repeats=len(twice))
+
+
+def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
+    """Return how fast one labeler answers.
+
+    By the labeler's own clock, if all answers tell it: what waited for the network arrives in a burst.
+
+    Args:
+        answers: Answers of one labeler, in any order; withdrawals are left out.
+    """
+    given = [answer for answer in answers if answer.answer is not None]
+    own = [answer.client_time for answer in given if answer.client_time is not None]
+    times = sorted(own if len(own) == len(given) else [answer.server_time for answer in given])
+    gaps = [(after - before) / 1000 for before, after in pairwise(times)]
+    active = [gap for gap in gaps if gap <= PAUSE_SECONDS]
+    seconds = sum(active)
+    return Rate(per_minute=60 * len(active) / seconds if seconds else nan, active_seconds=seconds)
+
+
+def _pairs(n: int) -> int:
+    return n * (n - 1) // 2
+
+
+def _alpha(counts: Sequence[Counter[Answer]]) -> float:
+    table = [[answers[answer] for answer in _COMPARED] for answers in counts]
+    return float(krippendorff.alpha(value_counts=table, level_of_measurement="nominal"))
+
+
+def _answered_twice(own: Mapping[str, HistoryItem]) -> Iterator[tuple[Answer, Answer]]:
+    """Yield what was said first and on repeating, where one of two was preferred both times."""
+    for item in own.values():
+        before = own.get(item.repeat_of) if item.repeat_of is not None else None
+        first = before.answer.answer if before is not None else None
+        second = item.answer.answer
+        if first in _PREFERRED and second in _PREFERRED:
+            yield first, second

@@ -1,0 +1,153 @@
+"""What a running training tells the labelling page: a few numbers, episodes to look at, predictions.
+
+All of it goes through the store, written by a thread of its own, so that the page sees a sign of life also while a
+rollout or a refit takes long.
+"""
+
+import math
+import threading
+import time
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from prefrl.agents import PreferenceLearning, Refit
+from prefrl.config import RunConfig
+from prefrl.errors import StoreError
+from prefrl.feedback import Store
+from prefrl_envs.tasks import TASKS
+
+State = Literal["starting", "training", "waiting", "finished", "stopped"]
+
+HEARTBEAT_SECONDS = 2.0
+SHOWCASE_SEGMENTS = 5
+"""An episode to look at is as long as this many segments, or as the episode."""
+N_SHOWCASES = 40
+"""Episodes shown of a whole training."""
+
+
+def question_of(config: RunConfig) -> str:
+    """Return what people are asked: the run's own question, else the task's, else a plain one."""
+    task = TASKS.get(config.task)
+    return config.question or (task.question if task else "Which clip is better?")
+
+
+class LiveStatus:
+    """Publishes the state of a training while it lasts; a context manager.
+
+    Args:
+        store: Where to.
+        config: The settings of the run.
+        preferences: The training's reward and labels.
+    """
+
+    def __init__(self, store: Store, config: RunConfig, preferences: PreferenceLearning) -> None:
+        """Keep the parts; nothing is published yet."""
+        self._store = store
+        self._config = config
+        self._preferences = preferences
+        self._values: dict[str, Any] = {
+            "state": "starting",
+            "num_timesteps": 0,
+            "labels": 0,
+            "labels_due": 0,
+            "refits": 0,
+            "true_return": None,
+            "held_out_accuracy": None,
+        }
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="live-status", daemon=True)
+        self._next_showcase = 0
+        self._n_refits = 0
+        self._predicted_until = 0
+
+    def __enter__(self) -> Self:
+        """Publish what the run is about, and start to tell that it lives."""
+        config = self._config
+        about: dict[str, Any] = {
+            "task": config.task,
+            "env_id": config.env_id,
+            "env_kwargs": config.env_kwargs,
+            "question": question_of(config),
+            "n_labels": config.labels,
+            "segment_length": config.segment_length,
+            "total_timesteps": config.total_timesteps,
+            "seed": config.seed,
+            "algo": config.algo,
+        }
+        self._store.set_status({"run": about})
+        self._publish()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say that the training is over, or that it was stopped."""
+        self._over.set()
+        self._thread.join()
+        self._set(state="finished" if kind is None else "stopped")
+        self._publish()
+
+    def tell(self, state: State, num_timesteps: int, *, true_return: float | None = None) -> None:
+        """Take note of what the training does; the thread publishes it.
+
+        Args:
+            state: What it does.
+            num_timesteps: Environment steps so far.
+            true_return: Mean true return of the latest episodes, where there is one.
+        """
+        preferences = self._preferences
+        values: dict[str, Any] = {
+            "state": state,
+            "num_timesteps": num_timesteps,
+            "labels": preferences.trainer.n_comparisons,
+            "labels_due": preferences.n_due(num_timesteps),
+        }
+        if true_return is not None:
+            values["true_return"] = true_return
+        self._set(**values)
+
+    def tell_refit(self, refit: Refit) -> None:
+        """Take note of how good the reward is, and publish what it now predicts for the newest comparisons."""
+        self._n_refits += 1
+        accuracy = refit.metrics.accuracy
+        self._set(refits=self._n_refits, held_out_accuracy=None if math.isnan(accuracy) else accuracy)
+        comparisons = self._store.comparisons(self._predicted_until)
+        if not comparisons:
+            return
+        self._predicted_until = comparisons[-1].seq
+        predict = self._preferences.reward_model.predict
+        segments = {segment.id: segment for c in comparisons for segment in (c.first, c.second)}
+        self._store.set_predictions(
+            {key: predict(segment.observations, segment.actions).tolist() for key, segment in segments.items()},
+            int(self._values["num_timesteps"]),
+        )
+
+    def show(self, num_timesteps: int) -> None:
+        """Keep the agent's newest behaviour to be looked at, if it is time for it."""
+        if num_timesteps < self._next_showcase:
+            return
+        recorder, length = self._preferences.recorder, self._config.segment_length
+        newest = recorder.latest(SHOWCASE_SEGMENTS * length) or recorder.latest(length)
+        if newest is None or newest.render_states is None:
+            return
+        self._store.add_showcase(newest, num_timesteps)
+        self._next_showcase = num_timesteps + self._config.total_timesteps // N_SHOWCASES
+
+    def _set(self, **values: Any) -> None:
+        with self._lock:
+            self._values |= values
+
+    def _publish(self) -> None:
+        with self._lock:
+            values = self._values | {"updated_at": time.time_ns() // 1_000_000}
+        self._store.set_status({"trainer": values})
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            try:
+                self._publish()
+            except StoreError:
+                # The training meets the same error at its next question, and says it there.
+                return

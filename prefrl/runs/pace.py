@@ -1,0 +1,102 @@
+"""The pace of a run that people label: the agent trains ahead of them by a slack, then waits for their labels.
+
+A machine takes a million steps in minutes, a person gives some hundred labels in an hour. So the agent stops where
+the label schedule wants more answers than there are, less the slack; meanwhile the reward is refitted with what
+comes. Nothing that a person does waits for the agent: queries lie ready in the store all the time.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from prefrl.agents import PreferenceCallback, PreferenceLearning, Refit
+from prefrl.runs.live_status import LiveStatus
+from prefrl.runs.training import Training
+
+POLL_SECONDS = 0.5
+"""How often the store is looked at while the agent waits; one look takes about a millisecond."""
+REFIT_SECONDS = 5.0
+"""While the agent waits, the reward is refitted no oftener than this."""
+SAVE_SECONDS = 30.0
+"""A wait that lasts this long is worth a checkpoint: nobody knows how long it will be."""
+
+
+class PacedCallback(PreferenceCallback):
+    """Refits between rollouts as `PreferenceCallback` does, and holds the agent back until people have caught up.
+
+    Args:
+        preferences: Whose `venv` the algorithm learns in; its teacher is `People`.
+        training: Is saved when a wait becomes long; its settings say how far the agent may be ahead.
+        status: Told of what the agent does.
+        stop: Set when the user wants the training to stop.
+        waiting: Called now and then while the agent waits.
+    """
+
+    def __init__(
+        self,
+        preferences: PreferenceLearning,
+        training: Training,
+        status: LiveStatus,
+        stop: threading.Event,
+        *,
+        waiting: Callable[[], None],
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(preferences)
+        self.run = training
+        self.status = status
+        self.stop = stop
+        self.waiting = waiting
+        self.waited_seconds = 0.0
+        """Wall time the agent has waited for people so far."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the schedule wants more labels than there are and the slack allows."""
+        return self.preferences.n_due(self.num_timesteps) - self.preferences.n_given > self._slack
+
+    @property
+    def _slack(self) -> int:
+        # The first fit needs answers: without any the agent would go on with no reward at all.
+        return self.run.config.label.slack if self.preferences.reward_model.fitted else 0
+
+    def update(self, *, at_least: int | None = None) -> Refit | None:
+        """Read, restock and refit, and tell what came of it."""
+        refit = super().update(at_least=at_least)
+        if refit is not None:
+            self.status.tell_refit(refit)
+        return refit
+
+    def _on_rollout_start(self) -> None:
+        self.update()
+        if self.is_ahead:
+            self._wait()
+        self.status.tell("training", self.num_timesteps)
+
+    def _on_rollout_end(self) -> None:
+        super()._on_rollout_end()
+        self.logger.record("time/waited_seconds", self.waited_seconds)
+        returns = [episode["r"] for episode in self.model.ep_info_buffer or []]
+        true_return = float(np.mean(returns)) if returns else None
+        self.status.tell("training", self.num_timesteps, true_return=true_return)
+        self.status.show(self.num_timesteps)
+
+    def _wait(self) -> None:
+        """Wait for labels, refitting now and then, until the agent may go on or is to stop."""
+        self.status.tell("waiting", self.num_timesteps)
+        started = last_fit = time.monotonic()
+        saved = False
+        while self.is_ahead and not self.stop.wait(POLL_SECONDS):
+            now = time.monotonic()
+            due_for_refit = now - last_fit >= REFIT_SECONDS
+            if self.update(at_least=1 if due_for_refit else None) is not None:
+                last_fit = time.monotonic()
+            self.status.tell("waiting", self.num_timesteps)
+            self.waiting()
+            if not saved and now - started >= SAVE_SECONDS:
+                self.run.save()
+                saved = True
+        self.waited_seconds += time.monotonic() - started
+        self.update(at_least=1)

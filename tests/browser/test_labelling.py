@@ -1,0 +1,389 @@
+"""A person answers: by keys, by clicks, by swipes; changes their mind, reloads, plays the clips.
+
+`visitor` is a `Visitor` of conftest.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Playwright, expect
+
+KEYS = {
+    "ArrowLeft": "left",
+    "ArrowRight": "right",
+    "ArrowUp": "equal",
+    "=": "equal",
+    "ArrowDown": "cannot_tell",
+    "?": "cannot_tell",
+}
+CHOICES = ("left", "right", "equal", "cannot_tell")
+WATCH_DRIFT = """(loops) => new Promise((resolve) => {
+    const [left, right] = document.querySelectorAll("#stage video.shown");
+    const seen = {left: 0, right: 0, drifts: [], starts: 0};
+    const watch = (video, name) => video.requestVideoFrameCallback(function look(now, {mediaTime}) {
+        if (mediaTime < seen[name]) seen.starts += 1;
+        seen[name] = mediaTime;
+        if (!left.ended && !right.ended && !left.seeking && !right.seeking)
+            seen.drifts.push(left.currentTime - right.currentTime);
+        if (seen.starts >= 2 * loops) resolve(seen.drifts);
+        else video.requestVideoFrameCallback(look);
+    });
+    watch(left, "left");
+    watch(right, "right");
+})"""
+VIDEOS = """document.querySelectorAll("#stage video.shown")"""
+SHOWN = f"(property) => [...{VIDEOS}].map((video) => video[property])"
+NEXT_READY = """() => [...document.querySelectorAll("#stage video:not(.shown)")]
+    .filter((video) => video.src !== "" && video.readyState === 4 && video.paused && video.currentTime === 0)
+    .length >= 2"""
+WATCH_DRIFT = """(loops) => new Promise((resolve) => {
+    const [left, right] = document.querySelectorAll("#stage video.shown");
+    const seen = {left: 0, right: 0, drifts: [], starts: 0};
+    const watch = (video, name) => video.requestVideoFrameCallback(function look(now, {mediaTime}) {
+        if (mediaTime < seen[name]) seen.starts += 1;
+        seen[name] = mediaTime;
+        if (!left.ended && !right.ended && !left.seeking && !right.seeking)
+            seen.drifts.push(left.currentTime - right.currentTime);
+        if (seen.starts >= 2 * loops) resolve(seen.drifts);
+        else video.requestVideoFrameCallback(look);
+    });
+    watch(left, "left");
+    watch(right, "right");
+})"""
+VIDEOS = """document.querySelectorAll("#stage video.shown")"""
+SHOWN = f"(property) => [...{VIDEOS}].map((video) => video[property])"
+HIDDEN_READY = """() => [...document.querySelectorAll("#stage video:not(.shown)")]
+    .filter((video) => video.src !== "" && video.readyState === 4 && video.paused && video.currentTime === 0)
+    .length"""
+
+
+def playing(page: Page) -> None:
+    """Wait until both clips move."""
+    page.wait_for_function(f"() => [...{VIDEOS}].filter((v) => v.currentTime > 0).length === 2")
+
+
+def test_every_answer_by_key_is_stored_as_it_was_seen(visitor: Any) -> None:
+    page = visitor.label()
+    playing(page)
+    given = {}
+    for key, choice in KEYS.items():
+        page.keyboard.press(" ")
+        page.keyboard.press(" ")
+        given[visitor.press(key)] = choice
+    visitor.all_saved()
+
+    assert visitor.said() == given
+    rows = visitor.rows()
+    assert len(rows) == len(KEYS)
+    assert [row.replays for row in rows] == [2] * len(KEYS)
+    assert all(row.reaction_ms is not None and 0 < row.reaction_ms < 60_000 for row in rows)
+    assert all(abs((row.client_time or 0) - row.server_time) < 60_000 for row in rows)
+
+
+def test_every_answer_by_click(visitor: Any) -> None:
+    visitor.label()
+    given = {visitor.click(choice): choice for choice in CHOICES}
+    visitor.videos.first.click()  # the better clip itself
+    visitor.all_saved()
+
+    assert list(visitor.said().values()) == [*CHOICES, "left"]
+    assert visitor.said().items() >= given.items()
+
+
+def test_the_answer_is_about_the_clips_that_were_seen(visitor: Any) -> None:
+    visitor.label()
+    seen = {}
+    for choice in ("left", "right", "left", "right"):
+        left, right = visitor.clips
+        query = visitor.click(choice)
+        seen[query] = left if choice == "left" else right
+    visitor.all_saved()
+
+    for item in visitor.history():
+        better = item.segment_ids[0 if item.answer.answer == "first" else 1]
+        assert seen[item.answer.query_id] == f"/clips/{better}.mp4"
+
+
+def test_undo_goes_back_several_answers(visitor: Any) -> None:
+    page = visitor.label()
+    queries = [visitor.press(key) for key in ("ArrowLeft", "ArrowUp", "ArrowDown")]
+    for key, query in zip(("u", "Control+z", "Meta+z"), reversed(queries), strict=True):
+        expect(visitor.button("undo")).to_be_enabled()
+        page.keyboard.press(key)
+        expect(page.locator("#stage")).to_have_attribute("data-query", query)
+    expect(visitor.button("undo")).to_be_disabled()
+    visitor.all_saved()
+    assert visitor.said() == {}
+
+    again = [visitor.click("right") for _ in queries]
+    visitor.all_saved()
+    assert again == queries, "what was taken back is asked again, in its order"
+    assert visitor.said() == dict.fromkeys(queries, "right")
+    assert len(visitor.rows()) == 9
+
+
+def test_reload_shows_the_same_pair_with_the_same_sides_and_undo_goes_on(visitor: Any) -> None:
+    page = visitor.label()
+    first, second = visitor.press("ArrowRight"), visitor.press("ArrowLeft")
+    shown, clips = visitor.see_pair(), visitor.clips
+    page.reload()
+    assert visitor.see_pair() == shown
+    assert visitor.clips == clips
+
+    for query in (second, first):
+        visitor.button("undo").click()
+        expect(page.locator("#stage")).to_have_attribute("data-query", query)
+    page.reload()
+    assert visitor.see_pair() == first, "an answer that was taken back is asked again first"
+    visitor.press("=")
+    visitor.all_saved()
+    assert visitor.said() == {first: "equal"}
+
+
+def test_next_pair_is_loaded_before_the_answer(visitor: Any) -> None:
+    page = visitor.label()
+    visitor.press("ArrowLeft")
+    shown = visitor.see_pair()
+    page.wait_for_function(NEXT_READY)
+    fetched: list[str] = []
+    page.on("request", lambda request: fetched.append(request.url))
+    page.keyboard.press("ArrowRight")
+    state = page.evaluate("""() => ({...document.querySelector("#stage").dataset})""")
+
+    assert state["query"] != shown
+    assert state["state"] == "ready"
+    assert state["paused"] == "false"
+    assert not [url for url in fetched if url.endswith(visitor.clips)]
+
+
+def test_both_clips_stay_within_one_frame(visitor: Any) -> None:
+    page = visitor.label()
+    fps = page.evaluate("""async () => {
+        const clip = document.querySelector(".side.left").dataset.clip;
+        const {items} = await (await fetch("/api/history")).json();
+        return items.find(({left, right}) => left.clip === clip || right.clip === clip)?.left.fps ?? 25;
+    }""")
+    playing(page)
+    drifts = page.evaluate(WATCH_DRIFT, 3)
+
+    assert len(drifts) > 30
+    within = sorted(abs(drift) for drift in drifts)
+    assert within[int(0.95 * len(within))] <= 1 / fps
+    assert page.locator("#stage video[loop]").count() == 0
+
+
+def test_playing_is_controlled_by_keys(visitor: Any) -> None:
+    page = visitor.label()
+    playing(page)
+    page.keyboard.press("<")
+    assert page.evaluate(SHOWN, "playbackRate") == [0.75, 0.75]
+    visitor.press("ArrowLeft")
+    visitor.see_pair()
+    assert page.evaluate(SHOWN, "playbackRate") == [0.75, 0.75], "the speed stays"
+    page.keyboard.press(">")
+    expect(page.locator("#rate")).to_have_text("1×")
+
+    page.keyboard.press("p")
+    assert page.evaluate(SHOWN, "paused") == [True, True]
+    expect(visitor.button("pause")).to_contain_text("Play")
+    page.keyboard.press(" ")
+    page.wait_for_function(f"() => [...{VIDEOS}].every((v) => !v.paused && v.currentTime < 0.5)")
+    page.keyboard.press(".")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("#stage video.shown")].every((v) => !v.seeking)"""
+    )
+    before = page.evaluate(SHOWN, "currentTime")
+    page.keyboard.press(".")
+    after = page.evaluate(SHOWN, "currentTime")
+    steps = [late - early for early, late in zip(before, after, strict=True)]
+    assert page.evaluate(SHOWN, "paused") == [True, True]
+    assert steps[0] == pytest.approx(steps[1])
+    assert 1 / 60 < steps[0] < 1 / 5
+
+
+def test_keys_rest_while_somebody_types_or_holds_a_modifier_or_reads_a_dialog(visitor: Any) -> None:
+    page = visitor.label()
+    query = visitor.query
+    for key in ("Control+ArrowLeft", "Alt+ArrowRight", "Meta+ArrowUp", "Shift+U", "x", "Control+Shift+Z"):
+        page.keyboard.press(key)
+    page.evaluate("""document.querySelector("main").append(document.createElement("textarea"))""")
+    page.locator("textarea").focus()
+    for key in ("ArrowLeft", "=", "u", "Control+z"):
+        page.keyboard.press(key)
+    expect(page.locator("textarea")).to_be_focused()
+    page.locator("#settings").click()
+    page.locator("dialog select").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Close").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+
+    assert visitor.query == query
+    assert visitor.rows() == []
+    visitor.press("ArrowLeft")  # and now they work
+
+
+def test_tab_and_enter_press_the_button_that_has_the_focus(visitor: Any) -> None:
+    page = visitor.label()
+    query = visitor.query
+    visitor.button("equal").focus()
+    page.keyboard.press("Enter")
+    visitor.leave(query)
+    visitor.all_saved()
+    assert visitor.said() == {query: "equal"}
+
+
+def test_a_key_is_changed_and_stays_changed(visitor: Any) -> None:
+    page = visitor.label()
+    page.locator("#settings").click()
+    page.get_by_role("button", name="Key for: Left is better").click()
+    page.keyboard.press("Delete")
+    expect(page.locator(".said")).to_contain_text("cannot be used")
+    page.get_by_role("button", name="Key for: Left is better").click()
+    page.keyboard.press("u")  # which was undo
+    expect(page.locator(".said")).to_have_text("U is now “Left is better”; “Undo” is on ←.")
+    page.get_by_role("button", name="Close").click()
+    expect(visitor.button("left")).to_have_attribute("aria-keyshortcuts", "u")
+    expect(visitor.button("left").locator("kbd")).to_have_text("U")
+
+    first = visitor.press("u")
+    page.reload()
+    second = visitor.press("u")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#stage")).to_have_attribute("data-query", second)
+    visitor.all_saved()
+    assert visitor.said() == {first: "left"}
+
+
+def test_stored_settings_that_are_no_settings_are_not_believed(visitor: Any) -> None:
+    stored = """{"helpSeen": true, "theme": "x\\" onload=alert(1)", "rate": 1e9, "ahead": 4000,
+                 "keys": {"left": ["<img src=x onerror=alert(1)>"], "right": "j", "constructor": ["q"]}}"""
+    visitor.page.evaluate("(stored) => localStorage.setItem('prefrl.settings', stored)", stored)
+    visitor.page.reload()
+    page = visitor.label()
+
+    expect(page.locator("#rate")).to_have_text("1×")
+    expect(visitor.button("left").locator("kbd")).to_have_text("←")
+    assert page.evaluate("document.documentElement.dataset.theme ?? null") is None
+    assert page.locator("img").count() == 0
+
+
+def test_less_motion_starts_nothing_by_itself(visit: Callable[..., Any], office: Any) -> None:
+    visitor = visit(office, reduced_motion="reduce")
+    page = visitor.label()
+    assert page.evaluate(SHOWN, "paused") == [True, True]
+    expect(visitor.button("pause")).to_contain_text("Play")
+    page.keyboard.press(" ")
+    playing(page)
+    expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
+    assert page.evaluate(SHOWN, "ended") == [True, True], "once for each time it is asked for"
+
+
+def test_a_laptop_needs_no_scrolling(visitor: Any) -> None:
+    page = visitor.label()
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    sizes = [visitor.page.locator(".frame").nth(i).bounding_box() for i in (0, 1)]
+    assert all(size["width"] > 480 for size in sizes)
+    assert sizes[0]["y"] == sizes[1]["y"]
+    page.set_viewport_size({"width": 1366, "height": 600})
+    bottom = page.locator("#progress").bounding_box()
+    assert bottom is not None
+    assert bottom["y"] + bottom["height"] <= 600
+
+
+def swipe(visitor: Any, x: int, y: int) -> None:
+    """Move a finger over the clips."""
+    session = visitor.context.new_cdp_session(visitor.page)
+    at = {"x": 200, "y": 330}
+    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    for part in (0.4, 0.8, 1):
+        point = {"x": at["x"] + part * x, "y": at["y"] + part * y}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    session.detach()
+
+
+def test_a_phone_stacks_the_clips_and_understands_swipes(
+    visit: Callable[..., Any], office: Any, playwright: Playwright
+) -> None:
+    visitor = visit(office, **playwright.devices["Pixel 7"])
+    page = visitor.label()
+    upper, lower = (page.locator(".frame").nth(i).bounding_box() for i in (0, 1))
+    assert upper is not None
+    assert lower is not None
+    assert upper["y"] + upper["height"] <= lower["y"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    for button in page.locator("button:visible").all():
+        box = button.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["width"] >= 44
+    expect(visitor.button("left")).to_have_accessible_name("Upper is better")
+
+    given = {}
+    for (x, y), choice in {
+        (0, -120): "left",
+        (0, 120): "right",
+        (-120, 0): "equal",
+        (120, 0): "cannot_tell",
+    }.items():
+        query = visitor.see_pair()
+        swipe(visitor, x, y)
+        visitor.leave(query)
+        given[query] = choice
+    shown = visitor.see_pair()
+    swipe(visitor, 20, 10)  # too short to mean anything
+    assert visitor.query == shown
+    visitor.all_saved()
+    assert visitor.said() == given
+
+
+def test_clips_can_be_stacked_on_a_wide_screen_too(visitor: Any) -> None:
+    page = visitor.label()
+    page.locator("#settings").click()
+    page.get_by_role("combobox", name="Clips").select_option("stacked")
+    page.get_by_role("button", name="Close").click()
+    expect(visitor.button("right")).to_have_accessible_name("Lower is better")
+    upper, lower = (page.locator(".frame").nth(i).bounding_box() for i in (0, 1))
+    assert upper is not None
+    assert lower is not None
+    assert upper["y"] + upper["height"] <= lower["y"]
+
+
+def background(page: Page) -> int:
+    """Brightness of the page's ground, 0 to 255."""
+    colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    return int(colour.removeprefix("rgb(").split(",")[0])
+
+
+def test_dark_as_the_system_or_as_chosen(visit: Callable[..., Any], office: Any) -> None:
+    visitor = visit(office, color_scheme="dark")
+    page = visitor.label()
+    assert background(page) < 40
+    page.locator("#settings").click()
+    page.get_by_role("combobox", name="Colours").select_option("light")
+    assert background(page) > 220
+    visitor.open("/history")
+    assert background(page) > 220
+
+
+def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[..., Any], office: Any) -> None:
+    visitor = visit(office, helped=False)
+    page = visitor.label()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("backflip")
+    expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
+    page.keyboard.press("ArrowLeft")  # not behind the help
+    page.get_by_role("button", name="Close").click()
+    playing(page)
+    page.reload()
+    visitor.see_pair()
+    expect(dialog).to_have_count(0)
+    page.keyboard.press("h")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Help").click()
+    expect(dialog).to_be_visible()
+    assert visitor.rows() == []

@@ -1,0 +1,266 @@
+"""The other pages: past answers, the training, people; and what stands in for clips while there are none.
+
+`visitor` is a `Visitor` of conftest.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Page, Playwright, expect
+
+from prefrl.feedback import Store
+from prefrl.segments import Query
+
+GONE_MS = 3_600_000
+
+
+def test_history_plays_what_is_in_sight(visitor: Any) -> None:
+    visitor.label()
+    for _ in range(8):
+        visitor.press("ArrowRight")
+    visitor.all_saved()
+    page = visitor.open("/history")
+    page.set_viewport_size({"width": 700, "height": 500})
+    cards = page.locator("#answers > li")
+    expect(cards).to_have_count(8)
+    page.wait_for_function("""() => document.querySelector("#answers video").currentTime > 0""")
+    expect(cards.last.locator("video").first).not_to_have_attribute("src", "/.*/")
+    cards.last.scroll_into_view_if_needed()
+    page.wait_for_function("""() => [...document.querySelectorAll("#answers video")].at(-1).currentTime > 0""")
+    expect(cards.first.locator("video").first).not_to_have_attribute("src", "/.*/")
+    assert page.locator("video[loop]").count() == 0
+
+
+def test_history_changes_and_takes_back(visitor: Any) -> None:
+    visitor.label()
+    first, second, third = visitor.press("ArrowLeft"), visitor.press("ArrowUp"), visitor.press("?")
+    visitor.all_saved()
+    page = visitor.open("/history")
+    expect(page.locator("#answers > li")).to_have_count(3)
+    newest, middle, oldest = page.locator("#answers > li").all()
+    expect(newest.get_by_role("button", name=re.compile("tell"))).to_have_attribute("aria-pressed", "true")
+    oldest.get_by_role("button", name="Right").click()
+    oldest.get_by_role("button", name="Equal").click()  # of a mind to change again
+    expect(oldest.get_by_role("button", name="Equal")).to_have_attribute("aria-pressed", "true")
+    middle.get_by_role("button", name="Take back").click()
+    expect(middle).to_contain_text("will be asked again")
+    visitor.all_saved()
+    assert visitor.said() == {third: "cannot_tell", first: "equal"}
+    assert len(visitor.rows()) == 6, "nothing is overwritten"
+
+    page.reload()
+    expect(page.locator("#answers > li")).to_have_count(2)
+    expect(page.locator("#answers > li").first).to_contain_text("just now · changed")
+    visitor.open("/")
+    assert visitor.see_pair() == second
+
+
+def test_history_draws_what_the_model_makes_of_answered_pairs(
+    serve: Callable[..., Any],
+    open_office: Callable[..., Any],
+    visit: Callable[..., Any],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
+    visitor = visit(open_office(serve(run, "--show-predictions")))
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.all_saved()
+    [item] = visitor.history()
+    with Store(visitor.server.run) as store:
+        store.set_predictions({key: [0.1 * step for step in range(6)] for key in item.segment_ids}, 20_000)
+    assert not [url for url in asked if "predictions" in url], "not before the answer"
+    page = visitor.open("/history")
+    expect(page.locator(".predicted polyline")).to_have_count(2)
+    page.wait_for_function("""() => Number(document.querySelector(".cursor").getAttribute("x1")) > 0""")
+
+
+def test_owner_looks_at_the_answers_of_others_and_changes_none(
+    visit: Callable[..., Any], office: Any, visitor: Any
+) -> None:
+    visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.all_saved()
+    page = visit(office, "owner").open("/history")
+    page.get_by_role("combobox", name="Answers of").select_option(visitor.name)
+    expect(page.locator("#answers > li")).to_have_count(1)
+    expect(page.locator("#answers .thumb")).to_have_count(2)
+    expect(page.locator("#answers button")).to_have_count(0)
+
+
+def test_answers_can_be_downloaded(visitor: Any) -> None:
+    visitor.label()
+    query = visitor.press("ArrowLeft")
+    visitor.all_saved()
+    page = visitor.open("/history")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download my answers").click()
+    assert query in download.value.path().read_text()
+
+
+def test_training_draws_curves_and_shows_the_agent(visitor: Any) -> None:
+    page = visitor.open("/training")
+    names = ["predicted_return", "true_return", "backflips", "accuracy", "labels"]
+    charts = page.locator("#curves > div")
+    expect(charts).to_have_count(len(names))
+    assert [chart.get_attribute("data-curve") for chart in charts.all()] == names
+    expect(charts.nth(3)).to_contain_text("Held-out accuracy78 %")
+    expect(charts.nth(0).get_by_role("img")).to_have_accessible_name("Predicted return: 1.4 after 32,768 steps")
+    charts.nth(0).locator("svg").hover(position={"x": 60, "y": 60})
+    expect(charts.nth(0)).to_contain_text("0 at 4,096")
+
+    newest, strip = page.locator("#showcase"), page.locator("#strip button")
+    expect(newest).to_contain_text("After 8,192 steps")
+    page.wait_for_function("""() => document.querySelector("#showcase video").currentTime > 0""")
+    expect(strip).to_have_count(3)
+    strip.first.click()
+    expect(newest).to_contain_text("The agent then")
+    expect(newest).to_contain_text("After 0 steps")
+    page.get_by_role("button", name="Watch it learn").click()
+    expect(strip.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(strip.nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(newest).to_contain_text("The agent now")
+
+
+def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chromium: Any) -> None:
+    owner = visit(office, "owner")
+    page = owner.open("/people")
+    page.get_by_label("Name").fill("Grace H.")
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_role("textbox", name="Link for Grace H.").input_value()
+    owner.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == link
+
+    guest = chromium.new_context().new_page()
+    guest.goto(link)
+    expect(guest.locator(".who")).to_have_text("Grace H.")
+    expect(guest.get_by_role("link", name="People")).to_have_count(0)
+    assert guest.goto(f"{office.server.url}/people").status == 403
+
+    row = page.get_by_role("row", name="Grace H.")
+    row.get_by_role("button", name="Lock out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Lock out").click()
+    expect(row).to_contain_text("locked out")
+    assert guest.goto(office.server.url).status == 401
+    guest.context.close()
+
+
+def test_names_and_questions_are_shown_as_text(
+    serve: Callable[..., Any],
+    open_office: Callable[..., Any],
+    visit: Callable[..., Any],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    markup = "<img src=x onerror=alert(1)><b>bold</b>"
+    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
+    with Store(run) as store:
+        store.add_labeler(markup)
+    visitor = visit(open_office(serve(run, "--question", markup)), "owner")
+    page = visitor.label()
+    expect(page.locator("#question")).to_have_text(markup)
+    page.keyboard.press("h")
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(markup)
+    visitor.open("/people")
+    expect(page.get_by_role("rowheader", name=markup)).to_be_visible()
+    page.get_by_role("row", name=markup).get_by_role("button", name="Lock out").click()
+    expect(page.get_by_role("dialog").get_by_role("heading")).to_contain_text(markup)
+    visitor.open("/history")
+    expect(page.get_by_role("option", name=markup)).to_have_count(1)
+    assert page.locator("img[src=x], main b").count() == 0
+
+
+def ask(run: Path, number: int) -> None:
+    """Let the trainer ask one more query, about segments that it has asked about before."""
+    with Store(run) as store:
+        segments = [store.segment(segment_id) for _, segment_id in store.showcase()]
+        store.add_queries([Query(segments=(segments[number], segments[number + 1]), ordinal=100 + number)])
+
+
+def test_a_run_from_before_its_first_clip_until_it_is_over(
+    serve: Callable[..., Any],
+    open_office: Callable[..., Any],
+    visit: Callable[..., Any],
+    make_run: Callable[..., Path],
+    trainer_beats: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", started=False)
+    begun = make_run(tmp_path / "begun", n_queries=1, task="gridworld", segment_length=6)
+    visitor = visit(open_office(serve(run)))
+    page = visitor.page
+    title = page.locator("#rest h2")
+    expect(title).to_have_text("The agent is warming up")
+    expect(page.locator("#progress")).to_contain_text("Training has not begun")
+
+    with Store(begun) as source, Store(run) as store:
+        store.set_status(source.status())
+        for num_timesteps, segment_id in source.showcase():
+            store.add_showcase(source.segment(segment_id), num_timesteps)
+    ask(run, 0)
+    visitor.see_pair()
+    expect(page.locator("#question")).to_contain_text("Which walk is better?")
+    expect(page.locator("#rest")).to_be_hidden()
+    visitor.press("ArrowLeft")
+    expect(title).to_have_text("You are quicker than the agent")
+    expect(page.locator("#rest video")).to_be_visible()
+    assert page.locator("#answers button:visible").count() == 0
+
+    trainer_beats(run, state="waiting", labels=1, labels_due=3)
+    expect(page.locator("#progress")).to_contain_text("The agent waits for 2 answers")
+    ask(run, 1)
+    visitor.press("ArrowRight")
+    trainer_beats(run, updated_at=GONE_MS)
+    expect(title).to_have_text("Training is not running")
+    trainer_beats(run, state="finished")
+    expect(title).to_have_text("Thank you!")
+    expect(page.locator("#rest")).to_contain_text("You gave 2 answers.")
+    expect(page.get_by_role("link", name="Watch how it learned")).to_be_visible()
+    page.keyboard.press("u")
+    visitor.see_pair()  # even now an answer can be changed
+
+
+def faults(page: Page) -> str:
+    """What axe finds wrong with a page at rest; empty when nothing is."""
+    page.wait_for_function("""() => document.getAnimations().every(({playState}) => playState !== "running")""")
+    results = Axe().run(page)
+    return "" if results.violations_count == 0 else str(results.generate_report())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any, scheme: str) -> None:
+    visitor = visit(office, "owner", color_scheme=scheme, reduced_motion="reduce")
+    page = visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.press("?")
+    visitor.see_pair()
+    assert not faults(page)
+    page.keyboard.press("h")
+    assert not faults(page)
+    page.keyboard.press("Escape")
+    page.locator("#settings").click()
+    assert not faults(page)
+    for path, sign in {"/history": "#answers li", "/training": ".curve", "/people": "tbody tr"}.items():
+        visitor.open(path)
+        expect(page.locator(sign).first).to_be_visible()
+        assert not faults(page)
+
+
+def test_everybody_can_use_the_page_on_a_phone(
+    visit: Callable[..., Any], office: Any, playwright: Playwright
+) -> None:
+    visitor = visit(office, **playwright.devices["Pixel 7"])
+    assert not faults(visitor.label())
+    for path in ("/history", "/training"):
+        page = visitor.open(path)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,137 @@
+"""A Hopper learns to backflip from what somebody clicks in the browser, while it trains."""
+
+import json
+import logging
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page
+
+from prefrl.feedback import Store
+from prefrl.runs.metrics_log import read_metrics
+
+LOGGER = logging.getLogger(__name__)
+
+# Milliseconds from each key to the next pair, ready to play; and for how long there was no pair to see.
+WATCH = """
+localStorage["prefrl.settings"] ??= '{"helpSeen": true}';
+window.seen = {gaps: [], pressed: null, without: 0, since: null};
+addEventListener("keydown", () => { seen.pressed = performance.now(); }, true);
+addEventListener("DOMContentLoaded", () => {
+    const stage = document.querySelector("#stage");
+    let query = null;
+    new MutationObserver(() => {
+        const now = performance.now(), {state} = stage.dataset, ready = state === "ready" && stage.dataset.query;
+        if (!ready && seen.since === null) seen.since = now;
+        if (!ready || stage.dataset.query === query) return;
+        if (seen.since !== null) seen.without += now - seen.since;
+        seen.since = null;
+        query = stage.dataset.query;
+        if (seen.pressed !== null) seen.gaps.push(now - seen.pressed);
+        seen.pressed = null;
+    }).observe(stage, {attributes: true, attributeFilter: ["data-query", "data-state"]});
+});
+"""
+NEXT_PAIR = """(other) => {
+    const {state, query} = document.querySelector("#stage").dataset;
+    return state === "ready" && query && query !== other && query;
+}"""
+
+
+class Labeler:
+    """Somebody who knows the true return of the clips on the screen, and thinks for a moment."""
+
+    def __init__(self, page: Page, store: Store, *, errs: float, skips: float, thinks: float) -> None:
+        self.page, self.store = page, store
+        self.errs, self.skips, self.thinks = errs, skips, thinks
+        self.random = random.Random(0)
+        self.n_answers = 0
+
+    def true_return(self, side: str) -> float:
+        clip = self.page.locator(f".side.{side}").get_attribute("data-clip") or ""
+        found = re.search(r"[0-9a-f]{32}", clip)
+        assert found is not None
+        return self.store.segment(found.group()).env_return
+
+    def key(self) -> str:
+        """What is pressed for the pair that is seen."""
+        if self.random.random() < self.skips:
+            return "ArrowDown"
+        left_is_better = self.true_return("left") > self.true_return("right")
+        if self.random.random() < self.errs:
+            left_is_better = not left_is_better
+        return "ArrowLeft" if left_is_better else "ArrowRight"
+
+    def label(self, training: "subprocess.Popen[str]") -> None:
+        """Answer until the training is over."""
+        query = None
+        while training.poll() is None:
+            try:
+                query = self.page.wait_for_function(NEXT_PAIR, arg=query, timeout=2_000).json_value()
+            except Exception:  # nothing to be asked yet, or any more
+                continue
+            key = self.key()
+            time.sleep(self.random.uniform(0.5, 1.5) * self.thinks)
+            self.page.keyboard.press(key)
+            self.n_answers += 1
+
+
+@contextmanager
+def training(run: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Train with people; give the process and the address of the page."""
+    command = [sys.executable, "-m", "prefrl", "train", "hopper-backflip", "--teacher", "human"]
+    error = (run.parent / "stderr").open("w+")
+    process = subprocess.Popen([*command, "--out", str(run), *options], stderr=error, text=True)
+    try:
+        found = None
+        while found is None:
+            assert process.poll() is None, (run.parent / "stderr").read_text()
+            time.sleep(0.2)
+            found = re.search(r"http://\S+", (run.parent / "stderr").read_text())
+        yield process, found.group()
+    finally:
+        process.terminate()
+        process.wait(60)
+        error.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("errs", "skips"), [(0.0, 0.0), (0.1, 0.05)], ids=["exact", "errs and skips"])
+def test_a_hopper_learns_to_backflip_from_clicks(
+    errs: float, skips: float, chromium: Browser, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    page = chromium.new_page(viewport={"width": 1366, "height": 768})
+    page.add_init_script(WATCH)
+    with training(run) as (process, address), Store(run) as store:
+        page.goto(address)
+        labeler = Labeler(page, store, errs=errs, skips=skips, thinks=0.7)
+        labeler.label(process)
+        seen: dict[str, Any] = page.evaluate("seen")
+        assert process.wait() == 0
+        assert store.counts().comparisons >= 200
+    page.close()
+    result = json.loads((run / "evaluation.json").read_text())
+    lines = read_metrics(run / "log" / "metrics.jsonl")
+    LOGGER.info(
+        "flips %.2f, labels %d, answers %d, training %.0f s; the agent waited %.0f s; no pair to see for %.1f s; "
+        "next pair after a key: median %.0f ms, p95 %.0f ms",
+        result["metrics"]["backflips_per_episode"],
+        result["labels"],
+        labeler.n_answers,
+        result["training_seconds"],
+        lines[-1]["time/waited_seconds"],
+        seen["without"] / 1000,
+        np.median(seen["gaps"]),
+        np.percentile(seen["gaps"], 95),
+    )
+    assert result["metrics"]["backflips_per_episode"] >= 1.0

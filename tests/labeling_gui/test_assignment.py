@@ -1,0 +1,158 @@
+"""Who is asked what again, and which clip is on which side; on a store in memory."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID, uuid4
+
+import pytest
+
+from prefrl.feedback import Claim, Store
+from prefrl.segments import Answer, Query
+from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, sides_of
+from prefrl_labeling_gui.ledger import Ledger
+
+
+class Desk:
+    """A store with queries, and a person at work."""
+
+    def __init__(self, queries: Sequence[Query], repeat_share: float) -> None:
+        self.store = Store()
+        self.store.add_queries(queries)
+        self.repeat_share = repeat_share
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with what is in the store only."""
+        self.ledger = Ledger(self.store)
+        self.ledger.open()
+        self.assignment = Assignment(self.store, self.ledger, repeat_share=self.repeat_share, lease_seconds=600)
+
+    def claim(self, name: str = "Ann", *, repeats: bool = True) -> Claim | None:
+        claims = self.assignment.claim(name, 1, holding=[], repeats=repeats)
+        return claims[0] if claims else None
+
+    def answer(self, claim: Claim, choice: Choice | None = "left", name: str = "Ann") -> None:
+        self.assignment.answer(claim, name, choice, answer_id=uuid4())
+        self.ledger.refresh()
+
+    def work(self, n: int | None = None, choice: Choice = "left", name: str = "Ann") -> list[Claim]:
+        """Answer what comes, until nothing does or `n` are done."""
+        done: list[Claim] = []
+        while len(done) != n and (claim := self.claim(name)) is not None:
+            self.answer(claim, choice, name)
+            done.append(claim)
+        return done
+
+
+@pytest.fixture
+def desk(some_query: Callable[[int], Query]) -> Callable[..., Desk]:
+    """`desk(n_queries, repeat_share=…)`."""
+    return lambda n, *, repeat_share: Desk([some_query(number) for number in range(n)], repeat_share)
+
+
+@pytest.mark.parametrize(
+    ("choice", "swapped", "answer"),
+    [
+        ("left", False, Answer.FIRST),
+        ("right", False, Answer.SECOND),
+        ("left", True, Answer.SECOND),
+        ("right", True, Answer.FIRST),
+        ("equal", True, Answer.EQUAL),
+        ("cannot_tell", False, Answer.CANNOT_TELL),
+    ],
+)
+def test_a_choice_on_the_screen_means_an_answer_of_the_query(
+    choice: Choice, swapped: bool, answer: Answer
+) -> None:
+    assert answer_of(choice, sides_swapped=swapped) is answer
+    assert choice_of(answer, sides_swapped=swapped) == choice
+
+
+def test_the_first_segment_is_on_the_left_unless_swapped() -> None:
+    assert sides_of(("first", "second"), sides_swapped=False) == ("first", "second")
+    assert sides_of(("first", "second"), sides_swapped=True) == ("second", "first")
+
+
+def test_repeats_come_once_later_and_with_sides_swapped(desk: Callable[..., Desk]) -> None:
+    done = desk(120, repeat_share=0.4).work()
+    place = {claim.query_id: number for number, claim in enumerate(done)}
+    by_id = {claim.query_id: claim for claim in done}
+    repeats = [claim for claim in done if claim.repeat_of is not None]
+    originals = [claim.repeat_of for claim in repeats]
+    assert len(repeats) >= 30  # 48 expected; fewer once in 10,000
+    assert len(set(originals)) == len(originals)
+    for claim in repeats:
+        assert claim.repeat_of is not None
+        original = by_id[claim.repeat_of]
+        assert place[claim.query_id] - place[original.query_id] > 10
+        assert claim.segment_ids == original.segment_ids
+        assert claim.sides_swapped != original.sides_swapped
+
+
+def test_the_share_of_repeats_is_what_is_asked_for(desk: Callable[..., Desk]) -> None:
+    done = desk(400, repeat_share=0.2).work()
+    n_repeats = sum(claim.repeat_of is not None for claim in done)
+    assert len(done) == 400 + n_repeats
+    assert 0.12 < n_repeats / 400 < 0.28  # 0.2 ± 4 standard errors
+
+
+def test_sides_are_swapped_for_about_half(desk: Callable[..., Desk]) -> None:
+    done = desk(200, repeat_share=0.0).work()
+    assert len(done) == 200
+    assert 70 < sum(claim.sides_swapped for claim in done) < 130  # ± 4 standard errors
+
+
+def test_a_repeat_makes_no_comparison(desk: Callable[..., Desk]) -> None:
+    own = desk(40, repeat_share=0.5)
+    done = own.work()
+    assert len(done) > 45
+    assert len(own.store.comparisons()) == own.ledger.n_comparisons == 40
+
+
+def test_what_cannot_be_told_is_not_asked_again(desk: Callable[..., Desk]) -> None:
+    done = desk(60, repeat_share=0.5).work(choice="cannot_tell")
+    assert [claim.repeat_of for claim in done] == [None] * 60
+
+
+def test_an_answer_taken_back_is_not_asked_again(desk: Callable[..., Desk]) -> None:
+    own = desk(60, repeat_share=0.5)
+    [first] = own.work(1)
+    stored = own.store.answers()[0]
+    own.assignment.answer(first, "Ann", None, answer_id=uuid4(), supersedes=UUID(stored.id))
+    own.ledger.refresh()
+    assert own.claim() == own.assignment.given("Ann", first.query_id)
+    assert own.ledger.account("Ann").current == {}
+
+
+def test_a_restart_changes_nothing(desk: Callable[..., Desk]) -> None:
+    """Which are repeated, and when, follows from the store alone."""
+    straight, restarted = desk(60, repeat_share=0.5), desk(60, repeat_share=0.5)
+    expected = straight.work()
+    done: list[Claim] = []
+    while (claim := restarted.claim()) is not None:
+        restarted.restart()  # with the claim in hand
+        restarted.answer(claim)
+        restarted.restart()
+        done.append(claim)
+    assert [claim.query_id for claim in done] == [claim.query_id for claim in expected]
+
+
+def test_people_are_repeated_their_own_answers_only(desk: Callable[..., Desk]) -> None:
+    own = desk(80, repeat_share=0.5)
+    done: dict[str, list[Claim]] = {"Ann": [], "Bo": []}
+    for _ in range(60):
+        for name, claims in done.items():
+            claims += own.work(1, name=name)
+    for claims in done.values():
+        answered = {claim.query_id for claim in claims}
+        assert any(claim.repeat_of for claim in claims)
+        assert all(claim.repeat_of in answered for claim in claims if claim.repeat_of)
+
+
+def test_nothing_is_repeated_when_nobody_waits_for_answers(desk: Callable[..., Desk]) -> None:
+    own = desk(30, repeat_share=0.5)
+    for _ in range(30):
+        claim = own.claim(repeats=False)
+        assert claim is not None
+        own.answer(claim)
+    assert own.claim(repeats=False) is None
+    assert own.claim(repeats=True) is not None

@@ -1,0 +1,264 @@
+"""Pairs, answers, history: what the page asks for, with the server in the same process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from prefrl.feedback import Store
+from prefrl.segments import Answer
+
+Claimed = Callable[..., list[dict[str, Any]]]
+Said = Callable[..., dict[str, Any]]
+
+
+def test_the_run_is_described(served: Any) -> None:
+    about = served.join("Åsa").get("/api/run").json()
+    assert about["state"] == "ready"
+    assert about["task"] == "gridworld"
+    assert about["budget"] == 300
+    assert about["labeler"] == {"name": "Åsa", "role": "labeler"}
+    assert not about["question_is_custom"]
+    assert about["question"]
+
+
+def test_pairs_come_with_all_that_is_needed_to_play_them(served: Any, claimed: Claimed) -> None:
+    client = served.join()
+    pairs = claimed(client, 3)
+    assert len({pair["query_id"] for pair in pairs}) == 3
+    for pair in pairs:
+        assert pair.keys() == {"query_id", "lease_expires_at", "left", "right"}  # nothing tells first from second
+        for side in (pair["left"], pair["right"]):
+            assert side.keys() == {"clip", "poster", "duration_s", "fps", "speed"}
+            assert 1.0 <= side["duration_s"] <= 2.3
+        shown = {Path(pair[side]["clip"]).stem for side in ("left", "right")}
+        assert shown == {segment.id for segment in served.store.query(pair["query_id"]).segments}
+
+
+def test_what_the_page_holds_is_not_sent_again_but_stays_its_own(served: Any, claimed: Claimed) -> None:
+    client = served.join()
+    [held] = claimed(client)
+    [other] = claimed(client, holding=[held["query_id"]])
+    assert other["query_id"] != held["query_id"]
+    after_reload = [pair["query_id"] for pair in claimed(client, 2)]
+    assert after_reload == [held["query_id"], other["query_id"]]
+
+
+def test_sides_stay_where_they_are_after_a_reload(served: Any, claimed: Claimed) -> None:
+    client = served.join()
+    before, after = ([(pair["query_id"], pair["left"]) for pair in claimed(client, 5)] for _ in range(2))
+    assert after == before
+
+
+def test_two_people_never_hold_the_same_pair(served: Any, claimed: Claimed) -> None:
+    clients = [served.join() for _ in range(4)]
+    given = [pair["query_id"] for client in clients for pair in claimed(client, 5)]
+    assert len(set(given)) == 20
+
+
+@pytest.mark.parametrize("choice", ["left", "right", "equal", "cannot_tell"])
+def test_an_answer_is_stored_in_the_order_of_the_query(
+    served: Any, claimed: Claimed, said: Said, choice: str
+) -> None:
+    client = served.join()
+    for pair in claimed(client, 5):  # some swapped, some not
+        reply = said(client, pair["query_id"], choice, reaction_ms=1200, replays=2, client_time=5)
+        [stored] = served.store.answers(reply["seq"] - 1, limit=1)
+        first, second = (segment.id for segment in served.store.query(pair["query_id"]).segments)
+        shown = {Path(pair[side]["clip"]).stem: side for side in ("left", "right")}
+        meaning = {shown[first]: Answer.FIRST, shown[second]: Answer.SECOND}
+        assert stored.answer == meaning.get(choice, choice)
+        assert stored.sides_swapped == (shown[first] == "right")
+        assert (stored.reaction_ms, stored.replays, stored.client_time) == (1200, 2, 5)
+        assert reply["id"] == stored.id
+        assert not reply["late"]
+
+
+def test_the_same_answer_sent_again_is_stored_once(
+    served: Any, claimed: Claimed, body_of: Callable[..., dict[str, Any]]
+) -> None:
+    client = served.join()
+    body = body_of(claimed(client)[0]["query_id"])
+    before = served.store.counts().answers
+    replies = [client.post("/api/answers", json=body) for _ in range(3)]
+    assert [reply.status_code for reply in replies] == [200, 200, 200]
+    assert replies[0].json() == replies[1].json() == replies[2].json()
+    assert served.store.counts().answers == before + 1
+    other = client.post("/api/answers", json=body | {"choice": "right"})
+    assert other.status_code == 409
+    assert served.store.counts().answers == before + 1
+
+
+def test_an_undo_brings_the_pair_back_first(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join()
+    first, second, third = (pair["query_id"] for pair in claimed(client, 3))
+    answer = said(client, first)
+    said(client, second)
+    assert answer["progress"]["answered"] == 1
+    undone = said(client, first, None, supersedes=answer["id"])
+    assert undone["progress"]["answered"] == 1  # the second one
+    assert [pair["query_id"] for pair in claimed(client, 2)] == [first, third]
+    assert said(client, first, "right")["progress"]["answered"] == 2
+
+
+def test_an_undo_names_the_answer_it_takes_back(
+    served: Any, claimed: Claimed, said: Said, body_of: Callable[..., dict[str, Any]]
+) -> None:
+    client = served.join()
+    query_id = claimed(client)[0]["query_id"]
+    said(client, query_id)
+    stale = client.post("/api/answers", json=body_of(query_id, None, supersedes=str(uuid4())))
+    assert stale.status_code == 409
+    nameless = client.post("/api/answers", json=body_of(query_id, None))
+    assert nameless.status_code == 422
+
+
+def test_a_changed_answer_counts_once(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join()
+    query_id = claimed(client)[0]["query_id"]
+    first = said(client, query_id, "cannot_tell")
+    second = said(client, query_id, "left", supersedes=first["id"])
+    assert first["progress"]["cannot_tell"] == 1
+    assert second["progress"]["cannot_tell"] == 0
+    assert second["progress"]["answered"] == 1
+    assert second["progress"]["total"] == first["progress"]["total"] + 1
+    [item] = client.get("/api/history").json()["items"]
+    assert (item["choice"], item["changed"], item["answer_id"]) == ("left", True, second["id"])
+
+
+def test_history_pages_through_ones_own_answers(served: Any, claimed: Claimed, said: Said) -> None:
+    client, other = served.join(), served.join()
+    said(other, claimed(other)[0]["query_id"])
+    choices = ["left", "right", "equal", "cannot_tell", "left"]
+    pairs = claimed(client, 5)
+    for pair, choice in zip(pairs, choices, strict=True):
+        said(client, pair["query_id"], choice)
+    first = client.get("/api/history", params={"limit": 3}).json()
+    rest = client.get("/api/history", params={"limit": 3, "before": first["next_before"]}).json()
+    items = first["items"] + rest["items"]
+    assert [item["choice"] for item in items] == choices[::-1]
+    assert [item["query_id"] for item in items] == [pair["query_id"] for pair in reversed(pairs)]
+    assert [item["left"] for item in items] == [pair["left"] for pair in reversed(pairs)]
+    assert rest["next_before"] is None
+
+
+def test_the_owner_sees_the_history_of_others(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join("Bo")
+    reply = said(client, claimed(client)[0]["query_id"])
+    [item] = served.owner().get("/api/history", params={"labeler": "Bo"}).json()["items"]
+    assert item["answer_id"] == reply["id"]
+    assert served.join().get("/api/history", params={"labeler": "Bo"}).status_code == 403
+
+
+def test_predictions_are_shown_after_the_answer_only(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join()
+    pair = claimed(client)[0]
+    query = {"query_id": pair["query_id"]}
+    left, right = (Path(pair[side]["clip"]).stem for side in ("left", "right"))
+    served.store.set_predictions({left: [1.0, 2.0], right: [3.0, 4.0]}, num_timesteps=1)
+    assert client.get("/api/predictions", params=query).status_code == 404
+    answer = said(client, pair["query_id"])
+    assert client.get("/api/predictions", params=query).json() == {"left": [1.0, 2.0], "right": [3.0, 4.0]}
+    assert served.join().get("/api/predictions", params=query).status_code == 404
+    said(client, pair["query_id"], None, supersedes=answer["id"])
+    assert client.get("/api/predictions", params=query).status_code == 404
+
+
+def test_predictions_are_off_by_default(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], claimed: Claimed, said: Said, tmp_path: Path
+) -> None:
+    served = serve_here(make_run(tmp_path / "run", task="gridworld", n_queries=2, segment_length=6))
+    client = served.owner()
+    pair = claimed(client)[0]
+    ids = [Path(pair[side]["clip"]).stem for side in ("left", "right")]
+    served.store.set_predictions({segment_id: [1.0] for segment_id in ids}, num_timesteps=1)
+    said(client, pair["query_id"])
+    assert client.get("/api/predictions", params={"query_id": pair["query_id"]}).status_code == 404
+
+
+def test_answers_can_be_taken_home(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join()
+    for pair, choice in zip(claimed(client, 2), ("right", "equal"), strict=True):
+        said(client, pair["query_id"], choice)
+    reply = client.get("/api/export")
+    assert reply.headers["content-disposition"] == 'attachment; filename="answers.jsonl"'
+    rows = [json.loads(line) for line in reply.text.splitlines()]
+    assert [row["choice"] for row in rows] == ["right", "equal"]
+
+
+def test_nobody_answers_what_they_were_not_asked(
+    served: Any, claimed: Claimed, body_of: Callable[..., dict[str, Any]]
+) -> None:
+    someone, other = served.join(), served.join()
+    query_id = claimed(someone)[0]["query_id"]
+    before = served.store.counts().answers
+    assert other.post("/api/answers", json=body_of(query_id)).status_code == 404
+    assert someone.post("/api/answers", json=body_of("0" * 32)).status_code == 404
+    assert served.store.counts().answers == before
+
+
+def test_a_late_answer_is_kept(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join("late")
+    query_id = claimed(client)[0]["query_id"]
+    served.store.release("late", [query_id])
+    assert said(client, query_id)["late"]
+
+
+def test_the_answer_is_in_the_store_before_the_reply(served: Any, claimed: Claimed, said: Said) -> None:
+    client = served.join()
+    reply = said(client, claimed(client)[0]["query_id"])
+    with Store(served.run) as other:  # another process would see the same
+        assert [answer.id for answer in other.answers(reply["seq"] - 1)] == [reply["id"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "n_labels", "reason"),
+    [("training", 300, "none_open"), ("finished", 300, "finished"), ("waiting", 2, "budget_used")],
+)
+def test_an_empty_hand_says_why(
+    make_run: Callable[..., Path],
+    serve_here: Callable[..., Any],
+    trainer_beats: Callable[..., None],
+    claimed: Claimed,
+    said: Said,
+    tmp_path: Path,
+    state: str,
+    n_labels: int,
+    reason: str,
+) -> None:
+    run = make_run(tmp_path / "run", task="gridworld", n_queries=2, segment_length=6, n_labels=n_labels)
+    trainer_beats(run, state=state)
+    served = serve_here(run)
+    client = served.owner()
+    for pair in claimed(client, 2):
+        said(client, pair["query_id"])
+    reply = client.post("/api/claims", json={"n": 1, "holding": []}).json()
+    assert (reply["queries"], reply["reason"]) == ([], reason)
+
+
+def test_before_the_trainer_has_begun_the_page_says_so(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], claimed: Claimed, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", started=False)
+    served = serve_here(run)
+    client = served.owner()
+    about = client.get("/api/run").json()
+    assert (about["state"], about["question"], about["budget"]) == ("waiting_for_trainer", None, None)
+    reply = client.post("/api/claims", json={"n": 2, "holding": []}).json()
+    assert (reply["queries"], reply["reason"]) == ([], "none_open")
+    assert reply["progress"]["trainer"] == {
+        **dict.fromkeys(reply["progress"]["trainer"], None),
+        "alive": False,
+    }
+    assert client.get("/api/training").json() == {"curves": {"num_timesteps": []}, "showcase": []}
+    begun = make_run(tmp_path / "begun", task="gridworld", n_queries=2, segment_length=6)
+    with Store(begun) as theirs:
+        served.store.set_status(theirs.status())
+        queries = [theirs.query(query.query_id) for query in theirs.open_queries()]
+    served.store.add_queries(queries)
+    served.labeling.look()
+    assert client.get("/api/run").json()["state"] == "ready"
+    assert len(claimed(client, 2)) == 2

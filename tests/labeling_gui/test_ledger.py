@@ -1,0 +1,85 @@
+"""The copy of the answers in memory says what the store says."""
+
+import math
+from collections.abc import Callable
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from prefrl.feedback import NewAnswer, Store
+from prefrl.segments import Answer, Query
+from prefrl_labeling_gui.ledger import RATE_ANSWERS, Ledger
+
+NAMES = ("Ann", "Bo")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def answer_at_random(store: Store, ids: list[str], rng: np.random.Generator) -> None:
+    """Answer, change an answer, take one back, or answer a repeat."""
+    name, query_id = NAMES[rng.integers(2)], ids[rng.integers(len(ids))]
+    present = {item.answer.query_id: item.answer.id for item in store.history(name, limit=None)}
+    if present.get(query_id) and rng.random() < 0.2:
+        said, supersedes = None, present[query_id]
+    else:
+        said, supersedes = list(Answer)[rng.integers(4)], None
+    if query_id in present and said is not None and rng.random() < 0.2:
+        query_id = store.add_repeat(query_id, name)
+        supersedes = None
+    store.add_answers(
+        [NewAnswer(id=str(uuid4()), query_id=query_id, answer=said, labeler=name, supersedes=supersedes)]
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    store = Store()
+    asked = [some_query(i) for i in range(12)]
+    store.add_queries(asked, overlap=2)
+    ids = [one.id for one in asked]
+    ledger = Ledger(store)
+    ledger.open()
+    repeats = 0
+    for _ in range(120):
+        answer_at_random(store, ids, rng)
+        for item in store.history(None, limit=None):
+            if item.repeat_of is not None:
+                ledger.add_repeat(item.answer.query_id, item.repeat_of, item.answer.labeler)
+                repeats += 1
+        ledger.refresh()
+        assert ledger.n_comparisons == store.counts().comparisons
+        for name in NAMES:
+            tally, account = store.tally(name), ledger.account(name)
+            assert (len(account.current), account.n_cannot_tell) == (tally.answers, tally.cannot_tell)
+    assert repeats > 0
+    again = Ledger(store)
+    again.open()
+    assert again.n_comparisons == ledger.n_comparisons
+    assert again.seq == ledger.seq == store.answers()[-1].seq
+    assert {name: again.account(name).current for name in NAMES} == {
+        name: ledger.account(name).current for name in NAMES
+    }
+
+
+def test_the_pace_is_the_present_one(some_query: Callable[[int], Query]) -> None:
+    clock = Clock()
+    store = Store(clock=clock)
+    asked = [some_query(i) for i in range(RATE_ANSWERS + 20)]
+    store.add_queries(asked)
+    ledger = Ledger(store)
+    assert math.isnan(ledger.account("Ann").per_minute)
+    for number, one in enumerate(asked):
+        clock.now += 60_000 if number < 20 else 3_000  # slow at first
+        store.add_answers([NewAnswer(id=str(number), query_id=one.id, answer=Answer.FIRST, labeler="Ann")])
+    ledger.open()
+    assert ledger.account("Ann").per_minute == pytest.approx(20.0)
+    assert ledger.account("Ann").last_time == clock.now
+    assert ledger.account("nobody").current == {}

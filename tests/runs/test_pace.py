@@ -1,0 +1,248 @@
+"""People as teachers: the agent waits for them and not they for it, and nothing they said is lost."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefrl.agents import PreferenceLearning
+from prefrl.config import RunConfig
+from prefrl.errors import InterruptedRunError, SettingError
+from prefrl.feedback import NewAnswer, OracleTeacher, Store
+from prefrl.runs import RunFolder, TrainingProgress, pace, resume, start
+from prefrl.runs.live_status import question_of
+from prefrl.runs.metrics_log import read_metrics
+from prefrl.segments import Answer
+
+MakeConfig = Callable[..., RunConfig]
+Listener = Callable[[TrainingProgress], None]
+
+pytestmark = pytest.mark.usefixtures("train_only")
+SLACK = 3
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(pace, "REFIT_SECONDS", 0.05)
+
+
+@pytest.fixture
+def human(small_config: MakeConfig) -> MakeConfig:
+    """Settings of the short run, with people who should give 12 labels."""
+
+    def make(**changes: Any) -> RunConfig:
+        label = {"slack": SLACK, "stock": 4, "labels_per_round": 2, "asking_share": 0.7}
+        return small_config(teacher="human", labels=12, label=label, **changes)
+
+    return make
+
+
+class Ann(threading.Thread):
+    """Answers one query after the other as the oracle would, until told to stop or out of patience."""
+
+    def __init__(self, run: Path, *, patience: int = 10_000, pause: float = 0.005) -> None:
+        super().__init__()
+        self.run_folder, self.patience, self.pause = run, patience, pause
+        self.over = threading.Event()
+        self.given: list[str] = []
+
+    def run(self) -> None:
+        while not (self.run_folder / "store.sqlite").exists() and not self.over.is_set():
+            time.sleep(self.pause)
+        with Store(self.run_folder) as store:
+            while not self.over.is_set() and len(self.given) < self.patience:
+                for claim in store.claim("Ann", 1):
+                    answer = OracleTeacher().answer(store.query(claim.query_id))
+                    sent = NewAnswer(
+                        id=f"ann-{claim.query_id}", query_id=claim.query_id, answer=answer, labeler="Ann"
+                    )
+                    store.add_answers([sent])
+                    self.given.append(claim.query_id)
+                time.sleep(self.pause)
+
+
+@contextmanager
+def answering(run: Path, **how: Any) -> Iterator[Ann]:
+    ann = Ann(run, **how)
+    ann.start()
+    try:
+        yield ann
+    finally:
+        ann.over.set()
+        ann.join()
+
+
+def interrupt_when(condition: Callable[[TrainingProgress], bool]) -> Listener:
+    def listener(progress: TrainingProgress) -> None:
+        if condition(progress):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return listener
+
+
+def test_a_run_ends_with_the_labels_that_people_gave(
+    human: MakeConfig, quiet: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And at no rollout's start was the agent further ahead of them than the slack."""
+    ahead: list[int] = []
+    n_due = PreferenceLearning.n_due
+
+    def remember(self: PreferenceLearning, num_timesteps: int) -> int:
+        due = n_due(self, num_timesteps)
+        if self.venv.recorder is not None and self.recorder.n_recorded == num_timesteps // 2:
+            ahead.append(due - self.n_given)
+        return due
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(PreferenceLearning, "n_due", remember)
+    with answering(run) as ann:
+        start(human(), run, quiet)
+    with Store(run) as store:
+        counts = store.counts()
+        # The last `slack` labels may be due when the training is over.
+        assert 12 - SLACK <= counts.comparisons <= 12
+        assert counts.comparisons == len(ann.given)
+    assert max(ahead) > 0, "the agent was ahead some time"
+    lines = read_metrics(run / "log" / "metrics.jsonl")
+    assert lines[-1]["time/total_timesteps"] == 640
+    assert lines[-1]["labels/total"] >= 12 - SLACK
+
+
+def test_the_agent_does_not_run_ahead_of_people_who_stop_answering(human: MakeConfig, tmp_path: Path) -> None:
+    """With 5 answers the schedule and its slack allow so many steps and not one rollout more."""
+    run, reached = tmp_path / "run", []
+    waits = 0
+
+    def listener(progress: TrainingProgress) -> None:
+        nonlocal waits
+        reached.append((progress.num_timesteps, progress.labels))
+        waits += progress.waiting and progress.labels == 5
+        if progress.waiting and waits == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with answering(run, patience=5), pytest.raises(InterruptedRunError, match="prefrl resume"):
+        start(human(), run, listener)
+    stopped_at = max(steps for steps, labels in reached)
+    assert 128 <= stopped_at < 640
+    with Store(run) as store:
+        assert store.counts().comparisons == 5
+        assert len(store.open_queries()) >= 2, "whoever comes finds queries"
+        assert store.status()["trainer"]["state"] == "stopped"
+
+    with answering(run):
+        resume(run, lambda progress: None)
+    with Store(run) as store:
+        assert store.counts().comparisons >= 12 - SLACK
+        assert store.status()["trainer"]["state"] == "finished"
+
+
+def test_nobody_there_is_waited_for_until_ctrl_c(human: MakeConfig, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    seen: list[TrainingProgress] = []
+
+    def listener(progress: TrainingProgress) -> None:
+        seen.append(progress)
+        if progress.waiting and sum(p.waiting for p in seen) == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match="Stopped and saved; go on with"):
+        start(human(), run, listener)
+    assert all(p.labels == 0 for p in seen)
+    waiting = [p.num_timesteps for p in seen if p.waiting]
+    assert set(waiting) == {128}, "it waits at the first questions"
+    with answering(run):
+        resume(run, lambda progress: None)
+    assert RunFolder.open(run).reward_model.exists()
+
+
+def test_what_was_withdrawn_or_changed_since_the_checkpoint_is_taken_in_on_resume(
+    human: MakeConfig, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    stop = interrupt_when(lambda progress: progress.labels >= 8)
+    with answering(run) as ann, pytest.raises(InterruptedRunError):
+        start(human(), run, stop)
+    with Store(run) as store:
+        before = {c.query_id: c for c in store.comparisons()}
+        for number, query_id in enumerate(ann.given[:3]):
+            first = before[query_id].preference == 1.0
+            changed = None if number == 0 else (Answer.SECOND if first else Answer.FIRST)
+            change = NewAnswer(
+                id=f"new-{number}",
+                query_id=query_id,
+                answer=changed,
+                labeler="Ann",
+                supersedes=f"ann-{query_id}",
+            )
+            store.add_answers([change])
+    with answering(run):
+        resume(run, lambda progress: None)
+    with Store(run) as store:
+        now = {c.query_id: c.preference for c in store.comparisons()}
+        for query_id in ann.given[1:3]:
+            assert now[query_id] == 1.0 - before[query_id].preference
+        lines = read_metrics(run / "log" / "metrics.jsonl")
+        assert lines[-1]["labels/total"] <= len(now)
+
+
+def test_the_page_learns_what_the_run_is_about_and_what_the_agent_does(
+    human: MakeConfig, quiet: Listener, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with answering(run):
+        start(human(question="Which <one>?"), run, quiet)
+    with Store(run) as store:
+        status = store.status()
+        about, trainer = status["run"], status["trainer"]
+        assert about["question"] == "Which <one>?"
+        assert (about["task"], about["n_labels"], about["segment_length"]) == ("pendulum", 12, 8)
+        assert about["total_timesteps"] == 640
+        assert trainer["state"] == "finished"
+        assert trainer["num_timesteps"] == 640
+        assert trainer["refits"] >= 2
+        assert trainer["labels"] >= 12 - SLACK
+        assert abs(time.time() * 1000 - trainer["updated_at"]) < 60_000
+
+        showcase = store.showcase()
+        assert [steps for steps, _ in showcase] == sorted(steps for steps, _ in showcase)
+        assert len(showcase) >= 5
+        shown = store.segment(showcase[-1][1])
+        assert shown.n_steps == 40
+        assert shown.render_states is not None
+
+        segments = [segment for c in store.comparisons() for segment in (c.first, c.second)]
+        predicted = store.predictions([segment.id for segment in segments])
+        assert len(predicted) >= len(segments) - 2 * SLACK * 2
+        assert all(len(rewards) == 8 for rewards in predicted.values())
+
+
+@pytest.mark.parametrize(
+    ("task", "question", "expected"),
+    [
+        ("hopper-backflip", "", "closer to a backflip"),
+        ("hopper-backflip", "Which is nicer?", "Which is nicer?"),
+        ("CartPole-v1", "", "Which clip is better?"),
+    ],
+)
+def test_the_question_is_the_users_or_the_tasks(
+    small_config: MakeConfig, task: str, question: str, expected: str
+) -> None:
+    config = small_config()
+    values = config.to_json() | {"task": task, "question": question}
+    assert expected in question_of(RunConfig.from_json(values))
+
+
+def test_an_environment_that_draws_nothing_cannot_be_shown_to_people(
+    human: MakeConfig, quiet: Listener, tmp_path: Path
+) -> None:
+    config = RunConfig.from_json(human().to_json() | {"task": "x", "env_id": "prefrl_envs.testing:Counting-v0"})
+    with pytest.raises(SettingError, match=r"draws no frames|There is no environment"):
+        start(config, tmp_path / "run", quiet)
+    assert not (tmp_path / "run").exists()
