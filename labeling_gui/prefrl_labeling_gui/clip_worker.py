@@ -58,6 +58,11 @@ def serve(connection: "Connection[Any, Any]", style: Style) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipe
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    with suppress(BrokenPipeError):  # the parent died while this process was starting
+        _serve(connection, style)
+
+
+def _serve(connection: "Connection[Any, Any]", style: Style) -> None:
     try:
         renderer = StateRenderer(style.env_id, style.width, style.height, env_kwargs=style.env_kwargs)
     except Exception as error:  # whatever the user's environment raises

@@ -21,10 +21,11 @@ from prefrl.runs.metrics_log import read_metrics
 
 LOGGER = logging.getLogger(__name__)
 
-# Milliseconds from each key to the next pair, ready to play; and for how long there was no pair to see.
+# Milliseconds from each key to the next pair, ready to play; until the first pair was there; and for how long
+# there was none after that.
 WATCH = """
 localStorage["prefrl.settings"] ??= '{"helpSeen": true}';
-window.seen = {gaps: [], pressed: null, without: 0, since: null};
+window.seen = {gaps: [], pressed: null, first: null, without: 0, since: null};
 addEventListener("keydown", () => { seen.pressed = performance.now(); }, true);
 addEventListener("DOMContentLoaded", () => {
     const stage = document.querySelector("#stage");
@@ -33,7 +34,8 @@ addEventListener("DOMContentLoaded", () => {
         const now = performance.now(), {state} = stage.dataset, ready = state === "ready" && stage.dataset.query;
         if (!ready && seen.since === null) seen.since = now;
         if (!ready || stage.dataset.query === query) return;
-        if (seen.since !== null) seen.without += now - seen.since;
+        if (seen.first === null) seen.first = now;
+        else if (seen.since !== null) seen.without += now - seen.since;
         seen.since = null;
         query = stage.dataset.query;
         if (seen.pressed !== null) seen.gaps.push(now - seen.pressed);
@@ -123,13 +125,14 @@ def test_a_hopper_learns_to_backflip_from_clicks(
     result = json.loads((run / "evaluation.json").read_text())
     lines = read_metrics(run / "log" / "metrics.jsonl")
     LOGGER.info(
-        "flips %.2f, labels %d, answers %d, training %.0f s; the agent waited %.0f s; no pair to see for %.1f s; "
-        "next pair after a key: median %.0f ms, p95 %.0f ms",
+        "flips %.2f, labels %d, answers %d, training %.0f s; the agent waited %.0f s; first pair after %.1f s, "
+        "then none for %.1f s; next pair after a key: median %.0f ms, p95 %.0f ms",
         result["metrics"]["backflips_per_episode"],
         result["labels"],
         labeler.n_answers,
         result["training_seconds"],
         lines[-1]["time/waited_seconds"],
+        seen["first"] / 1000,
         seen["without"] / 1000,
         np.median(seen["gaps"]),
         np.percentile(seen["gaps"], 95),
