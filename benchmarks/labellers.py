@@ -157,7 +157,7 @@ def served(run: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield process.stdout.readline().removeprefix("Label at ").strip()
+            yield process.stdout.readline().split()[2]
         finally:
             process.terminate()
 

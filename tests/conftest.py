@@ -215,7 +215,7 @@ def servers() -> Iterator[Callable[..., ServerProcess]]:
             process.kill()
             process.wait()
             pytest.fail(f"The server did not start: {line!r}.")
-        server = ServerProcess(process, line.removeprefix("Label at ").strip(), run)
+        server = ServerProcess(process, line.split()[2], run)
         started.append(server)
         return server
 

@@ -66,6 +66,7 @@ class Ledger:
         self._accounts: dict[str, Account] = {}
         self._repeats: set[str] = set()
         self._repeated: set[tuple[str, str]] = set()
+        self._ids: set[str] = set()
         self._n_comparisons = 0
         self._seq = 0
 
@@ -78,6 +79,10 @@ class Ledger:
     def n_comparisons(self) -> int:
         """Present answers of everybody that are trained on: no "can't tell", no repeats."""
         return self._n_comparisons
+
+    def knows(self, answer_id: str) -> bool:
+        """Say whether an answer of that id is stored, replaced since or not."""
+        return answer_id in self._ids
 
     def is_repeat_or_repeated(self, query_id: str, name: str) -> bool:
         """Say whether a query asks an earlier one again, or is itself asked again of this person."""
@@ -112,6 +117,7 @@ class Ledger:
                     earlier = account.current.get(answer.query_id)
                     self._n_comparisons += _is_comparison(answer) - _is_comparison(earlier)
                 account.add(answer)
+                self._ids.add(answer.id)
                 self._seq = answer.seq
 
     def account(self, name: str) -> Account:

@@ -88,6 +88,8 @@ class TrainerProgress(BaseModel):
     num_timesteps: int | None = None
     labels: int | None = None
     labels_due: float | None = None
+    waits_for: int | None = None
+    """Answers that are missing until the agent goes on."""
     refits: int | None = None
     true_return: float | None = None
     held_out_accuracy: float | None = None

@@ -14,6 +14,8 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from prefrl.feedback import Labeler, Store
 
 SESSION_SECONDS = 90 * 24 * 3600
+TICKET_SECONDS = 600
+"""How long the owner has to use a ticket."""
 OWNER = "owner"
 """Name under which the owner's answers are stored."""
 
@@ -32,6 +34,8 @@ class People:
         self._signer = URLSafeTimedSerializer(secret, salt="prefrl-session")
         # Cookies know no ports, so two runs served by one machine need two names.
         self.cookie_name = f"prefrl_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
+        self._tickets = URLSafeTimedSerializer(secret, salt="prefrl-ticket")
+        self._used_tickets: set[str] = set()
         self._changing = threading.Lock()
         self._by_name: dict[str, Labeler] = {}
         self._owner_token_hash = ""
@@ -62,9 +66,21 @@ class People:
         """Return the person of that name."""
         return self._by_name.get(name)
 
+    def ticket(self) -> str:
+        """Return a token of the owner's, good for one use in the next minutes, with whatever server the run has.
+
+        Whoever can read the run's secret can make one: the owner, on this machine.
+        """
+        return str(self._tickets.dumps(secrets.token_urlsafe(16)))
+
     def sign_in(self, token: str) -> Labeler | None:
         """Return whose token it is; the owner's is used up by that. None if it is nobody's (any more)."""
         hashed = token_hash(token)
+        if self._is_ticket(token):
+            with self._changing:
+                fresh = hashed not in self._used_tickets
+                self._used_tickets.add(hashed)
+            return self.owner if fresh else None
         with self._changing:
             if self._owner_token_hash and hmac.compare_digest(hashed, self._owner_token_hash):
                 self._owner_token_hash = ""
@@ -128,6 +144,13 @@ class People:
         with self._changing:
             self._store.revoke(name)
             self._read()
+
+    def _is_ticket(self, token: str) -> bool:
+        try:
+            self._tickets.loads(token, max_age=TICKET_SECONDS)
+        except BadData:
+            return False
+        return True
 
     def _read(self) -> None:
         self._by_name = {person.name: person for person in self._store.labelers()}

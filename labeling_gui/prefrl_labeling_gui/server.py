@@ -3,6 +3,7 @@
 labeling/                   readable by this user only
 labeling/lock               held while a server runs
 labeling/secret             signs the cookies
+labeling/port               where the page was last
 labeling/server.json        where the running server is; without any token
 labeling/server.log         a line per stored answer, and what went wrong
 labeling/clips/             drawn clips
@@ -18,7 +19,7 @@ import socket
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -28,6 +29,7 @@ from prefrl.errors import RunError, SettingError
 from prefrl.feedback import Store
 from prefrl_labeling_gui.app import create_app
 from prefrl_labeling_gui.labeling import LOG, Labeling
+from prefrl_labeling_gui.people import People
 from prefrl_labeling_gui.settings import Settings
 
 GRACE_SECONDS = 3
@@ -36,22 +38,25 @@ _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
 def serve(settings: Settings, say: Callable[[str], None]) -> None:
-    """Serve the labelling page of a run until SIGINT or SIGTERM.
+    """Serve the labelling page of a run until SIGINT or SIGTERM; where it is served already, tell how to get in.
 
     Args:
         settings: What to serve, and how.
         say: Shows the one line that tells where the page is.
 
     Raises:
-        RunError: There is no run, another server has it, or its folder cannot be written.
+        RunError: There is no run, or its folder cannot be written.
         SettingError: The port or the address cannot be used.
         StoreError: The store is damaged, newer than this code, or out of reach.
     """
     check_run(settings.run)
     with ExitStack() as stack:
         folder = stack.enter_context(own_folder(settings.run))
+        if folder is None:
+            say(_way_into_other_server(settings.run))
+            return
         store = stack.enter_context(Store(settings.run))
-        listener = stack.enter_context(bound_socket(settings.host, settings.port))
+        listener = stack.enter_context(listening_socket(settings, folder))
         stack.enter_context(log_file(folder / "server.log"))
         labeling = Labeling(store, settings, secret_of(folder))
         stack.callback(labeling.close)
@@ -61,7 +66,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         stack.enter_context(announced(folder / "server.json", url, port))
         server = Server(labeling)
         listener.listen()  # who opens the page at once waits a moment, and is not turned away
-        say(f"Label at {url}/?token={token}")
+        say(_invitation(url, token))
         if settings.open_browser:
             webbrowser.open(f"{url}/?token={token}")
         server.run(sockets=[listener])
@@ -105,11 +110,13 @@ def check_run(run: Path) -> None:
 
 
 @contextmanager
-def own_folder(run: Path) -> Iterator[Path]:
+def own_folder(run: Path) -> Iterator[Path | None]:
     """Make the server's folder in a run and hold it; the system lets go of it when the process dies.
 
+    Gives None where another server holds it.
+
     Raises:
-        RunError: Another server has it, or it cannot be written.
+        RunError: It cannot be written.
     """
     folder = run / "labeling"
     try:
@@ -121,9 +128,10 @@ def own_folder(run: Path) -> Iterator[Path]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"{run} is being labelled{_where(folder)}; use that page, or stop it first.") from error
-        yield folder
+        except BlockingIOError:
+            yield None
+        else:
+            yield folder
 
 
 def secret_of(folder: Path) -> str:
@@ -207,9 +215,41 @@ def write_private(path: Path, content: str) -> None:
     draft.rename(path)
 
 
-def _where(folder: Path) -> str:
-    """Tell where the other server is, if it has said so."""
+def listening_socket(settings: Settings, folder: Path) -> socket.socket:
+    """Return a bound socket. Where any port will do it is the run's last one, if that is free.
+
+    Open tabs and links that were sent around then find the page again.
+
+    Raises:
+        SettingError: The address or the port cannot be used.
+    """
+    path = folder / "port"
+    listener: socket.socket | None = None
+    if settings.port == 0 and path.exists():
+        with suppress(SettingError, ValueError):
+            listener = bound_socket(settings.host, int(path.read_text()))
+    if listener is None:
+        listener = bound_socket(settings.host, settings.port)
+    write_private(path, str(listener.getsockname()[1]))
+    return listener
+
+
+def _invitation(url: str, token: str) -> str:
+    return f"Label at {url}/?token={token} (works once; your browser then stays signed in)"
+
+
+def _way_into_other_server(run: Path) -> str:
+    """Return an invitation to the server that has the run already.
+
+    Raises:
+        RunError: It has not said yet where it is.
+    """
+    folder = run / "labeling"
     try:
-        return f" at {json.loads((folder / 'server.json').read_text())['url']}"
-    except (OSError, ValueError, KeyError):
-        return ""
+        other = json.loads((folder / "server.json").read_text())
+        url, pid = other["url"], other["pid"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"Another process begins to serve {run}; try again in a moment.") from error
+    with Store(run) as store:
+        ticket = People(store, secret_of(folder)).ticket()
+    return f"{_invitation(url, ticket)}; process {pid} serves it, `kill {pid}` ends that"

@@ -50,6 +50,7 @@ class LiveStatus:
             "num_timesteps": 0,
             "labels": 0,
             "labels_due": 0,
+            "waits_for": None,
             "refits": 0,
             "true_return": None,
             "held_out_accuracy": None,
@@ -89,13 +90,16 @@ class LiveStatus:
         self._set(state="finished" if kind is None else "stopped")
         self._publish()
 
-    def tell(self, state: State, num_timesteps: int, *, true_return: float | None = None) -> None:
+    def tell(
+        self, state: State, num_timesteps: int, *, true_return: float | None = None, waits_for: int | None = None
+    ) -> None:
         """Take note of what the training does; the thread publishes it.
 
         Args:
             state: What it does.
             num_timesteps: Environment steps so far.
             true_return: Mean true return of the latest episodes, where there is one.
+            waits_for: Answers that are missing until the agent goes on, where it waits.
         """
         preferences = self._preferences
         values: dict[str, Any] = {
@@ -103,6 +107,7 @@ class LiveStatus:
             "num_timesteps": num_timesteps,
             "labels": preferences.trainer.n_comparisons,
             "labels_due": preferences.n_due(num_timesteps),
+            "waits_for": waits_for,
         }
         if true_return is not None:
             values["true_return"] = true_return

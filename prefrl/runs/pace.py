@@ -53,14 +53,13 @@ class PacedCallback(PreferenceCallback):
         """Wall time the agent has waited for people so far."""
 
     @property
-    def is_ahead(self) -> bool:
-        """Whether the schedule wants more labels than there are and the slack allows."""
-        return self.preferences.n_due(self.num_timesteps) - self.preferences.n_given > self._slack
-
-    @property
-    def _slack(self) -> int:
+    def n_missing(self) -> int:
+        """Labels without which the agent does not go on: those due by the schedule, less the slack."""
         # The first fit needs answers: without any the agent would go on with no reward at all.
-        return self.run.config.label.slack if self.preferences.reward_model.fitted else 0
+        at_least = 0 if self.preferences.reward_model.fitted else 1
+        due = self.preferences.n_due(self.num_timesteps)
+        wanted = max(due - self.run.config.label.slack, min(at_least, due))
+        return max(0, wanted - self.preferences.n_given)
 
     def update(self, *, at_least: int | None = None) -> Refit | None:
         """Read, restock and refit, and tell what came of it."""
@@ -71,7 +70,7 @@ class PacedCallback(PreferenceCallback):
 
     def _on_rollout_start(self) -> None:
         self.update()
-        if self.is_ahead:
+        if self.n_missing:
             self._wait()
         self.status.tell("training", self.num_timesteps)
 
@@ -85,15 +84,15 @@ class PacedCallback(PreferenceCallback):
 
     def _wait(self) -> None:
         """Wait for labels, refitting now and then, until the agent may go on or is to stop."""
-        self.status.tell("waiting", self.num_timesteps)
+        self.status.tell("waiting", self.num_timesteps, waits_for=self.n_missing)
         started = last_fit = time.monotonic()
         saved = False
-        while self.is_ahead and not self.stop.wait(POLL_SECONDS):
+        while self.n_missing and not self.stop.wait(POLL_SECONDS):
             now = time.monotonic()
             due_for_refit = now - last_fit >= REFIT_SECONDS
             if self.update(at_least=1 if due_for_refit else None) is not None:
                 last_fit = time.monotonic()
-            self.status.tell("waiting", self.num_timesteps)
+            self.status.tell("waiting", self.num_timesteps, waits_for=self.n_missing)
             self.waiting()
             if not saved and now - started >= SAVE_SECONDS:
                 self.run.save()

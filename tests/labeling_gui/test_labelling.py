@@ -13,6 +13,7 @@ from prefrl.segments import Answer
 
 Claimed = Callable[..., list[dict[str, Any]]]
 Said = Callable[..., dict[str, Any]]
+BodyOf = Callable[..., dict[str, Any]]
 
 
 def test_the_run_is_described(served: Any) -> None:
@@ -262,3 +263,18 @@ def test_before_the_trainer_has_begun_the_page_says_so(
     served.labeling.look()
     assert client.get("/api/run").json()["state"] == "ready"
     assert len(claimed(client, 2)) == 2
+
+
+def test_a_click_that_arrives_late_does_not_overrule_the_answer_given_meanwhile(
+    served: Any, claimed: Claimed, said: Said, body_of: BodyOf
+) -> None:
+    """The pair was asked again in another tab while the first could not reach the server."""
+    person = served.join()
+    (query,) = claimed(person)
+    stuck = body_of(query["query_id"], "left")
+    newer = said(person, query["query_id"], "right")
+    reply = person.post("/api/answers", json=stuck)
+    assert reply.status_code == 409
+    assert "answered this pair already" in reply.json()["error"]
+    (item,) = person.get("/api/history").json()["items"]
+    assert (item["answer_id"], item["choice"]) == (newer["id"], "right")

@@ -131,11 +131,35 @@ def test_it_ends_cleanly_with_streams_open_and_clips_to_draw(
     assert "Traceback" not in (run / "labeling" / "server.log").read_text()
 
 
-def test_a_second_server_is_refused_and_told_where_the_first_is(run: Path, serve: Serve) -> None:
+def test_a_second_server_tells_the_way_into_the_first(run: Path, serve: Serve) -> None:
+    """Also where the first one's token is used up and nobody knows who started it."""
     server = serve(run)
-    assert f"is being labelled at {server.url}" in refused(str(run), "--port", "0")
+    server.owner()
+    again = subprocess.run(
+        [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    link = again.stdout.split()[2]
+    assert link.startswith(f"{server.url}/?token=")
+    assert f"`kill {server.process.pid}` ends that" in again.stdout
+    assert server.visit(link).get("/api/run").json()["labeler"]["role"] == "owner"
+    with httpx.Client(base_url=server.url) as other:
+        assert other.get(link).status_code == 401, "a way in is for one browser"
     server.kill()
     serve(run)  # the lock died with its holder
+
+
+def test_the_page_comes_back_at_the_port_where_it_was(run: Path, serve: Serve) -> None:
+    first = serve(run)
+    first.kill()
+    second = serve(run)
+    assert second.url == first.url
+    second.stop()
+    with socket.create_server(("127.0.0.1", int(first.url.rsplit(":", 1)[1]))):
+        assert serve(run).url != first.url, "somebody else has that port now"
 
 
 def test_a_port_in_use_is_said(run: Path) -> None:

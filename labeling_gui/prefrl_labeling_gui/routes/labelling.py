@@ -100,6 +100,10 @@ def answers(body: AnswerRequest, labeling: Shared, person: Person) -> AnswerRepl
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
     if body.choice is None and body.supersedes is None:
         raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
+    answered = body.query_id in labeling.ledger.account(person.name).current
+    if answered and body.supersedes is None and not labeling.ledger.knows(str(body.id)):
+        # From a page that was out of reach while the pair was answered in another: the newer click came first.
+        raise Refusal(409, "You have answered this pair already; change that answer under History.")
     stored = labeling.assignment.answer(
         claim,
         person.name,
