@@ -1,6 +1,8 @@
 """Writes the tables of benchmark results between their markers in README.md and docs, or checks them."""
 
+import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -9,16 +11,47 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.learning import read, summary  # noqa: E402  the path comes first
 
 PAGES = ("README.md", "docs/benchmarks.md")
-START, END = "<!-- learning results: start -->", "<!-- learning results: end -->"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
-def with_table(text: str) -> str:
-    """Return a page with what stands between its markers replaced by the table; without markers, as it is."""
-    if START not in text:
-        return text
-    before, rest = text.split(START, 1)
-    after = rest.split(END, 1)[1]
-    return f"{before}{START}\n{summary(read())}\n{END}{after}"
+def learning_table() -> str:
+    """Return the table of what agents have learned."""
+    return summary(read())
+
+
+def speed_tables() -> str:
+    """Return a table for each section of the speed benchmark: a line per case, a column per measure."""
+    sections: dict[str, dict[str, dict[str, str]]] = {}
+    with (RESULTS / "speed.csv").open(newline="") as file:
+        for line in csv.DictReader(file):
+            cases = sections.setdefault(line["section"], {})
+            cases.setdefault(line["case"], {})[line["measure"]] = _short(float(line["value"]))
+    return "\n".join(_table(section, cases) for section, cases in sections.items())
+
+
+def _table(section: str, cases: dict[str, dict[str, str]]) -> str:
+    measures = list(dict.fromkeys(measure for row in cases.values() for measure in row))
+    lines = [f"\n**{section}**\n", f"| | {' | '.join(measures)} |", f"|---{'|---' * len(measures)}|"]
+    for case, row in cases.items():
+        lines.append(f"| {case} | {' | '.join(row.get(measure, '') for measure in measures)} |")
+    return "\n".join(lines)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+TABLES: dict[str, Callable[[], str]] = {"learning": learning_table, "speed": speed_tables}
+
+
+def with_tables(text: str) -> str:
+    """Return a page with what stands between its markers replaced by the tables; without markers, as it is."""
+    for name, table in TABLES.items():
+        start, end = f"<!-- {name} results: start -->", f"<!-- {name} results: end -->"
+        if start in text:
+            before, rest = text.split(start, 1)
+            text = f"{before}{start}\n{table()}\n{end}{rest.split(end, 1)[1]}"
+    return text
 
 
 def main() -> int:
@@ -27,7 +60,7 @@ def main() -> int:
     for name in PAGES:
         page = ROOT / name
         found = page.read_text(encoding="utf-8")
-        wanted = with_table(found)
+        wanted = with_tables(found)
         if found != wanted:
             stale.append(name)
             if sys.argv[1:] != ["--check"]:
