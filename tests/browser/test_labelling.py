@@ -3,6 +3,7 @@
 `visitor` is a `Visitor` of conftest.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_playing_is_controlled_by_keys(visitor: Any) -> None:
     visitor.see_pair()
     assert page.evaluate(SHOWN, "playbackRate") == [0.75, 0.75], "the speed stays"
     page.keyboard.press(">")
-    expect(page.locator("#rate")).to_have_text("1×")
+    expect(page.locator("#rate")).to_have_attribute("data-rate", "1")
 
     page.keyboard.press("p")
     assert page.evaluate(SHOWN, "paused") == [True, True]
@@ -256,7 +257,7 @@ def test_stored_settings_that_are_no_settings_are_not_believed(visitor: Any) -> 
     visitor.page.reload()
     page = visitor.label()
 
-    expect(page.locator("#rate")).to_have_text("1×")
+    expect(page.locator("#rate")).to_have_attribute("data-rate", "1")
     expect(visitor.button("left").locator("kbd")).to_have_text("←")
     assert page.evaluate("document.documentElement.dataset.theme ?? null") is None
     assert page.locator("img").count() == 0
@@ -326,8 +327,15 @@ def test_a_phone_stacks_the_clips_and_understands_swipes(
         assert box["height"] >= 44
         assert box["width"] >= 44
     expect(visitor.button("left")).to_have_accessible_name("Upper is better")
+    expect(visitor.button("left").locator(".swipe")).to_have_text("↑")
 
     given = {}
+    said = {
+        "left": "Upper is better",
+        "right": "Lower is better",
+        "equal": "Equally good",
+        "cannot_tell": "Can\u2019t tell",
+    }
     for (x, y), choice in {
         (0, -120): "left",
         (0, 120): "right",
@@ -337,12 +345,103 @@ def test_a_phone_stacks_the_clips_and_understands_swipes(
         query = visitor.see_pair()
         swipe(visitor, x, y)
         visitor.leave(query)
+        expect(page.locator("#toast")).to_have_text(said[choice])
         given[query] = choice
     shown = visitor.see_pair()
     swipe(visitor, 20, 10)  # too short to mean anything
     assert visitor.query == shown
     visitor.all_saved()
     assert visitor.said() == given
+
+
+def heights(page: Page) -> tuple[float, float]:
+    """Height of the viewport and of the clips, from the top of the first to the bottom of the last."""
+    seen = page.evaluate("""() => {
+        const boxes = [...document.querySelectorAll(".frame")].map((frame) => frame.getBoundingClientRect());
+        const bottom = Math.max(...boxes.map(({bottom}) => bottom));
+        return [innerHeight, bottom - Math.min(...boxes.map(({top}) => top))];
+    }""")
+    return seen[0], seen[1]
+
+
+OVERFLOWING = """() => [...document.querySelectorAll("button, #progress p, #question, .frame")].filter((node) => {
+    const {left, right, top, bottom, width} = node.getBoundingClientRect();
+    const out = left < 0 || right > innerWidth || top < 0 || bottom > innerHeight;
+    const cut = node.scrollWidth > node.clientWidth || node.scrollHeight > node.clientHeight;
+    return width > 0 && (out || (cut && node.matches("button")));
+}).map(({id, className}) => id || className)"""
+
+
+@pytest.mark.parametrize("size", [(844, 390), (750, 342), (568, 320), (320, 568)], ids=str)
+def test_a_small_screen_leaves_the_clips_their_room(
+    visit: Callable[..., Any], office: Any, size: tuple[int, int]
+) -> None:
+    viewport = {"width": size[0], "height": size[1]}
+    visitor = visit(office, viewport=viewport, has_touch=True, is_mobile=True)
+    page = visitor.label()
+    expect(page.locator("#progress .sentence")).to_be_visible()
+    height, clips = heights(page)
+    assert clips >= 0.45 * height
+    assert page.evaluate(OVERFLOWING) == []
+    status = page.locator("#progress .sentence").bounding_box()
+    assert status is not None
+    assert status["height"] < 24, "one line"
+
+    beside = size[0] > size[1]
+    words = {True: "Left is better", False: "Upper is better"}
+    expect(visitor.button("left")).to_have_accessible_name(words[beside])
+    page.set_viewport_size({"width": size[1], "height": size[0]})  # turned
+    expect(visitor.button("left")).to_have_accessible_name(words[not beside])
+    expect(visitor.button("left").locator(".swipe")).to_have_text("↑" if beside else "←")
+
+
+ANSWERED = """(choice) => {
+    document.querySelector(`#do-${choice}`).click();
+    const pressed = document.getAnimations().filter(({id}) => id === "pressed");
+    const flashes = [...document.querySelectorAll("#stage .flash")];
+    const painted = flashes.map((flash) => getComputedStyle(flash).opacity);
+    return [pressed.map(({effect}) => effect.target.id), painted];
+}"""
+SHADOW = """() => getComputedStyle(document.querySelector(".side.left .frame")).boxShadow"""
+
+
+@pytest.mark.parametrize("motion", ["no-preference", "reduce"])
+def test_an_answer_lights_its_button_and_nothing_on_the_next_clips(
+    visit: Callable[..., Any], office: Any, motion: str
+) -> None:
+    visitor = visit(office, reduced_motion=motion)
+    page = visitor.label()
+    for choice in CHOICES:
+        visitor.see_pair()
+        lit, painted = page.evaluate(ANSWERED, choice)
+        assert f"do-{choice}" in lit
+        assert painted == ["0", "0"]
+
+
+def test_a_clip_that_is_pointed_at_looks_so_only_until_the_answer(visitor: Any) -> None:
+    page = visitor.label()
+    plain = page.evaluate(SHADOW)
+    query = visitor.see_pair()
+    visitor.videos.first.hover()
+    assert page.evaluate(SHADOW) != plain
+    page.mouse.down()
+    page.mouse.up()
+    visitor.leave(query)
+    visitor.see_pair()
+    assert page.evaluate(SHADOW) == plain
+    page.mouse.move(400, 300)
+    assert page.evaluate(SHADOW) != plain
+
+
+def test_one_number_says_how_fast_the_clips_are(visitor: Any) -> None:
+    page = visitor.label()
+    rate = page.locator("#rate")
+    expect(rate).to_have_text(re.compile(r"^([\d.]+× (slower|faster) than real|real speed)$"))
+    before = rate.inner_text()
+    page.keyboard.press("<")
+    expect(rate).not_to_have_text(before)
+    page.keyboard.press(">")
+    expect(rate).to_have_text(before)
 
 
 def background(page: Page) -> int:
@@ -377,6 +476,9 @@ def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[...,
     page.keyboard.press("h")
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.locator("#help")).to_have_accessible_name("Help")
+    expect(page.locator("#help kbd")).to_have_text("H")
+    expect(page.locator("#help")).not_to_contain_text("?")  # the key of "can't tell"
     page.get_by_role("button", name="Help").click()
     expect(dialog).to_be_visible()
     assert visitor.rows() == []

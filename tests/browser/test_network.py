@@ -151,14 +151,17 @@ def test_the_server_may_die_and_come_back(
     given |= {visitor.press(key): choice for key, choice in keys.items()}
     save_state(visitor, "waiting")
     expect(visitor.page.get_by_role("heading", name="Waiting for the server")).to_be_visible()
-    expect(visitor.page.locator("#progress")).to_contain_text("4 of 300 answered")
+    expect(visitor.page.locator("#progress .agent")).to_contain_text("Last seen: ")
+    expect(visitor.page.locator("#progress .agent")).to_have_attribute("data-mood", "gone")
+    expect(visitor.page.locator("#progress")).to_contain_text("4 of 300 comparisons")
     visitor.page.keyboard.press("u")
-    expect(visitor.page.locator("#progress")).to_contain_text("3 of 300 answered")
+    expect(visitor.page.locator("#progress")).to_contain_text("3 of 300 comparisons")
     visitor.press("ArrowRight")
     given[list(given)[-1]] = "right"
 
     serve(run, "--port", str(urlsplit(visitor.server.url).port))
     visitor.all_saved()
+    expect(visitor.page.locator("#progress .agent")).not_to_contain_text("Last seen")
     given[visitor.press("?")] = "cannot_tell"
     visitor.all_saved()
     assert visitor.said() == given

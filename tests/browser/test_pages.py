@@ -211,8 +211,12 @@ def test_a_run_from_before_its_first_clip_until_it_is_over(
     expect(page.locator("#rest video")).to_be_visible()
     assert page.locator("#answers button:visible").count() == 0
 
-    trainer_beats(run, state="waiting", labels=1, labels_due=3)
+    trainer_beats(run, state="waiting", refits=0, waits_for=12)
+    expect(page.locator("#progress")).to_contain_text("The agent starts after 12 more answers")
+    trainer_beats(run, state="waiting", refits=3, waits_for=2)
     expect(page.locator("#progress")).to_contain_text("The agent waits for 2 answers")
+    trainer_beats(run, state="waiting", refits=3)
+    expect(page.locator("#progress .sentence")).to_have_text("The agent waits for answers")
     ask(run, 1)
     visitor.press("ArrowRight")
     trainer_beats(run, updated_at=GONE_MS)

@@ -1,15 +1,11 @@
 // The buttons: every action is one, with its key on it.
 
-import { element, number } from "./dom.js";
+import { element, lessMotion, number } from "./dom.js";
 import { ACTIONS, ariaKeys, keyLabel } from "./keys.js";
+import { layout } from "./layout.js";
 
-const ANSWERS = [
-  { action: "left", wide: "Left is better", stacked: "Upper is better", swipe: "↑" },
-  { action: "equal", wide: "Equally good", stacked: "Equally good", swipe: "←" },
-  { action: "cannot_tell", wide: "Can’t tell", stacked: "Can’t tell", swipe: "→" },
-  { action: "right", wide: "Right is better", stacked: "Lower is better", swipe: "↓" },
-];
-const SHORT = { left: "left", right: "right", equal: "equal", cannot_tell: "can’t tell" };
+const ANSWERS = ["left", "equal", "cannot_tell", "right"];
+const PULSE_MS = 350;
 
 /**
  * @param {HTMLElement} answers Where the answers go.
@@ -31,20 +27,18 @@ export function buildControls(answers, tools, act) {
     return made;
   };
   answers.replaceChildren(
-    ...ANSWERS.map(({ action, wide, stacked, swipe }) =>
+    ...ANSWERS.map((action) =>
       button(
         action,
         `answer ${action}`,
-        element("span", { class: "wide" }, wide),
-        element("span", { class: "stacked" }, stacked),
-        element("span", { class: "swipe", "aria-hidden": "true" }, swipe),
+        element("span", { class: "says" }),
+        element("span", { class: "swipe", "aria-hidden": "true" }),
       ),
     ),
   );
   const play = element("span", {}, "Pause");
   const rate = element("output", { id: "rate", "aria-label": "Speed" });
   const undoes = element("span", { class: "undoes" });
-  const speed = element("span", { class: "speed" });
   tools.replaceChildren(
     button("undo", "tool", element("span", {}, "Undo", undoes)),
     element("span", { class: "space" }),
@@ -54,8 +48,6 @@ export function buildControls(answers, tools, act) {
     button("slower", "tool", ...worded("Slower", "−")),
     rate,
     button("faster", "tool", ...worded("Faster", "+")),
-    element("span", { class: "space" }),
-    speed,
   );
   return {
     /** Write the keys onto the buttons. @param {import("./keys.js").KeyMap} keys */
@@ -68,22 +60,31 @@ export function buildControls(answers, tools, act) {
       }
     },
 
-    /** Let a button light up as if pressed. @param {string} action */
+    /** Let a button light up: only there, as the next pair is seen already. @param {string} action */
     press(action) {
-      buttons.get(action)?.made.animate([{ filter: "brightness(1.25)", scale: "0.98" }, {}], 220);
+      const lit = { backgroundColor: "color-mix(in srgb, var(--tone, var(--quiet)) 32%, var(--surface))" };
+      // Who wants less motion sees the light go on and off, without a fade.
+      const frames = lessMotion() ? [lit, lit] : [{ ...lit, scale: "0.97" }, {}];
+      buttons.get(action)?.made.animate(frames, { duration: PULSE_MS, id: "pressed" });
     },
 
     /**
      * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null}} state
      */
     update({ answerable, paused, rate: playback, undoes: choice, speed: drawn }) {
-      for (const { action } of ANSWERS) buttons.get(action).made.disabled = !answerable;
+      for (const action of ANSWERS) {
+        const { made } = buttons.get(action);
+        made.disabled = !answerable;
+        made.querySelector(".says").textContent = layout.words[action];
+        made.querySelector(".swipe").textContent = layout.swipes[action];
+      }
       for (const action of ["replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
       buttons.get("undo").made.disabled = choice === null;
       play.textContent = paused ? "Play" : "Pause";
-      rate.textContent = `${playback}×`;
-      undoes.textContent = choice === null ? "" : ` “${SHORT[choice]}”`;
-      speed.textContent = drawn === null ? "" : motion(drawn * playback);
+      rate.dataset.rate = String(playback);
+      const [first, rest] = drawn === null ? ["", ""] : speedWords(drawn * playback);
+      rate.replaceChildren(first, element("span", { class: "than" }, rest));
+      undoes.textContent = choice === null ? "" : ` “${layout.short[choice]}”`;
     },
   };
 }
@@ -93,9 +94,13 @@ function worded(word, sign) {
   return [element("span", { class: "word" }, word), element("span", { class: "sign", "aria-hidden": "true" }, sign)];
 }
 
-/** @param {number} speed Seconds of the simulation in one second of the clip. @returns {string} */
-function motion(speed) {
-  if (Math.abs(speed - 1) < 0.05) return "Real time";
+/**
+ * How fast the clips play, compared with the simulated world.
+ * @param {number} speed Seconds of the simulation in one second of playing.
+ * @returns {[string, string]} What must be said, and what is left out where there is little room.
+ */
+function speedWords(speed) {
+  if (Math.abs(speed - 1) < 0.05) return ["real", " speed"];
   const times = (ratio) => `${number(Math.round(10 * ratio) / 10)}×`;
-  return speed < 1 ? `Slow motion, ${times(1 / speed)}` : `${times(speed)} faster than real`;
+  return speed < 1 ? [`${times(1 / speed)} slower`, " than real"] : [`${times(speed)} faster`, " than real"];
 }

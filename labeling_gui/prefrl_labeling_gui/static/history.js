@@ -39,7 +39,7 @@ async function showOlder() {
   }
   byId("more").hidden = before === null;
   byId("summary").textContent =
-    cards.size === 0 ? "" : `The newest ${count(cards.size, "answer")}${before === null ? ": all there are" : ""}`;
+    cards.size === 0 ? "" : `${before === null ? "" : "The newest "}${count(cards.size, "answer")}`;
   if (cards.size === 0) showNothing();
 }
 

@@ -6,6 +6,7 @@ import { buildControls } from "./controls.js";
 import { byId, element } from "./dom.js";
 import { showHelp } from "./help.js";
 import { actionOf } from "./keys.js";
+import { layout } from "./layout.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
@@ -14,12 +15,12 @@ import { RATES, settings } from "./settings.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 import { Stage } from "./stage.js";
 import { listenForSwipes } from "./swipe.js";
+import { showToast } from "./toast.js";
 
 const UNDO_DEPTH = 30;
 const RENEW_EVERY = 120_000;
 const AWAY_AFTER = 600_000;
 const LOAD_NEXT_AFTER = 80;
-const SPOKEN = { left: "Left is better", right: "Right is better", equal: "Equally good", cannot_tell: "Can’t tell" };
 
 const { run, outbox, live } = await openPage();
 showQuestion(run.question ?? "");
@@ -60,9 +61,9 @@ function answer(choice) {
   given = [...given, { id: body.id, choice, pair }].slice(-UNDO_DEPTH);
   queue.take();
   showFirst();
-  stage.highlight(choice);
+  stage.forgetPointer();
   controls.press(choice);
-  announce(SPOKEN[choice]);
+  announce(layout.words[choice]);
   outbox.add(body, { pair, was: null });
   queue.fill();
 }
@@ -77,7 +78,7 @@ function undo() {
   queue.putBack(last.pair);
   showFirst();
   controls.press("undo");
-  announce(`Taken back: ${SPOKEN[last.choice]}`);
+  announce(`Taken back: ${layout.words[last.choice]}`);
   outbox.add(newBody(last.pair, null, last.id), { pair: last.pair, was: last.choice });
 }
 
@@ -149,7 +150,7 @@ function changeRate(direction) {
   const at = RATES.indexOf(settings.values.rate) + direction;
   if (RATES[at] === undefined) return;
   settings.set({ rate: RATES[at] });
-  announce(`Speed ${RATES[at]}`);
+  announce(byId("rate").textContent);
 }
 
 /** Queries whose newest unsent word is an answer, not an undo. @returns {string[]} */
@@ -208,9 +209,13 @@ document.addEventListener("keydown", (event) => {
 });
 addEventListener("pointerdown", () => (lastActive = Date.now()));
 listenForSwipes(byId("stage"), {
-  stacked: () => getComputedStyle(byId("stage")).gridAutoFlow === "row",
+  stacked: () => layout.name === "stacked",
   preview: (choice) => stage.preview(choice),
-  choose: (choice) => actions[choice](),
+  choose: (choice) => {
+    const { pair } = stage;
+    actions[choice]();
+    if (stage.pair !== pair) showToast(layout.words[choice]);
+  },
 });
 byId("stage").addEventListener("click", (event) => {
   const side = event.target.closest(".side")?.dataset.side;
@@ -224,6 +229,7 @@ document.addEventListener("visibilitychange", () => {
   else queue.fill();
 });
 settings.addEventListener("change", applySettings);
+layout.addEventListener("change", showControls);
 stage.addEventListener("change", showControls);
 stage.addEventListener("shown", () => (look.since = performance.now()));
 queue.addEventListener("change", showFirst);
@@ -231,6 +237,7 @@ queue.addEventListener("progress", (event) => live.tell(/** @type {CustomEvent} 
 live.addEventListener("queries", () => queue.fill());
 if (run.state !== "ready") live.addEventListener("queries", () => location.reload(), { once: true });
 live.addEventListener("progress", showNow);
+live.addEventListener("connection", showNow);
 outbox.addEventListener("change", showNow);
 outbox.addEventListener("stored", () => queue.pairs.length === 0 && queue.fill());
 setInterval(() => {
@@ -240,7 +247,7 @@ setInterval(() => queue.pairs.length === 0 && !document.hidden && queue.fill(), 
 
 function showNow() {
   if (live.progress === null) return;
-  showProgress(byId("progress"), live.progress, unsent());
+  showProgress(byId("progress"), live.progress, unsent(), live.connected);
   rest();
 }
 

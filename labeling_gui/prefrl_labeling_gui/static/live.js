@@ -4,13 +4,17 @@
 import { request } from "./api.js";
 
 const REOPEN_AFTER = 10_000;
+const LOST_AFTER = 3_500; // a stream that only has to be opened again is back by then
 
-/** Emits "progress" (detail: as GET /api/progress) and "queries". */
+/** Emits "progress" (detail: as GET /api/progress), "queries", and "connection" when `connected` changes. */
 export class Live extends EventTarget {
   /** @type {any} The newest progress; null before the first. */
   progress = null;
+  /** What is known is what is so now. */
+  connected = true;
   #source = null;
   #timer = 0;
+  #losing = 0;
 
   constructor() {
     super();
@@ -25,7 +29,9 @@ export class Live extends EventTarget {
     this.#source = source;
     source.addEventListener("progress", (event) => this.tell(JSON.parse(event.data)));
     source.addEventListener("queries", () => this.dispatchEvent(new Event("queries")));
+    source.addEventListener("open", () => this.#connect(true));
     source.addEventListener("error", () => {
+      this.#losing ||= setTimeout(() => this.#connect(false), LOST_AFTER);
       // The browser reconnects by itself unless the server refused.
       if (source.readyState === EventSource.CLOSED) this.#ask();
     });
@@ -42,6 +48,15 @@ export class Live extends EventTarget {
     if (progress === null || progress === undefined) return;
     this.progress = progress;
     this.dispatchEvent(new CustomEvent("progress", { detail: progress }));
+  }
+
+  /** @param {boolean} connected */
+  #connect(connected) {
+    clearTimeout(this.#losing);
+    this.#losing = 0;
+    if (connected === this.connected) return;
+    this.connected = connected;
+    this.dispatchEvent(new Event("connection"));
   }
 
   async #ask() {

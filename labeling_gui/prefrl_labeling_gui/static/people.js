@@ -11,9 +11,13 @@ const COLUMNS = ["Name", "Answers", "Per minute", "Errs in", "Last seen", ""];
 
 await openPage();
 
+/** Who has, or had, a link. @type {Set<string>} */
+let known = new Set();
+
 async function look() {
   try {
     const { people, agreement, local_only } = await request("/api/people");
+    known = new Set(people.map(({ name }) => name));
     showEverybody(people);
     showAgreement(agreement);
     byId("local").hidden = !local_only;
@@ -106,11 +110,12 @@ async function newLink(name) {
 
 /** @param {string} name @param {string} link */
 function showLink(name, link) {
+  const earlier = known.has(name) ? " Their earlier link works no more." : "";
   const field = element("input", { id: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
   const copy = element("button", { type: "button", class: "main", onclick: () => copyLink(field, copy) }, "Copy");
   field.addEventListener("focus", () => field.select());
   byId("invited").replaceChildren(
-    element("p", {}, `The link for ${name}. It is shown only now; an earlier one of theirs works no more.`),
+    element("p", {}, `The link for ${name}. It is shown only now.${earlier}`),
     element("div", { class: "row" }, field, copy),
     element("p", { class: "quiet" }, `Whoever opens it answers as ${name}: send it to nobody else.`),
   );
@@ -160,7 +165,11 @@ byId("invitation").append(
   element(
     "p",
     { id: "local", class: "quiet", hidden: true },
-    "Links work on this machine only, until the page is started with --host and --allow-host.",
+    "Links work on this machine only. So that others can come in, train with ",
+    element("code", {}, "prefrl train … --no-page"),
+    " and open the page with ",
+    element("code", {}, "prefrl label RUN --host … --allow-host …"),
+    ".",
   ),
   element("div", { id: "invited", role: "status" }),
 );

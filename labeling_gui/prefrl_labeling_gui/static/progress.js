@@ -4,35 +4,45 @@ import { count, duration, element, number } from "./dom.js";
 
 /**
  * @typedef {{state: string | null, alive: boolean, num_timesteps: number | null, labels: number | null,
- *            labels_due: number | null}} Trainer What the training does; what it has not said is null.
+ *            labels_due: number | null, refits: number | null, waits_for?: number | null}} Trainer What the training
+ *            does; what it has not said is null.
  */
+
+const RATE_KNOWN_FROM = 10;
 
 /**
  * Show progress.
  * @param {HTMLElement} root
  * @param {any} progress As GET /api/progress.
  * @param {{comparisons: number, answers: number}} unsent What is given but not yet stored.
+ * @param {boolean} connected The server tells of changes.
  */
-export function showProgress(root, progress, unsent) {
+export function showProgress(root, progress, unsent, connected) {
   const total = progress.total + unsent.comparisons;
   const mine = progress.answered + unsent.answers;
   const { budget } = progress;
-  const of = budget === null ? "" : ` of ${number(budget)}`;
-  const facts = [element("span", {}, `${number(total)}${of} answered`)];
-  if (mine !== total) facts.push(element("span", { class: "mine" }, `${number(mine)} by you`));
-  if (progress.per_minute) facts.push(element("span", {}, `${number(Math.round(progress.per_minute))} a minute`));
-  if (progress.seconds_left) facts.push(element("span", {}, `${duration(progress.seconds_left)} left`));
-  const done = { max: budget ?? 1, value: Math.min(total, budget ?? 0) };
-  const bar = element("progress", { ...done, "aria-label": "Answered" });
-  const agent = agentState(progress.trainer);
+  const done = budget === null ? count(total, "comparison") : `${number(total)} of ${number(budget)} comparisons`;
+  const facts = [element("span", {}, done)];
+  // The two differ: "can't tell" is an answer but no comparison, and others answer too.
+  if (mine !== total) facts.push(element("span", { class: "mine" }, `you gave ${count(mine, "answer")}`));
+  if (progress.per_minute) {
+    facts.push(element("span", { class: "pace" }, `${number(Math.round(progress.per_minute))} a minute`));
+  }
+  // The first few answers are slow, or have a pause among them: what they foretell only discourages.
+  if (progress.seconds_left && progress.answered >= RATE_KNOWN_FROM) {
+    facts.push(element("span", {}, `${duration(progress.seconds_left)} left`));
+  }
+  const part = { max: budget ?? 1, value: Math.min(total, budget ?? 0) };
+  const bar = element("progress", { ...part, "aria-label": "Answered" });
+  const agent = agentState(progress.trainer, connected);
   root.replaceChildren(
     bar,
     element("p", { class: "facts" }, ...facts),
     element(
       "p",
-      { class: "agent", dataset: { mood: agent.mood } },
+      { class: "agent", dataset: { mood: agent.mood }, title: agent.sentence },
       element("span", { class: "dot", "aria-hidden": "true" }),
-      agent.sentence,
+      element("span", { class: "sentence" }, agent.sentence),
     ),
   );
 }
@@ -40,20 +50,37 @@ export function showProgress(root, progress, unsent) {
 /**
  * What the agent does now, in one short sentence.
  * @param {Trainer} trainer
+ * @param {boolean} connected What the trainer said last is what it does now.
  * @returns {{mood: "works" | "waits" | "over" | "gone", sentence: string}}
  */
-export function agentState({ state, alive, num_timesteps, labels, labels_due }) {
+export function agentState(trainer, connected) {
+  const told = toldState(trainer);
+  if (connected) return told;
+  return { mood: "gone", sentence: `Last seen: ${told.sentence[0].toLowerCase()}${told.sentence.slice(1)}` };
+}
+
+/** @param {Trainer} trainer @returns {{mood: "works" | "waits" | "over" | "gone", sentence: string}} */
+function toldState({ state, alive, num_timesteps, labels, labels_due, refits, waits_for }) {
   if (state === null) return { mood: "gone", sentence: "Training has not begun" };
   const steps = count(num_timesteps ?? 0, "step");
   if (state === "finished") return { mood: "over", sentence: `The agent has finished, after ${steps}` };
   if (state === "stopped") return { mood: "gone", sentence: `Training was stopped after ${steps}` };
   if (!alive) return { mood: "gone", sentence: `Training is not running; it got to ${steps}` };
   if (state === "starting") return { mood: "works", sentence: "The agent is starting" };
+  if (state === "waiting") return { mood: "waits", sentence: waitingFor(waits_for ?? null, refits === 0, steps) };
   const missing = Math.round((labels_due ?? 0) - (labels ?? 0));
-  if (state === "waiting") {
-    const wanted = missing > 0 ? count(missing, "answer") : "your next answer";
-    return { mood: "waits", sentence: `The agent waits for ${wanted}, after ${steps}` };
-  }
   const lead = `${count(Math.abs(missing), "answer")} ${missing > 0 ? "ahead" : "behind"}`;
   return { mood: "works", sentence: `The agent trains: ${steps}${missing === 0 ? "" : `, ${lead}`}` };
+}
+
+/**
+ * @param {number | null} n Answers that are missing; null where the trainer does not say.
+ * @param {boolean} first It has learned from none yet.
+ * @param {string} steps How far it is.
+ */
+function waitingFor(n, first, steps) {
+  if (n === null) return "The agent waits for answers";
+  if (n <= 0) return first ? "The agent starts in a moment" : "The agent goes on in a moment";
+  if (first) return `The agent starts after ${number(n)} more ${n === 1 ? "answer" : "answers"}`;
+  return `The agent waits for ${count(n, "answer")}, after ${steps}`;
 }

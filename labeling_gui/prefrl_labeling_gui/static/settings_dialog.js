@@ -37,10 +37,10 @@ export function showSettings() {
           onclick: () => {
             settings.set({ keys: defaultKeys() });
             showKeys(table, said);
-            said.textContent = "All keys are as they were at first.";
+            said.textContent = "All keys are reset.";
           },
         },
-        "All keys as at first",
+        "Reset all keys",
       ),
     ),
   );

@@ -3,6 +3,7 @@
 import { ApiError, request } from "./api.js";
 import { byId, count, element } from "./dom.js";
 import { showHelp } from "./help.js";
+import { keyLabel } from "./keys.js";
 import { Live } from "./live.js";
 import { Outbox } from "./outbox.js";
 import { settings } from "./settings.js";
@@ -38,7 +39,7 @@ export async function openPage() {
     element("span", { class: "space" }),
     save,
     element("span", { class: "who", title: "Your name here" }, run.labeler.name),
-    element("button", { type: "button", class: "round", id: "help", "aria-label": "Help", onclick: showHelp }, "?"),
+    helpButton(),
     element(
       "button",
       { type: "button", class: "round", id: "settings", "aria-label": "Settings", onclick: showSettings },
@@ -139,11 +140,15 @@ function showBanners(outbox) {
   );
 }
 
+/** With its key, on the page that listens to keys. */
+function helpButton() {
+  const key = element("kbd", { "aria-hidden": "true", hidden: location.pathname !== "/" });
+  const showKey = () => (key.textContent = keyLabel(settings.values.keys.help[0]));
+  settings.addEventListener("change", showKey);
+  showKey();
+  return element("button", { type: "button", id: "help", onclick: showHelp }, "Help", key);
+}
+
 function gear() {
   return element("span", { class: "gear", "aria-hidden": "true" });
 }
-
-settings.addEventListener("change", () => {
-  document.documentElement.dataset.layout = settings.values.layout;
-});
-document.documentElement.dataset.layout = settings.values.layout;

@@ -26,6 +26,10 @@ export class Stage extends EventTarget {
     this.#sides = SIDES.map((side) => newSide(side));
     root.replaceChildren(...this.#sides.map((side) => side.root));
     this.#slots = Array.from({ length: 3 }, () => this.#newSlot());
+    root.addEventListener("pointermove", ({ movementX, movementY }) => {
+      // A browser may tell of a move when only what lies under the pointer has changed.
+      if (movementX !== 0 || movementY !== 0) delete root.dataset.pointed;
+    });
   }
 
   /** @returns {import("./queue.js").Pair | null} The pair that is seen. */
@@ -83,15 +87,9 @@ export class Stage extends EventTarget {
     }
   }
 
-  /** Mark what was chosen, for half a second; whatever is shown goes on meanwhile. @param {string} choice */
-  highlight(choice) {
-    for (const { name, flash } of this.#sides) {
-      if ((choice === "left" || choice === "right") && choice !== name) continue;
-      flash.dataset.choice = choice;
-      flash.lastChild.textContent = MARKS[choice];
-      flash.getAnimations().forEach((animation) => animation.cancel());
-      flash.animate([{ opacity: 1 }, { opacity: 1, offset: 0.4 }, { opacity: 0 }], 550);
-    }
+  /** Show no clip as pointed at until the pointer moves: it points at a pair that nobody has looked at yet. */
+  forgetPointer() {
+    this.#root.dataset.pointed = "false";
   }
 
   replay() {

@@ -158,8 +158,14 @@ function mark() {
   }
 }
 
-live.addEventListener("progress", (event) => {
-  byId("agent").textContent = agentState(/** @type {CustomEvent} */ (event).detail.trainer).sentence;
+function showAgent() {
+  if (live.progress === null) return;
+  byId("agent").textContent = agentState(live.progress.trainer, live.connected).sentence;
+}
+
+live.addEventListener("connection", showAgent);
+live.addEventListener("progress", () => {
+  showAgent();
   if (Date.now() - looks > LOOK_EVERY) look();
 });
 addEventListener("resize", look);

@@ -1,0 +1,59 @@
+// How the two clips lie: beside each other, or one above the other. It is decided here and nowhere else, so that the
+// styles, the words on the buttons and the meaning of a swipe never contradict what is seen.
+
+import { settings } from "./settings.js";
+
+const WORDS = {
+  side: { left: "Left is better", right: "Right is better", equal: "Equally good", cannot_tell: "Can’t tell" },
+  stacked: { left: "Upper is better", right: "Lower is better", equal: "Equally good", cannot_tell: "Can’t tell" },
+};
+const SHORT = {
+  side: { left: "left", right: "right", equal: "equal", cannot_tell: "can’t tell" },
+  stacked: { left: "upper", right: "lower", equal: "equal", cannot_tell: "can’t tell" },
+};
+const SWIPES = {
+  side: { left: "←", right: "→", equal: "↑", cannot_tell: "↓" },
+  stacked: { left: "↑", right: "↓", equal: "←", cannot_tell: "→" },
+};
+// By shape, not by the room that is left for the clips: a banner that comes must not rearrange them.
+const UPRIGHT = matchMedia("(max-aspect-ratio: 3/4)");
+
+/** Emits "change". */
+class Layout extends EventTarget {
+  constructor() {
+    super();
+    UPRIGHT.addEventListener("change", () => this.#apply());
+    settings.addEventListener("change", () => this.#apply());
+    this.#apply();
+  }
+
+  /** @returns {"side" | "stacked"} */
+  get name() {
+    const { layout } = settings.values;
+    return layout === "auto" ? (UPRIGHT.matches ? "stacked" : "side") : layout;
+  }
+
+  /** What each choice is called. @returns {Record<string, string>} */
+  get words() {
+    return WORDS[this.name];
+  }
+
+  /** The same in one word. @returns {Record<string, string>} */
+  get short() {
+    return SHORT[this.name];
+  }
+
+  /** Where to swipe for each choice. @returns {Record<string, string>} */
+  get swipes() {
+    return SWIPES[this.name];
+  }
+
+  #apply() {
+    const { dataset } = document.documentElement;
+    if (dataset.layout === this.name) return;
+    dataset.layout = this.name;
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+export const layout = new Layout();
