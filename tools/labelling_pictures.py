@@ -103,7 +103,7 @@ def served(run: Path) -> Iterator[str]:
     trainer.start()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("Label at ").strip()
+        yield process.stdout.readline().split()[2]
         process.terminate()
     over.set()
     trainer.join()

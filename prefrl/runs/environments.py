@@ -56,7 +56,9 @@ def _with_render_states(env: gym.Env[Any, Any], config: RunConfig) -> gym.Env[An
         env.close()
         try:
             # Then each step's frame is drawn and kept, which costs time and memory.
-            return LiveFrames(gym.make(config.env_id, **config.env_kwargs | {"render_mode": "rgb_array"}))
+            shown = LiveFrames(gym.make(config.env_id, **config.env_kwargs | {"render_mode": "rgb_array"}))
+            shown.reset(seed=0)  # draws; what drawing lacks is said now and not in the middle of the training
+            return shown
         except ValueError as error:
             raise SettingError(
                 f"The environment {config.env_id!r} draws no frames that people could be shown: {_clause(error)}."

@@ -9,16 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
 from prefrl.agents import PreferenceLearning
 from prefrl.config import RunConfig
-from prefrl.errors import InterruptedRunError, SettingError
+from prefrl.errors import InterruptedRunError, MissingDependencyError, SettingError
 from prefrl.feedback import NewAnswer, OracleTeacher, Store
 from prefrl.runs import RunFolder, TrainingProgress, pace, resume, start
 from prefrl.runs.live_status import question_of
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer
+from prefrl_envs.rendering import StateRenderer
+from prefrl_envs.testing import CountingEnv
 
 MakeConfig = Callable[..., RunConfig]
 Listener = Callable[[TrainingProgress], None]
@@ -239,10 +243,71 @@ def test_the_question_is_the_users_or_the_tasks(
     assert expected in question_of(RunConfig.from_json(values))
 
 
-def test_an_environment_that_draws_nothing_cannot_be_shown_to_people(
-    human: MakeConfig, quiet: Listener, tmp_path: Path
+class Drawn(gym.Wrapper[Any, Any, Any, Any]):
+    """A user's own environment: it has no state to draw from, and draws itself, or not."""
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012  gymnasium's
+
+    def __init__(self, render_mode: str | None = None, fails: bool = False) -> None:
+        super().__init__(CountingEnv())
+        self._mode, self._fails = render_mode, fails
+
+    @property
+    def render_mode(self) -> str | None:  # type: ignore[override]
+        return self._mode
+
+    def render(self) -> Any:
+        if self._fails:
+            raise gym.error.DependencyNotInstalled("pygame is not installed")
+        return np.full((40, 60, 3), 128, dtype=np.uint8)
+
+
+def make_drawn(**settings: Any) -> gym.Env[Any, Any]:
+    return Drawn(**settings)
+
+
+@pytest.fixture
+def own_env() -> Iterator[str]:
+    gym.register("Own-v0", entry_point=make_drawn, max_episode_steps=50)
+    yield "Own-v0"
+    del gym.registry["Own-v0"]
+
+
+def test_people_see_the_frames_of_an_environment_that_has_no_state_to_draw_from(
+    human: MakeConfig, quiet: Listener, tmp_path: Path, own_env: str
 ) -> None:
-    config = RunConfig.from_json(human().to_json() | {"task": "x", "env_id": "prefrl_envs.testing:Counting-v0"})
-    with pytest.raises(SettingError, match=r"draws no frames|There is no environment"):
-        start(config, tmp_path / "run", quiet)
+    run = tmp_path / "run"
+    config = RunConfig.from_json(human().to_json() | {"task": own_env, "env_id": own_env})
+    with answering(run):
+        start(config, run, quiet)
+    with Store(run) as store, StateRenderer(own_env, 60, 40) as renderer:
+        states = store.comparisons()[0].first.render_states
+        assert states is not None
+        frames = renderer.frames(states)
+    assert frames.shape == (8, 40, 60, 3)
+    assert abs(int(frames.mean()) - 128) <= 3
+
+
+@pytest.mark.parametrize(
+    ("env_kwargs", "error", "words"),
+    [
+        ({"fails": True}, MissingDependencyError, "needs a package: pygame is not installed"),
+        ({}, SettingError, "draws no frames that people could be shown"),
+    ],
+)
+def test_an_environment_that_draws_nothing_cannot_be_shown_to_people(
+    env_kwargs: dict[str, Any],
+    error: type[Exception],
+    words: str,
+    human: MakeConfig,
+    quiet: Listener,
+    tmp_path: Path,
+    own_env: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not env_kwargs:
+        monkeypatch.setattr(Drawn, "render_mode", None)
+    values = {"task": own_env, "env_id": own_env, "env_kwargs": env_kwargs}
+    with pytest.raises(error, match=words):
+        start(RunConfig.from_json(human().to_json() | values), tmp_path / "run", quiet)
     assert not (tmp_path / "run").exists()
