@@ -28,8 +28,7 @@ _ALL = (
         name="hopper-backflip",
         env_id="prefrl/HopperBackflip-v0",
         description="A one-legged robot does backflips.",
-        question="Which clip comes closer to a backflip? Look for the body turning over backward, "
-        "counter-clockwise; where neither turns, for the higher jump.",
+        question="Which clip comes closer to a backflip? Look for the body turning over backward, to the left.",
         horizon=500,
         metrics=("backflips",),
     ),
