@@ -7,6 +7,7 @@ rollout or a refit takes long.
 import math
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -151,8 +152,7 @@ class LiveStatus:
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
-            try:
+            # A store that is locked for a moment must not end the signs of life; where the fault stays, the
+            # training meets it at its next question, and says it there.
+            with suppress(StoreError):
                 self._publish()
-            except StoreError:
-                # The training meets the same error at its next question, and says it there.
-                return

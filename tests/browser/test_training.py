@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from prefrl.feedback import Store
 from prefrl.runs.metrics_log import read_metrics
@@ -79,7 +79,7 @@ class Labeler:
         while training.poll() is None:
             try:
                 query = self.page.wait_for_function(NEXT_PAIR, arg=query, timeout=2_000).json_value()
-            except Exception:  # nothing to be asked yet, or any more
+            except TimeoutError:  # nothing to be asked yet, or any more
                 continue
             key = self.key()
             time.sleep(self.random.uniform(0.5, 1.5) * self.thinks)

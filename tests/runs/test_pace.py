@@ -13,12 +13,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from prefrl.agents import PreferenceLearning
 from prefrl.config import RunConfig
-from prefrl.errors import InterruptedRunError, MissingDependencyError, SettingError
+from prefrl.errors import InterruptedRunError, MissingDependencyError, SettingError, StoreError
 from prefrl.feedback import NewAnswer, OracleTeacher, Store
-from prefrl.runs import RunFolder, TrainingProgress, pace, resume, start
-from prefrl.runs.live_status import question_of
+from prefrl.runs import RunFolder, TrainingProgress, live_status, pace, resume, start
+from prefrl.runs.live_status import LiveStatus, question_of
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer
 from prefrl_envs.rendering import StateRenderer
@@ -96,16 +95,14 @@ def test_a_run_ends_with_the_labels_that_people_gave(
 ) -> None:
     """And at no rollout's start was the agent further ahead of them than the slack."""
     ahead: list[int] = []
-    n_due = PreferenceLearning.n_due
+    begin = pace.PacedCallback._on_rollout_start
 
-    def remember(self: PreferenceLearning, num_timesteps: int) -> int:
-        due = n_due(self, num_timesteps)
-        if self.venv.recorder is not None and self.recorder.n_recorded == num_timesteps // 2:
-            ahead.append(due - self.n_given)
-        return due
+    def remember(self: pace.PacedCallback) -> None:
+        begin(self)
+        ahead.append(self.preferences.n_due(self.num_timesteps) - self.preferences.n_given)
 
     run = tmp_path / "run"
-    monkeypatch.setattr(PreferenceLearning, "n_due", remember)
+    monkeypatch.setattr(pace.PacedCallback, "_on_rollout_start", remember)
     with answering(run) as ann:
         start(human(), run, quiet)
     with Store(run) as store:
@@ -113,7 +110,8 @@ def test_a_run_ends_with_the_labels_that_people_gave(
         # The last `slack` labels may be due when the training is over.
         assert 12 - SLACK <= counts.comparisons <= 12
         assert counts.comparisons == len(ann.given)
-    assert max(ahead) > 0, "the agent was ahead some time"
+    assert len(ahead) == 10
+    assert max(ahead) <= SLACK
     lines = read_metrics(run / "log" / "metrics.jsonl")
     assert lines[-1]["time/total_timesteps"] == 640
     assert lines[-1]["labels/total"] >= 12 - SLACK
@@ -145,6 +143,26 @@ def test_the_agent_does_not_run_ahead_of_people_who_stop_answering(human: MakeCo
     with Store(run) as store:
         assert store.counts().comparisons >= 12 - SLACK
         assert store.status()["trainer"]["state"] == "finished"
+
+
+def test_a_store_that_is_locked_for_a_moment_does_not_end_the_signs_of_life(
+    human: MakeConfig, quiet: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats: list[str] = []
+    publish = LiveStatus._publish
+
+    def failing(self: LiveStatus) -> None:
+        if threading.current_thread().name == "live-status":
+            beats.append(self._values["state"])
+            if len(beats) == 1:
+                raise StoreError("locked")
+        publish(self)
+
+    monkeypatch.setattr(live_status, "HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr(LiveStatus, "_publish", failing)
+    with answering(tmp_path / "run"):
+        start(human(), tmp_path / "run", quiet)
+    assert len(beats) > 1
 
 
 def test_nobody_there_is_waited_for_until_ctrl_c(human: MakeConfig, tmp_path: Path) -> None:
