@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
+FAST := .venv/.fast
 SOURCES := prefrl envs labeling_gui tests benchmarks tools
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,10 +19,10 @@ demo: $(READY) ## train a Hopper to backflip from synthetic comparisons, and wri
 	$(BIN)/prefrl train hopper-backflip --out "$$run" && \
 	echo "The report: $(CURDIR)/$$run/report.html"
 
-test: $(READY) browser ## run the tests, those that take minutes left out
+test: $(READY) $(FAST) browser ## run the tests, those that take minutes left out
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(READY) browser ## run the tests that take minutes
+test-slow: $(READY) $(FAST) browser ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout=3600 $(PYTEST_ARGS)
 
 check: $(READY) ## format, lint, types, import floors, generated docs: what CI runs before the tests
@@ -58,4 +59,9 @@ $(READY): pyproject.toml constraints.txt | system
 	@echo "Installing packages into .venv (some minutes the first time)"
 	$(BIN)/pip install --quiet $$(grep '^torch==' constraints.txt)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# EnvPool takes 740 MB, which neither the demo nor the checks need.
+$(FAST): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fast]'
 	@touch $@

@@ -216,8 +216,10 @@ def reward_trainer(n_comparisons: int, hidden_size: int, batch_size: int, seed: 
     )
     trainer = RewardTrainer(ensemble, batch_size=batch_size, seed=seed)
     comparisons = [comparison() for _ in range(n_comparisons)]
-    ensemble.update_inputs(
-        np.concatenate([ensemble.features(c.first.observations, c.first.actions) for c in comparisons])
+    firsts = [comparison.first for comparison in comparisons]
+    ensemble.inputs.update(
+        np.concatenate([segment.observations for segment in firsts]),
+        np.concatenate([segment.actions for segment in firsts]),
     )
     trainer.add(comparisons)
     trainer.fit(1)  # the first pass warms up

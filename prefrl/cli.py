@@ -7,12 +7,14 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -112,6 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
     warnings.showwarning = _show_warning
+    sys.path.append(str(Path.cwd()))  # where somebody's own environment may lie; last, so that it hides nothing
     try:
         _dispatch(arguments)
         sys.stdout.flush()
@@ -127,7 +130,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
     """Show what a warning says; where in the code it arose tells a user nothing."""
-    sys.stderr.write(f"prefrl: warning: {message}\n")
+    plain = re.sub(r"\x1b\[[0-9;]*m|WARN: ", "", str(message))  # gymnasium colours its warnings
+    sys.stderr.write(f"prefrl: warning: {plain}\n")
 
 
 def _sentence(error: BaseException) -> str:
@@ -181,11 +185,17 @@ def _train(arguments: Sequence[str]) -> None:
 
     out = options.out or _free_folder(config)
     with (
+        _results_only(),
         TrainingDisplay(f"{config.task}, {config.algo}") as display,
         _page(config, display.say, options) as page,
     ):
         report = start(config, out, display, opened=page.open)
     _finished(out, report, as_json=options.json)
+
+
+def _results_only() -> contextlib.redirect_stdout[Any]:
+    """Send to stderr what somebody's environment, or a library of its, prints: stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def _page(config: RunConfig, say: Callable[[str], None], options: TrainOptions | ResumeCommand) -> LabelingPage:
@@ -213,6 +223,7 @@ def _resume(arguments: Sequence[str]) -> None:
 
     config = RunFolder.open(command.run).config()
     with (
+        _results_only(),
         TrainingDisplay(f"resuming {command.run}") as display,
         _page(config, display.say, command) as page,
     ):
@@ -231,7 +242,7 @@ def _evaluate(arguments: Sequence[str]) -> None:
     from prefrl.runs import RunFolder, evaluate
 
     folder = RunFolder.open(command.run)
-    with folder.locked():
+    with _results_only(), folder.locked():
         result = evaluate(folder, episodes=command.episodes, seed=command.seed, video=command.video)
     if command.json:
         _write(json.dumps(result))
@@ -249,6 +260,14 @@ def _report(arguments: Sequence[str]) -> None:
     _write(json.dumps({"report": str(page)}) if command.json else str(page))
 
 
+_FAMILIES = {
+    "behaviour": "Behaviours that no task of gymnasium's rewards",
+    "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where it says so)",
+    "small": "Small ones, for minutes and for tests",
+    "atari": "Atari",
+}
+
+
 def _tasks(arguments: Sequence[str]) -> None:
     command = _parse("tasks", TasksCommand, arguments)
     from prefrl_envs.tasks import TASKS
@@ -256,11 +275,15 @@ def _tasks(arguments: Sequence[str]) -> None:
     if command.json:
         _write(json.dumps({name: asdict(task) for name, task in TASKS.items()}))
         return
-    width = max(len(name) for name in TASKS)
-    for name, task in TASKS.items():
-        counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
-        _write(f"{name:<{width}}  {task.description} {task.horizon} steps.{counted}")
-    _write("\nAny gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
+    for family, tasks in groupby(TASKS.values(), key=lambda task: task.family):
+        _write(f"{_FAMILIES.get(family, family)}:\n")
+        for task in tasks:
+            counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
+            _write(f"{task.name}: {task.description} {task.horizon} steps.{counted}")
+            _write(f"    asked:  {task.question}")
+            _write(f"    oracle: {task.oracle}")
+        _write("")
+    _write("Any gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
 
 
 def _doctor(arguments: Sequence[str]) -> None:

@@ -68,9 +68,11 @@ class RewardModelConfig:
     n_members: int = 3
     """Networks in the ensemble."""
     hidden_sizes: tuple[int, ...] = (64, 64)
-    """Units of each hidden layer."""
+    """Units of each hidden layer; images are read by the paper's convolutional network instead."""
+    dropout: float = 0.0
+    """Share of filters left out while the convolutional network is trained (docs/method.md says why none)."""
     reward_sd: float = 1.0
-    """Standard deviation of the learned reward over the labelled segments."""
+    """Standard deviation of the learned reward over the labelled segments; 0.05 for Atari in the paper."""
     learning_rate: float = 1e-3
     """Of Adam."""
     batch_size: int = 64
@@ -83,6 +85,8 @@ class RewardModelConfig:
     """Passes over the comparisons in the first fit."""
     epochs: int = 4
     """Passes in every other fit."""
+    memory: int = 0
+    """Only so many latest comparisons are trained on; 0 for all."""
 
     def __post_init__(self) -> None:
         """Refuse figures that would stop the training at its first fit."""
@@ -102,11 +106,17 @@ class AgentConfig:
     n_envs: int = 16
     """Environments that step together."""
     hidden_sizes: tuple[int, ...] = (64, 64)
-    """Units of each hidden layer of policy and value function."""
+    """Units of each hidden layer of policy and value function; images have a convolutional network instead."""
+    cnn: Literal["small", "nature"] = "small"
+    """That network: small is the one of Mnih et al. 2013, nature the larger one of 2015."""
+    frame_stack: int = 1
+    """Frames that policy and reward network see at once, of environments that hand out one at a time."""
     log_std_init: float = 0.0
     """Logarithm of the first standard deviation of continuous actions."""
     normalize_observations: bool = True
     """Whether the policy sees normalised observations (the reward network always sees raw ones)."""
+    clip_rewards: bool = False
+    """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
     normalize_rewards: bool = True
     """Whether rewards are divided by the running standard deviation of discounted returns."""
     device: str = "cpu"
@@ -122,17 +132,23 @@ class RunConfig:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     task: Annotated[str, tyro.conf.Positional]
-    """A preset (`prefrl tasks` lists them) or a gymnasium id such as Hopper-v5 or my_pkg:MyEnv-v0."""
+    """A preset (`prefrl tasks` lists them), atari/GAME, or a gymnasium id such as Hopper-v5 or my_pkg:MyEnv-v0."""
     env_id: str = ""
     """The gymnasium id; the preset knows it."""
     env_kwargs: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Keyword arguments of the environment."""
+    time_limit: int = 0
+    """Steps after which every episode is cut off; 0 for its own limit, or 1,000 where it has none."""
+    hide_termination: bool = False
+    """Go on where the environment says that an episode is over, so that only the time limit ends it."""
     algo: Algo = "ppo"
     """The algorithm."""
     reward: RewardSource = "preferences"
     """What the agent learns from; "true" and "constant" are the controls."""
     teacher: Literal["oracle", "human"] = "oracle"
     """Who compares: "oracle" prefers the clip with the higher true return, "human" opens the labelling page."""
+    oracle: Literal["gymnasium", "paper"] | None = None
+    """Which of its two true rewards a MuJoCo task of the paper has; all other tasks have one."""
     question: str = ""
     """What people are asked about two clips; the task knows a question of its own."""
     shuffle_labels: bool = False
@@ -153,6 +169,9 @@ class RunConfig:
     """Where the reward networks live: auto, cpu, cuda, …."""
     n_threads: int = 1
     """Threads of torch on the CPU; more are slower for networks this small."""
+    stepping: Literal["auto", "sb3", "envpool", "ale"] = "auto"
+    """What steps the environments: SB3 one after another, EnvPool (MuJoCo) or ale-py (Atari) many at once; "auto"
+    is the fastest that is installed and gives the same trajectories."""
     label: LabelConfig = field(default_factory=LabelConfig)
     """When and about what the teacher is asked."""
     reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
@@ -171,10 +190,10 @@ class RunConfig:
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
-        if self.n_threads < 1 or self.agent.n_envs < 1:
+        if min(self.n_threads, self.agent.n_envs, self.agent.frame_stack) < 1:
             raise SettingError(
-                f"`n_threads` and `agent.n_envs` must be at least 1. Received {self.n_threads} and "
-                f"{self.agent.n_envs}."
+                "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received "
+                f"{self.n_threads}, {self.agent.n_envs} and {self.agent.frame_stack}."
             )
         if self.reward == "preferences" and self.total_timesteps <= self.label.initial_timesteps:
             raise SettingError(
@@ -191,9 +210,19 @@ class RunConfig:
                 f"`label.recent_steps` must hold a segment of {self.segment_length} steps. Received "
                 f"{self.label.recent_steps}."
             )
+        self._settle_environment()
         self._check_people()
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
+
+    def _settle_environment(self) -> None:
+        """Put what the environment is made with into `env_kwargs`."""
+        if self.time_limit < 0:
+            raise SettingError(f"`time_limit` must be at least 0. Received {self.time_limit}.")
+        if self.oracle == "paper":  # gymnasium's is what its environments do anyway
+            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "oracle": "paper"})
+        if self.time_limit:
+            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "max_episode_steps": self.time_limit})
 
     def _check_people(self) -> None:
         label = self.label
@@ -251,7 +280,12 @@ def load_preset(
     Raises:
         SettingError: A file cannot be read, or a setting in it is unknown or wrong.
     """
-    values: dict[str, Any] = _read_preset(task) if task in preset_names() else {"env_id": task}
+    name, _, game = task.partition("/")
+    if name != "atari":
+        name, game = task, ""
+    values: dict[str, Any] = _read_preset(name) if name in preset_names() else {"env_id": task}
+    if game:
+        values["env_kwargs"] = {"game": game}
     own = _read_yaml(config_file) if config_file is not None else {}
     chosen = algo or own.get("algo") or values.get("algo", "ppo")
     algorithms = _read_preset("_algorithms")
@@ -274,9 +308,11 @@ def _preset_files() -> Iterator[Any]:
 
 
 def _read_preset(name: str) -> dict[str, Any]:
+    """Read a preset on top of the one that it extends, if it does."""
     text = files("prefrl").joinpath("presets", f"{name}.yaml").read_text()
     values: dict[str, Any] = yaml.safe_load(text)
-    return values
+    extended = values.pop("extends", None)
+    return values if extended is None else _merged(_read_preset(extended), values)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

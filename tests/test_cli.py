@@ -92,8 +92,13 @@ def test_whole_way(prefrl: Prefrl, settings: Path, tmp_path: Path) -> None:
 def test_tasks(prefrl: Prefrl) -> None:
     code, out, err = prefrl("tasks")
     assert (code, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()[: len(TASKS)]] == list(TASKS)
-    assert "Counts backflips." in out
+    lines = out.splitlines()
+    for task in TASKS.values():
+        first = lines.index(
+            f"{task.name}: {task.description} {task.horizon} steps."
+            + (f" Counts {', '.join(task.metrics)}." if task.metrics else "")
+        )
+        assert lines[first + 1 : first + 3] == [f"    asked:  {task.question}", f"    oracle: {task.oracle}"]
     code, out, _ = prefrl("tasks", "--json")
     tasks = json.loads(out)
     assert list(tasks) == list(TASKS)
@@ -175,7 +180,10 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
             "train Zzz-v0",
             "There is no environment 'Zzz-v0' (Environment `Zzz` doesn't exist); `prefrl tasks`",
         ),
-        ("train no_such_pkg:X-v0", "There is no environment 'no_such_pkg:X-v0' (No module named 'no_such_pkg'"),
+        (
+            "train no_such_pkg:X-v0",
+            "The module of 'no_such_pkg:X-v0' cannot be imported: No module named 'no_such_pkg'; install its",
+        ),
         ("train NeedsWings-v0", "NeedsWings-v0 needs a package: Wings is not installed, run `pip install wings`."),
         ("train Blackjack-v1", "The observation space is Tuple("),
         ("train pendulum --algo dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
@@ -197,6 +205,11 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --agent.device cuda:99", "`device` is 'cuda:99', but this machine has none"),
         ("train pendulum --seed -1", "`seed` must lie between 0 and 2**63 - 1. Received -1"),
         ("train pendulum --label.asking-share 7", "Expected 0 < `asking_share` <= 1"),
+        (
+            "train pendulum --oracle paper",
+            "`oracle` is a choice of the paper's MuJoCo tasks only (prefrl/Hopper-v0",
+        ),
+        ("train pendulum --oracle gymnasium", "`oracle` is a choice of the paper's MuJoCo tasks only"),
         ("train pendulum --config no.yaml", "The configuration file no.yaml cannot be read"),
         ("train pendulum --config kwargs.yaml", "The environment 'prefrl/Pendulum-v0' cannot be made: "),
         ("train pendulum --config settings.yaml", "ppo does not take these settings: "),

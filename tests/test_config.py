@@ -10,12 +10,40 @@ import pytest
 from prefrl import config as module
 from prefrl.config import Algo, RunConfig, load_preset, preset_names
 from prefrl.errors import PrefRLError, SettingError
+from prefrl_envs.clips import clip_timing
+from prefrl_envs.mujoco.oracles import PAPER
+from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
 
 
 def test_every_task_has_a_preset() -> None:
     assert preset_names() == sorted(TASKS)
     assert all(load_preset(name).env_id == task.env_id for name, task in TASKS.items())
+
+
+def test_the_tasks_of_the_paper_say_which_oracle_is_theirs() -> None:
+    said = {name: load_preset(name).oracle for name in TASKS}
+    assert {name for name, oracle in said.items() if oracle is not None} == {
+        name for name, task in TASKS.items() if task.env_id in PAPER
+    }
+    assert set(said.values()) == {None, "gymnasium"}
+
+
+def test_the_papers_oracle_is_an_argument_of_the_environment() -> None:
+    values = load_preset("hopper").to_json()
+    assert RunConfig.from_json(values).env_kwargs == {}
+    paper = RunConfig.from_json(values | {"oracle": "paper", "env_kwargs": {"reset_noise_scale": 0.1}})
+    assert paper.env_kwargs == {"reset_noise_scale": 0.1, "oracle": "paper"}
+    assert RunConfig.from_json(json.loads(json.dumps(paper.to_json()))) == paper
+
+
+@pytest.mark.parametrize("task", preset_names())
+def test_people_see_clips_of_one_to_two_seconds(task: str) -> None:
+    config = load_preset(task, teacher="human")
+    assert config.segment_length <= TASKS[task].horizon
+    with StateRenderer(config.env_id, 32, 32, env_kwargs=config.env_kwargs) as renderer:
+        timing = clip_timing(config.segment_length, renderer.step_seconds)
+    assert 1.0 <= len(timing.steps) / timing.fps <= 2.0 + 1e-9
 
 
 @pytest.mark.parametrize("algo", get_args(Algo))
@@ -98,8 +126,14 @@ def test_file_wins_over_the_preset(tmp_path: Path) -> None:
         ({"segment_length": 0}, "`segment_length` must be at least 1. Received 0"),
         ({"checkpoint_every": 0}, "`checkpoint_every` must be at least 1. Received 0"),
         ({"evaluation_episodes": 0}, "`evaluation_episodes` must be at least 1. Received 0"),
-        ({"n_threads": 0}, "`n_threads` and `agent.n_envs` must be at least 1. Received 0 and 16"),
-        ({"agent": {"n_envs": 0}}, "`n_threads` and `agent.n_envs` must be at least 1. Received 1 and 0"),
+        (
+            {"n_threads": 0},
+            "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received 0, 16 and 1",
+        ),
+        (
+            {"agent": {"n_envs": 0}},
+            "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received 1, 0 and 1",
+        ),
         ({"shuffle_labels": True, "reward": "true"}, "`shuffle_labels` needs reward=preferences"),
         ({"reward_model": {"first_epochs": 0}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward model"),
         ({"reward_model": {"hidden_sizes": [8, 0]}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward"),
@@ -158,3 +192,23 @@ def test_every_setting_says_what_it_is() -> None:
         return n
 
     assert check(RunConfig) > 40
+
+
+# --- presets that share something -------------------------------------------------------------------------
+
+
+def test_a_preset_may_extend_another_and_wins_over_it() -> None:
+    pong, breakout = load_preset("pong"), load_preset("breakout")
+    assert (pong.env_id, breakout.env_id) == ("prefrl/Pong-v0", "prefrl/Breakout-v0")
+    assert pong.total_timesteps < breakout.total_timesteps == 10_000_000
+    assert pong.label.labels_per_round == breakout.label.labels_per_round == 50
+    assert pong.label.time_constant < breakout.label.time_constant
+    assert pong.agent == breakout.agent
+    assert pong.agent.frame_stack == 4
+
+
+def test_any_atari_game_can_be_named() -> None:
+    config = load_preset("atari/ms_pacman")
+    assert config.task == "atari/ms_pacman"
+    assert (config.env_id, config.env_kwargs) == ("prefrl/Atari-v0", {"game": "ms_pacman"})
+    assert config.agent == load_preset("pong").agent

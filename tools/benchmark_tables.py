@@ -3,6 +3,7 @@
 import csv
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,10 +20,10 @@ def learning_table() -> str:
     return summary(read())
 
 
-def speed_tables() -> str:
-    """Return a table for each section of the speed benchmark: a line per case, a column per measure."""
+def tables_of(benchmark: str) -> str:
+    """Return a table for each section of a benchmark: a line per case, a column per measure."""
     sections: dict[str, dict[str, dict[str, str]]] = {}
-    with (RESULTS / "speed.csv").open(newline="") as file:
+    with (RESULTS / f"{benchmark}.csv").open(newline="") as file:
         for line in csv.DictReader(file):
             cases = sections.setdefault(line["section"], {})
             cases.setdefault(line["case"], {})[line["measure"]] = _short(float(line["value"]))
@@ -41,7 +42,11 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-TABLES: dict[str, Callable[[], str]] = {"learning": learning_table, "speed": speed_tables}
+TABLES: dict[str, Callable[[], str]] = {
+    "learning": learning_table,
+    "speed": partial(tables_of, "speed"),
+    "stepping": partial(tables_of, "stepping"),
+}
 
 
 def with_tables(text: str) -> str:

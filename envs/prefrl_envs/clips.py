@@ -7,7 +7,9 @@ import math
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
@@ -96,7 +98,11 @@ def rest_frames(fps: float) -> int:
 
 
 def encode_clip(
-    frames: Frame, path_or_buffer: str | os.PathLike[str] | BinaryIO, fps: float, *, codec: Codec = "h264"
+    frames: Iterable[Frame],
+    path_or_buffer: str | os.PathLike[str] | BinaryIO,
+    fps: float,
+    *,
+    codec: Codec = "h264",
 ) -> None:
     """Write frames as a video that browsers play, resting on the last frame for 0.2 s.
 
@@ -104,7 +110,8 @@ def encode_clip(
     get their last column or row doubled.
 
     Args:
-        frames: RGB, shape [T, height, width, 3], at least one frame.
+        frames: RGB, each of shape [height, width, 3], at least one; an array [T, height, width, 3], or one frame
+            after another, so that they need not all be in memory.
         path_or_buffer: A file name, or a binary file open for writing.
         fps: Frames per second of the clip.
         codec: "h264" makes an MP4 that every browser plays, "vp9" a WebM that needs no licence.
@@ -112,17 +119,11 @@ def encode_clip(
     Raises:
         ValueError: There is no frame, the array is no RGB clip, `fps` is not above 0, or the codec is unknown.
     """
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
-        raise ValueError(
-            "`frames` must be uint8 of shape [T, height, width, 3] with T of at least 1. "
-            f"Received {frames.dtype} of shape {frames.shape}."
-        )
     if not fps > 0:
         raise ValueError(f"`fps` must be above 0. Received {fps}.")
     if codec not in _ENCODERS:
         raise ValueError(f"`codec` must be one of {', '.join(_ENCODERS)}. Received {codec!r}.")
-    _, height, width, _ = frames.shape
-    even = np.pad(frames, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    even = map(_evened, frames)
     if not isinstance(path_or_buffer, str | os.PathLike):
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "clip"
@@ -139,17 +140,36 @@ def encode_clip(
         part.unlink(missing_ok=True)
 
 
-def _encode(frames: Frame, path: Path, fps: float, codec: Codec) -> None:
+def _evened(frame: Frame) -> Frame:
+    """Return a frame of even width and height."""
+    if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
+        raise ValueError(
+            "`frames` must be uint8, each of shape [height, width, 3]. "
+            f"Received {frame.dtype} of shape {frame.shape}."
+        )
+    height, width, _ = frame.shape
+    if height % 2 == width % 2 == 0:
+        return frame
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+
+
+def _encode(frames: Iterator[Frame], path: Path, fps: float, codec: Codec) -> None:
     """Encode frames of even size."""
+    first = next(frames, None)
+    if first is None:
+        raise ValueError("`frames` must hold at least one frame. Received none.")
     rate = Fraction(fps).limit_denominator(1000)
     container_format, container_options = _FORMATS[codec]
     encoder, options = _ENCODERS[codec]
     with av.open(str(path), "w", format=container_format, options=container_options) as container:
         stream = container.add_stream(encoder, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)
-        stream.height, stream.width = frames.shape[1:3]
+        stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # clips are small; threads cost more than they bring
-        for frame in (*frames, *[frames[-1]] * rest_frames(fps)):
+        frame = first
+        for frame in chain([first], frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        for _ in range(rest_frames(fps)):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode(None))

@@ -3,10 +3,7 @@
 from typing import Any, SupportsFloat
 
 import gymnasium
-from gymnasium.envs.mujoco.half_cheetah_v5 import HalfCheetahEnv
 from gymnasium.utils import RecordConstructorArgs
-
-from prefrl_envs.mujoco_warnings import deprecations_hidden
 
 
 class HideTermination(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -27,11 +24,3 @@ class HideTermination(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorAr
         """Step the environment and report `terminated=False` whatever it says."""
         observation, reward, _, truncated, info = self.env.step(action)
         return observation, reward, False, truncated, info
-
-
-class HalfCheetah(HalfCheetahEnv):
-    """gymnasium's HalfCheetah-v5, built without the deprecation note that MuJoCo 4 prints for its model."""
-
-    def _initialize_simulation(self) -> Any:
-        with deprecations_hidden():
-            return super()._initialize_simulation()

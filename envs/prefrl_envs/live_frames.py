@@ -1,7 +1,7 @@
 """Frames kept beside each observation, for environments that cannot be drawn from a stored state.
 
-The price is a frame drawn at every step, and memory: see `LiveFrames`. Where `prefrl_envs.rendering` can draw
-an environment from its state (`is_drawable`), `SimulatorState` costs a hundredth of both.
+The price is a frame drawn at every step, and memory: see `LiveFrames`. Where an environment
+can be drawn from its state (`prefrl_envs.redrawing.is_redrawable`), `SimulatorState` costs a hundredth of both.
 """
 
 from typing import Any, SupportsFloat
@@ -111,8 +111,8 @@ def pack_frame(frame: npt.NDArray[Any], *, max_side: int = MAX_SIDE, n_bytes: in
 
 
 def is_live_frame(render_state: npt.NDArray[Any]) -> bool:
-    """Return whether a render state is a frame of `LiveFrames` (simulator states are floating numbers)."""
-    return render_state.dtype == np.uint8
+    """Return whether a render state is a frame of `LiveFrames`: such a one begins with the word JPEG."""
+    return render_state.dtype == np.uint8 and render_state[: len(_MAGIC)].tobytes() == _MAGIC
 
 
 def unpack_frame(packed: Packed, width: int, height: int) -> Frame:

@@ -12,15 +12,9 @@ from typing import Any, Self
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
-from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
-from prefrl_envs.drawing import draw_gridworld, draw_pendulum
-from prefrl_envs.gridworld import GridWorld
 from prefrl_envs.live_frames import is_live_frame, unpack_frame
-
-Frame = npt.NDArray[np.uint8]
-State = npt.NDArray[Any]
+from prefrl_envs.redrawing import Frame, State, is_mujoco, is_redrawable, redrawable_layer
 
 DEFAULT_FPS = 30.0
 """Steps per second of an environment that does not say how long its step is; gymnasium assumes the same."""
@@ -29,10 +23,10 @@ DEFAULT_FPS = 30.0
 class StateRenderer:
     """Draws frames of one environment from what `SimulatorState` or `LiveFrames` put beside its observations.
 
-    The environment is made once, for its model and its camera settings (gymnasium's
-    `default_camera_config`), and not stepped. For MuJoCo the camera follows the body that the config tracks
-    (the first one where it names none) along the floor, at a constant height, so that a jump looks like one.
-    A frame of `LiveFrames` is shown as it was kept.
+    The environment is made once and neither reset nor stepped. One that is `prefrl_envs.redrawing.Redrawable`
+    draws its states itself. For MuJoCo its model and its camera settings (gymnasium's `default_camera_config`)
+    are taken; the camera follows the body that the config tracks (the first one where it names none) along the
+    floor, at a constant height, so that a jump looks like one. A frame of `LiveFrames` is shown as it was kept.
 
     >>> with StateRenderer("prefrl/Hopper-v0", 256, 256) as renderer:  # doctest: +SKIP
     ...     frames = renderer.frames(segment.render_states)
@@ -50,17 +44,13 @@ class StateRenderer:
     def __init__(
         self, env_id: str, width: int, height: int, *, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the environment's model. What drawing needs besides (OpenGL) is fetched at the first frame."""
+        """Make the environment. What drawing needs besides (OpenGL) is fetched at the first frame."""
         self._env_id = env_id
         self._width, self._height = width, height
         self._draw: Callable[[State], Frame] | None = None
-        self._close: Callable[[], None] | None = None
-        env = _make(env_id, dict(env_kwargs or {}))
-        try:
-            self._env: Any = env.unwrapped
-            self.step_seconds = step_seconds(env)
-        finally:
-            env.close()
+        self._env = _make(env_id, dict(env_kwargs or {}))
+        self._close: Callable[[], None] = self._env.close
+        self.step_seconds = step_seconds(self._env)
 
     def frame(self, render_state: State) -> Frame:
         """Return the picture of one state [S]: RGB, shape [height, width, 3].
@@ -97,10 +87,9 @@ class StateRenderer:
         return frames
 
     def close(self) -> None:
-        """Free the OpenGL context; the renderer cannot be used any more."""
-        if self._close is not None:
-            self._close()
-            self._close = None
+        """Close the environment and free the OpenGL context; the renderer cannot be used any more."""
+        self._close()
+        self._close = _nothing
 
     def __enter__(self) -> Self:
         """Return the renderer itself."""
@@ -113,36 +102,31 @@ class StateRenderer:
         self.close()
 
     def _drawing_function(self) -> Callable[[State], Frame]:
-        env = self._env
-        if isinstance(env, PendulumEnv):
-            return lambda state: draw_pendulum(_checked(state, 3), self._width, self._height)
-        if isinstance(env, GridWorld):
-            return lambda state: draw_gridworld(_checked(state, 1), self._width, self._height)
-        if not is_drawable(env):
+        layer = redrawable_layer(self._env)
+        if layer is not None:
+            shape = layer.render_state().shape
+            return lambda state: layer.draw_state(_checked(state, shape), self._width, self._height)
+        if not is_redrawable(self._env):
             raise TypeError(
-                f"No frames of {self._env_id} can be drawn from states: it is no MuJoCo environment. Keep its "
-                "frames with `prefrl_envs.live_frames.LiveFrames`."
+                f"No frames of {self._env_id} can be drawn from states: it is no MuJoCo environment and has no "
+                "methods render_state() and draw_state(). Keep its frames with "
+                "`prefrl_envs.live_frames.LiveFrames`."
             )
-        from prefrl_envs.mujoco_rendering import MujocoStateRenderer
+        from prefrl_envs.mujoco.rendering import MujocoStateRenderer
 
-        renderer = MujocoStateRenderer(env, self._width, self._height)
+        renderer = MujocoStateRenderer(self._env.unwrapped, self._width, self._height)
+        self._env.close()
         self._close = renderer.close
-        return lambda state: renderer.frame(_checked(state, renderer.state_size))
-
-
-def is_drawable(env: gymnasium.Env[Any, Any]) -> bool:
-    """Return whether frames of an environment can be drawn from its `SimulatorState`; else use `LiveFrames`."""
-    inner = env.unwrapped
-    return isinstance(inner, PendulumEnv | GridWorld) or hasattr(inner, "mujoco_renderer")
+        return lambda state: renderer.frame(_checked(state, (renderer.state_size,)))
 
 
 def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
     """Return the simulated time of one step.
 
-    That is MuJoCo's (and Pendulum's) `dt`; else one frame of the `render_fps` in the environment's metadata.
+    That is `dt` of a MuJoCo environment; else one frame of the `render_fps` in the environment's metadata.
     """
     inner: Any = env.unwrapped
-    if isinstance(inner, PendulumEnv) or hasattr(inner, "mujoco_renderer"):
+    if is_mujoco(inner) and hasattr(inner, "dt"):
         return float(inner.dt)
     return 1.0 / float(inner.metadata.get("render_fps") or DEFAULT_FPS)
 
@@ -153,13 +137,17 @@ def _make(env_id: str, env_kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
         importlib.import_module(module)
     if "mujoco" not in str(gymnasium.spec(name).entry_point):
         return gymnasium.make(name, **env_kwargs)
-    from prefrl_envs.mujoco_warnings import deprecations_hidden
+    from prefrl_envs.mujoco.deprecations import deprecations_hidden
 
     with deprecations_hidden():
         return gymnasium.make(name, **env_kwargs)
 
 
-def _checked(state: State, size: int) -> State:
-    if state.shape != (size,):
-        raise ValueError(f"A render state of this environment has shape ({size},). Received {state.shape}.")
+def _checked(state: State, shape: tuple[int, ...]) -> State:
+    if state.shape != shape:
+        raise ValueError(f"A render state of this environment has shape {shape}. Received {state.shape}.")
     return state
+
+
+def _nothing() -> None:
+    pass

@@ -4,41 +4,38 @@ Nothing is drawn while an agent trains: a few numbers per step are kept, and `pr
 pictures of those steps that somebody looks at.
 """
 
-import sys
 from collections.abc import Callable
 from typing import Any, SupportsFloat
 
 import gymnasium
 import numpy as np
-import numpy.typing as npt
-from gymnasium.envs.classic_control.pendulum import PendulumEnv
 from gymnasium.utils import RecordConstructorArgs
 
-StateArray = npt.NDArray[np.float64]
+from prefrl_envs.redrawing import State, is_mujoco, redrawable_layer
 
 
 class SimulatorState(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Puts `info["render_state"]` (float64, shape [S]) into every reset and step.
+    """Puts `info["render_state"]` (shape [S]) into every reset and step.
 
-    It is the state in which the returned observation was seen. For MuJoCo: joint positions, activations and
-    mocap poses, all that a frame depends on (not velocities; to restore a simulation see
-    `prefrl_envs.snapshot`). For Pendulum: angle, angular velocity, last torque. An environment of one's own
-    has a method `render_state() -> float64 array of fixed size`.
+    It is the state in which the returned observation was seen: what `render_state()` of the outermost layer
+    says that is `prefrl_envs.redrawing.Redrawable`. For MuJoCo environments of gymnasium's kind, which need no
+    such method: float64, joint positions, activations and mocap poses, all that a frame depends on (not
+    velocities; to restore a simulation see `prefrl_envs.snapshot`).
 
     >>> env = SimulatorState(gymnasium.make("prefrl/Hopper-v0"))  # doctest: +SKIP
 
     Raises:
-        TypeError: The environment has no state that this package could draw.
+        TypeError: The environment has no state that could be drawn.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         """Find out how the state of this environment is read."""
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
-        reader = _reader(env.unwrapped)
+        reader = _reader(env)
         if reader is None:
             raise TypeError(
-                f"`env` must be a MuJoCo environment, Pendulum, or have a method render_state(); "
+                "`env` must be a MuJoCo environment, or have the methods render_state() and draw_state(); "
                 f"{type(env.unwrapped).__name__} is none of these."
             )
         self._read = reader
@@ -58,32 +55,27 @@ class SimulatorState(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
 
 def render_state_size(env: gymnasium.Env[Any, Any]) -> int:
     """Return S, the length of an environment's render state, 0 if it has none. It need not have been reset."""
-    if isinstance(env.unwrapped, PendulumEnv):
-        return 3
-    reader = _reader(env.unwrapped)
+    reader = _reader(env)
     return 0 if reader is None else reader().size
 
 
-def _reader(env: gymnasium.Env[Any, Any]) -> Callable[[], StateArray] | None:
-    """Return what reads the render state of an innermost environment, or None."""
-    mujoco = sys.modules.get("mujoco")  # an environment that uses MuJoCo has imported it
-    if mujoco is not None and isinstance(getattr(env, "model", None), mujoco.MjModel):
-        return _mujoco_reader(env)
-    if isinstance(env, PendulumEnv):
-        return lambda: np.array([*env.state, 0.0 if env.last_u is None else env.last_u])
-    own = getattr(env, "render_state", None)
-    return own if callable(own) else None
+def _reader(env: gymnasium.Env[Any, Any]) -> Callable[[], State] | None:
+    """Return what reads the render state of an environment, or None."""
+    layer = redrawable_layer(env)
+    if layer is not None:
+        return layer.render_state
+    return _mujoco_reader(env.unwrapped) if is_mujoco(env.unwrapped) else None
 
 
-def _mujoco_reader(env: Any) -> Callable[[], StateArray]:
+def _mujoco_reader(env: Any) -> Callable[[], State]:
     import mujoco
 
-    from prefrl_envs.mujoco_state import RENDER_STATE
+    from prefrl_envs.mujoco.state import RENDER_STATE
 
     model, signature = env.model, RENDER_STATE
     size = mujoco.mj_stateSize(model, signature)
 
-    def read() -> StateArray:
+    def read() -> State:
         state = np.empty(size)
         mujoco.mj_getState(model, env.data, state, signature)
         return state

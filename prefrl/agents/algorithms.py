@@ -7,14 +7,55 @@ directly; these builders are what the command line offers.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
+from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
 
 from prefrl.agents.trpo import EntropyTRPO
-from prefrl.errors import SettingError
+from prefrl.errors import SettingError, SpaceError
+from prefrl.reward.inputs import is_image
 
 ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": PPO, "a2c": A2C, "trpo": EntropyTRPO}
+
+
+class SmallCNN(BaseFeaturesExtractor):
+    """The network of Mnih et al. 2013 and 2016 (A3C): convolutions of 16 and 32 filters, 256 units.
+
+    Training it takes a third of the time of SB3's `NatureCNN`.
+
+    Args:
+        observation_space: Images, channels first, as SB3 hands them to a policy.
+        features_dim: Units of the last layer.
+    """
+
+    def __init__(self, observation_space: spaces.Box, features_dim: int = 256) -> None:
+        """Make the layers."""
+        super().__init__(observation_space, features_dim)
+        n_channels, height, width = observation_space.shape
+        for size, stride in ((8, 4), (4, 2)):
+            height, width = (height - size) // stride + 1, (width - size) // stride + 1
+        self.layers = nn.Sequential(
+            nn.Conv2d(n_channels, 16, 8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(32 * height * width, features_dim),
+            nn.ReLU(),
+        )
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """Return features [n, features_dim] of images [n, channels, height, width] with values from 0 to 1."""
+        features: Tensor = self.layers(observations)
+        return features
+
+
+CNNS: dict[str, type[BaseFeaturesExtractor]] = {"small": SmallCNN, "nature": NatureCNN}
 
 
 def make_agent(
@@ -24,30 +65,68 @@ def make_agent(
     seed: int,
     device: str = "cpu",
     hidden_sizes: Sequence[int] = (64, 64),
+    cnn: str = "small",
     log_std_init: float = 0.0,
     settings: Mapping[str, Any],
 ) -> OnPolicyAlgorithm:
-    """Return an agent of SB3 with an MLP policy (a policy for `Dict` observations where needed).
+    """Return an agent of SB3 with the policy that fits the observations: an MLP, a CNN for images, or for `Dict`.
 
     Args:
         algo: "ppo", "a2c" or "trpo".
         venv: What it learns in.
         seed: Of its weights and its exploration.
         device: Where its networks live; the CPU is faster for networks this small.
-        hidden_sizes: Units of each hidden layer, of policy and value function alike.
+        hidden_sizes: Units of each hidden layer, of policy and value function alike; images have a CNN instead.
+        cnn: "small" or "nature", the network for images.
         log_std_init: Logarithm of the first standard deviation of continuous actions.
-        settings: Keyword arguments of the algorithm, in SB3's spelling.
+        settings: Keyword arguments of the algorithm, in SB3's spelling. `learning_rate` and `clip_range` may be
+            written "lin_2.5e-4": falling linearly from there to 0.
 
     Raises:
-        SettingError: The algorithm is unknown, or does not have one of the settings.
+        SettingError: The algorithm or the network is unknown, or the algorithm does not have one of the settings.
+        SpaceError: The agents of SB3 cannot act in such a space.
     """
+    kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
+    if not isinstance(venv.action_space, kinds):
+        raise SpaceError(
+            f"The action space is {venv.action_space}, but agents act in {', '.join(k.__name__ for k in kinds)}; "
+            "wrap the environment to offer one of them."
+        )
     if algo not in ALGORITHMS:
         raise SettingError(f"`algo` must be one of {', '.join(ALGORITHMS)}. Received {algo!r}.")
-    policy = "MultiInputPolicy" if hasattr(venv.observation_space, "spaces") else "MlpPolicy"
-    policy_kwargs = {"net_arch": list(hidden_sizes), "log_std_init": log_std_init}
+    if cnn not in CNNS:
+        raise SettingError(f"`cnn` must be one of {', '.join(CNNS)}. Received {cnn!r}.")
+    policy_kwargs: dict[str, Any] = {"log_std_init": log_std_init}
+    if is_image(venv.observation_space):
+        policy = "CnnPolicy"
+        policy_kwargs |= {"features_extractor_class": CNNS[cnn]}
+    else:
+        policy = "MultiInputPolicy" if hasattr(venv.observation_space, "spaces") else "MlpPolicy"
+        policy_kwargs |= {"net_arch": list(hidden_sizes)}
+    scheduled = {name: _schedule(value) for name, value in settings.items()}
     try:
-        return ALGORITHMS[algo](
-            policy, venv, seed=seed, device=device, policy_kwargs=policy_kwargs, **dict(settings)
-        )
+        agent = ALGORITHMS[algo](policy, venv, seed=seed, device=device, policy_kwargs=policy_kwargs, **scheduled)
     except TypeError as error:
         raise SettingError(f"{algo} does not take these settings: {error}.") from error
+    use_channels_last(agent)
+    return agent
+
+
+def use_channels_last(agent: OnPolicyAlgorithm) -> None:
+    """Have the convolutions of an agent compute in the memory order that is twice as fast on CPUs.
+
+    What they compute stays the same up to rounding. Agents without convolutions are not changed.
+    """
+    for module in agent.policy.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def _schedule(value: Any) -> Any:
+    """Turn "lin_X" into a schedule that falls linearly from X to 0 over the training."""
+    if not isinstance(value, str) or not value.startswith("lin_"):
+        return value
+    try:
+        return LinearSchedule(float(value.removeprefix("lin_")), 0.0, 1.0)
+    except ValueError as error:
+        raise SettingError(f"A linear schedule is written like lin_2.5e-4. Received {value!r}.") from error

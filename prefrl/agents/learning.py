@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, unwrap_vec_wrapper
 
 from prefrl.agents.questioner import People, Questioner
-from prefrl.agents.vec_env import LearnedRewardVecEnv
+from prefrl.agents.vec_env import WINDOW, LearnedRewardVecEnv
 from prefrl.errors import SettingError
 from prefrl.feedback import LabelSchedule, Selector, Store, Teacher, UniformSelector, make_schedule
 from prefrl.feedback.schedule import ScheduleName
 from prefrl.feedback.selection import disagreement
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
+from prefrl.reward.inputs import is_image
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, SegmentRecorder
 
@@ -46,8 +47,8 @@ class PreferenceLearning:
     >>> model.learn(1_000_000, callback=prefs.callback())  # doctest: +SKIP
 
     Args:
-        venv: Environments with `Monitor` below, as `make_vec_env` makes them; `VecNormalize` goes above
-            `prefs.venv`, never below.
+        venv: Environments with `Monitor` below, as `make_vec_env` makes them; `VecFrameStack` goes below
+            `prefs.venv`, `VecNormalize` above it.
         teacher: Who compares; `People()` where answers come through the store, from a labelling page.
         n_labels: Comparisons in all; "can't tell" costs none.
         seed: Decides all random choices made here.
@@ -68,6 +69,7 @@ class PreferenceLearning:
         recorder_steps: Steps kept per environment to cut segments from.
         reward_model: An ensemble to go on with; a new one by default.
         trainer: Its trainer; a new one by default.
+        window: Episodes over which running means are taken.
 
     Raises:
         SettingError: A number is out of range.
@@ -95,6 +97,7 @@ class PreferenceLearning:
         recorder_steps: int = 2560,
         reward_model: RewardEnsemble | None = None,
         trainer: RewardTrainer | None = None,
+        window: int = WINDOW,
     ) -> None:
         """Put the parts together; no environment is stepped or reset."""
         if n_labels < 1 or segment_length < 1 or labels_per_round < 1:
@@ -117,15 +120,18 @@ class PreferenceLearning:
         self.first_epochs, self.epochs = first_epochs, epochs
         self.streams = Streams(seed)
         self.store = store if store is not None else Store()
-        self.reward_model = reward_model or RewardEnsemble(venv.observation_space, venv.action_space, seed=seed)
+        self.reward_model = reward_model or RewardEnsemble(
+            venv.observation_space, venv.action_space, frame_stack=frame_stack_of(venv), seed=seed
+        )
         self.trainer = trainer or RewardTrainer(self.reward_model, seed=seed)
         self.recorder = SegmentRecorder(
             venv.observation_space,
             venv.action_space,
             venv.num_envs,
             capacity=max(recorder_steps, segment_length),
+            frame_stack=self.reward_model.frame_stack,
         )
-        self.venv = LearnedRewardVecEnv(venv, self.reward_model.predict, self.recorder)
+        self.venv = LearnedRewardVecEnv(venv, self.reward_model.predict, self.recorder, window=window)
         self.questioner = Questioner(
             self.recorder,
             self.store,
@@ -173,7 +179,7 @@ class PreferenceLearning:
     @property
     def n_given(self) -> int:
         """Labels there are: comparisons trained on, and those read since the last fit."""
-        return self.trainer.n_comparisons + len(self._fresh)
+        return self.trainer.n_known + len(self._fresh)
 
     def update(self, num_timesteps: int, *, at_least: int | None = None) -> Refit | None:
         """Ask what is due at this step and refit the reward if answers have come.
@@ -197,7 +203,7 @@ class PreferenceLearning:
                 self.questioner.restock(waiting, self.n_labels - self.n_given, num_timesteps)
             enough = len(self._fresh) + self._n_changed >= (at_least or self._round())
         else:
-            due = self.n_due(num_timesteps) - self.trainer.n_comparisons
+            due = self.n_due(num_timesteps) - self.trainer.n_known
             if due >= self._round() and self.recorder.n_starts(self.segment_length) >= 2:
                 self._fresh += self.questioner.ask(due, num_timesteps)
             enough = bool(self._fresh)
@@ -215,7 +221,7 @@ class PreferenceLearning:
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
-        return min(self.labels_per_round, max(self.n_labels - self.trainer.n_comparisons, 1))
+        return min(self.labels_per_round, max(self.n_labels - self.trainer.n_known, 1))
 
     def _refit(self) -> Refit:
         """Train the reward on all comparisons, the fresh ones included."""
@@ -226,11 +232,9 @@ class PreferenceLearning:
         fresh_disagreement = nan if first or not fresh else self._disagreement(fresh)
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
-        self.reward_model.update_inputs(
-            self.reward_model.features(
-                self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new)
-            )
-        )
+        inputs = self.reward_model.inputs
+        if not inputs.is_fixed:
+            inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
         self.trainer.add(fresh)
         metrics = self.trainer.fit(self.first_epochs if first else self.epochs)
         return Refit(metrics, fresh_accuracy, fresh_log_loss, fresh_disagreement, 0.0)
@@ -260,6 +264,17 @@ class PreferenceLearning:
         self.refit_seconds = state["refit_seconds"]
         self._fresh = self.store.comparisons_at(state["fresh"])
         self._n_changed = state["n_changed"]
+
+
+def frame_stack_of(venv: VecEnv) -> int:
+    """Return how many frames SB3's `VecFrameStack` stacks into an image; 1 where there is none.
+
+    Each of them is then recorded once only. Stacks of anything but images are left as they are.
+    """
+    if not is_image(venv.observation_space):
+        return 1
+    stack = unwrap_vec_wrapper(venv, VecFrameStack)
+    return stack.stacked_obs.n_stack if isinstance(stack, VecFrameStack) else 1
 
 
 class PreferenceCallback(BaseCallback):
@@ -299,7 +314,7 @@ class PreferenceCallback(BaseCallback):
 
     def _on_rollout_end(self) -> None:
         preferences = self.preferences
-        self._record("labels/total", preferences.trainer.n_comparisons)
+        self._record("labels/total", preferences.trainer.n_known)
         self._record("labels/asked", preferences.questioner.n_asked)
         if preferences.venv.predicted_returns:
             self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))

@@ -15,12 +15,14 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from prefrl.segments import SegmentRecorder
 
+WINDOW = 100
+"""Episodes that running means are taken over, as in SB3 (`stats_window_size`)."""
 RENDER_STATE = "render_state"
 ENV_REWARD = "env_reward"
 EARLY_END = (
     "An episode ended before its time limit. The moment at which episodes end tells the agent about the task "
-    "behind the learned reward's back; hide such ends if you can (MuJoCo: terminate_when_unhealthy=False, or a "
-    "prefrl task)."
+    "behind the learned reward's back; hide such ends if you can (`prefrl train --hide-termination`, MuJoCo's "
+    "terminate_when_unhealthy=False, or a prefrl task)."
 )
 
 
@@ -42,14 +44,23 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         reward_fn: Reward of the observation seen before an action, and that action; None leaves the
             environment's own in place (the control that learns from the true reward).
         recorder: Gets every transition, with `info["render_state"]` where the environments give one.
+        window: Episodes over which predicted returns and task metrics are kept.
     """
 
-    def __init__(self, venv: VecEnv, reward_fn: RewardFn | None, recorder: SegmentRecorder | None = None) -> None:
+    def __init__(
+        self,
+        venv: VecEnv,
+        reward_fn: RewardFn | None,
+        recorder: SegmentRecorder | None = None,
+        *,
+        window: int = WINDOW,
+    ) -> None:
         """Wrap; the environments are not reset."""
         super().__init__(venv)
         self.reward_fn = reward_fn
         self.recorder = recorder
-        self.predicted_returns: deque[float] = deque(maxlen=100)
+        self.window = window
+        self.predicted_returns: deque[float] = deque(maxlen=window)
         self.task_metrics: dict[str, deque[float]] = {}
         self._last_observations: Any = None
         self._render_states: npt.NDArray[Any] | None = None
@@ -113,7 +124,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self._running_returns[:] = state["running_returns"]
         self.predicted_returns.extend(state["predicted_returns"])
         for name, values in state["task_metrics"].items():
-            self.task_metrics[name] = deque(values, maxlen=100)
+            self.task_metrics[name] = deque(values, maxlen=self.window)
         self._last_observations = _copy(observations)
         self._render_states = render_states
 
@@ -132,11 +143,24 @@ class LearnedRewardVecEnv(VecEnvWrapper):
             self.predicted_returns.append(float(self._running_returns[env]))
             self._running_returns[env] = 0.0
             for name, value in infos[env].get("task_metrics", {}).items():
-                self.task_metrics.setdefault(name, deque(maxlen=100)).append(float(value))
+                self.task_metrics.setdefault(name, deque(maxlen=self.window)).append(float(value))
             learned = self.reward_fn is not None  # with the true reward there is nothing to give away
             if learned and not self._warned and not infos[env].get("TimeLimit.truncated", False):
                 self._warned = True
                 warnings.warn(EARLY_END, stacklevel=2)
+
+
+class ClippedRewardVecEnv(VecEnvWrapper):
+    """Gives the agent no reward beyond ±1, as is usual for Atari (Mnih et al. 2015)."""
+
+    def reset(self) -> VecEnvObs:
+        """Reset all environments."""
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Return the step under way with its rewards clipped."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        return observations, np.clip(rewards, -1.0, 1.0), dones, infos
 
 
 def _copy(observations: VecEnvObs) -> Any:

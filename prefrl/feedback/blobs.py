@@ -1,27 +1,32 @@
 """The arrays of segments, kept under the hash of their content: files in a folder, or objects in memory.
 
-A file is safetensors: the arrays, and in its header where in the run they come from. It appears under its
-name only when it is whole and on the disk, so a crash leaves at worst a temporary file.
+A file is safetensors: the arrays, and in its header where in the run they come from. Frames of 8-bit pixels are
+deflated in it: 25 steps of Pong, 84 x 84 pixels each, take 15 kB instead of 200. A file appears under its name
+only when it is whole and on the disk, so a crash leaves at worst a temporary file.
 """
 
 import json
+import math
 import os
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from prefrl.errors import StoreError
 from prefrl.feedback.database import explain_os_error
 from prefrl.segments import Segment
+from prefrl.segments.segment import ARRAYS
 
-_ARRAYS = ("observations", "actions", "env_rewards", "render_states")
 _PLACE = ("env_index", "episode", "start")
 _LEFTOVER_SECONDS = 3600
 """A temporary file this old belongs to no writer that is still alive."""
@@ -136,19 +141,42 @@ def _unusable(path: Path, state: str) -> str:
 
 
 def _to_bytes(segment: Segment) -> bytes:
-    arrays = {name: getattr(segment, name) for name in _ARRAYS}
-    place = {name: int(getattr(segment, name)) for name in _PLACE}
-    return save(
-        {name: array for name, array in arrays.items() if array is not None},
-        metadata={"segment": json.dumps(place)},
-    )
+    arrays = {name: array for name in ARRAYS if (array := getattr(segment, name)) is not None}
+    header = {"segment": json.dumps({name: int(getattr(segment, name)) for name in _PLACE})}
+    deflated = {name: array.shape for name, array in arrays.items() if array.dtype == np.uint8}
+    if deflated:
+        header["deflated"] = json.dumps(deflated)
+        arrays |= {name: _deflate(arrays[name]) for name in deflated}
+    return save(arrays, metadata=header)
 
 
 def _from_file(path: Path, *, num_timesteps: int) -> Segment:
     with safe_open(path, framework="numpy") as file:
-        place = json.loads(file.metadata()["segment"])
+        header = file.metadata()
+        place = json.loads(header["segment"])
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    for name, shape in json.loads(header.get("deflated", "{}")).items():
+        arrays[name] = _inflate(arrays[name], shape)
     return Segment(**arrays, **place, num_timesteps=num_timesteps)
+
+
+def _deflate(array: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(zlib.compress(array.tobytes(), level=1), dtype=np.uint8)
+
+
+def _inflate(deflated: npt.NDArray[np.uint8], shape: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Return the array again; never more than its shape says, whatever the file holds.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    n_bytes = math.prod(shape)
+    stream = zlib.decompressobj()
+    try:
+        content = stream.decompress(deflated.tobytes(), n_bytes + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _sync_folder(folder: Path) -> None:

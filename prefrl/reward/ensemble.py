@@ -18,19 +18,15 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from prefrl.errors import RewardModelError, SettingError
+from prefrl.reward.convolutions import BatchedCNN, FoldedCNN
 from prefrl.reward.devices import resolve_device
+from prefrl.reward.inputs import FeatureInputs, PixelInputs, make_inputs
 from prefrl.reward.networks import BatchedMLP, NumpyMLP
-from prefrl.reward.normalization import RunningMoments
 from prefrl.seeding import Streams
-from prefrl.segments import Segment, as_array, encode, n_features, space_from_json, space_to_json
-from prefrl.segments.spaces import check_space
+from prefrl.segments import Segment, space_from_json, space_to_json
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE, DESCRIPTION_FILE = "reward_model.safetensors", "reward_model.json"
-# Normalised inputs are kept within this many standard deviations: a simulator that explodes must not take the
-# reward with it.
-INPUT_CLIP = 10.0
-SD_FLOOR = 1e-3
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -38,13 +34,16 @@ FloatArray = npt.NDArray[np.float32]
 class RewardEnsemble:
     """A reward r(observation, action) learned from comparisons.
 
-    Until the first fit it predicts 0 for everything.
+    Until the first fit it predicts 0 for everything. Images are read by convolutional networks, which see the
+    observation only; anything else, with the action, by multilayer perceptrons.
 
     Args:
         observation_space: Space of raw observations.
         action_space: Space of actions as the environment gets them.
         n_members: Networks E in the ensemble.
-        hidden_sizes: Units of each hidden layer.
+        hidden_sizes: Units of each hidden layer of perceptrons; the convolutional network is the paper's.
+        frame_stack: Number K of frames that an image is a stack of, along its last axis; segments have each once.
+        dropout: Share of filters left out when a convolutional network is trained.
         reward_sd: Standard deviation of each member's output over the labelled segments; 1 for MuJoCo and 0.05
             for Atari in the paper.
         seed: Decides the first weights; member e of two ensembles with one seed starts the same.
@@ -63,51 +62,39 @@ class RewardEnsemble:
         *,
         n_members: int = 3,
         hidden_sizes: Sequence[int] = (64, 64),
+        frame_stack: int = 1,
+        dropout: float = 0.0,
         reward_sd: float = 1.0,
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
         """Check the arguments and draw the first weights."""
-        check_space(observation_space, what="observation space")
-        check_space(action_space, what="action space")
-        if n_members < 1 or reward_sd <= 0:
+        if n_members < 1 or reward_sd <= 0 or not 0 <= dropout < 1:
             raise SettingError(
-                f"`n_members` must be at least 1 and `reward_sd` above 0. Received {n_members} and {reward_sd}."
+                "`n_members` must be at least 1, `reward_sd` above 0 and `dropout` from 0 to below 1. Received "
+                f"{n_members}, {reward_sd} and {dropout}."
             )
         self.observation_space = observation_space
         self.action_space = action_space
         self.n_members = n_members
         self.hidden_sizes = tuple(hidden_sizes)
+        self.frame_stack = frame_stack
+        self.dropout = dropout
         self.reward_sd = reward_sd
         self.seed = seed
         self.device = resolve_device(device)
-        self.n_features = n_features(observation_space) + n_features(action_space)
+        self.inputs = make_inputs(observation_space, action_space, frame_stack, self.device)
         streams = Streams(seed)
         seeds = [streams.integer(f"reward-member-{member}") for member in range(n_members)]
-        self.network = BatchedMLP(self.n_features, self.hidden_sizes, seeds).to(self.device)
-        self._fast = NumpyMLP(self.network) if self.device.type == "cpu" else None
-        self.input_moments = RunningMoments.of_size(self.n_features)
+        self.network = self._network(seeds).to(self.device)
+        self._fast: NumpyMLP | None = None
+        if isinstance(self.network, BatchedMLP) and self.device.type == "cpu":
+            self._fast = NumpyMLP(self.network)
+        self._folded: FoldedCNN | None = None
         self.output_mean = np.zeros(n_members)
         self.output_sd = np.ones(n_members)
         self.fitted = False
         self._refresh()
-
-    def features(self, observations: Any, actions: npt.NDArray[Any], *, batch_dims: int = 1) -> FloatArray:
-        """Return what the networks read, before normalisation.
-
-        Args:
-            observations: As `as_array` keeps them, shape [*batch, *obs].
-            actions: Shape [*batch, *act].
-            batch_dims: Number of leading batch dimensions.
-
-        Returns:
-            Shape [*batch, F].
-        """
-        parts = (
-            encode(self.observation_space, observations, batch_dims=batch_dims),
-            encode(self.action_space, actions, batch_dims=batch_dims),
-        )
-        return np.concatenate(parts, axis=-1)
 
     def predict(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
         """Return the learned reward of a batch of steps.
@@ -119,22 +106,25 @@ class RewardEnsemble:
         Returns:
             Shape [N]: the mean of the members' normalised outputs; 0 before the first fit.
         """
-        observations = as_array(self.observation_space, observations)
-        actions = as_array(self.action_space, actions)
         if not self.fitted:
             return np.zeros(len(actions), dtype=np.float32)
         # Normalising and averaging in one product: this runs at every step of the environments.
-        rewards: FloatArray = self._mean_scale @ self._raw(self.features(observations, actions))
+        rewards: FloatArray = self._mean_scale @ self._raw(self.inputs.of_steps(observations, actions))
         rewards += self._mean_shift
         return rewards
 
     def predict_members(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
         """Return each member's normalised reward, shape [E, N]; arguments as in `predict`."""
-        observations = as_array(self.observation_space, observations)
-        actions = as_array(self.action_space, actions)
         if not self.fitted:
             return np.zeros((self.n_members, len(actions)), dtype=np.float32)
-        return self._normalised(self.features(observations, actions))
+        return self._normalised(self._raw(self.inputs.of_steps(observations, actions)))
+
+    def predict_segment(self, segment: Segment) -> FloatArray:
+        """Return the learned reward of every step of a segment, shape [T]."""
+        if not self.fitted:
+            return np.zeros(segment.n_steps, dtype=np.float32)
+        rewards: FloatArray = self._normalised(self._raw(self.inputs.of_segment(segment)[None])).mean(axis=0)
+        return rewards
 
     def returns(self, segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
         """Return each member's raw return of each segment, shape [E, n]; 0 before the first fit.
@@ -143,26 +133,19 @@ class RewardEnsemble:
         """
         if not self.fitted:
             return np.zeros((self.n_members, len(segments)))
-        features = [self.features(s.observations, s.actions) for s in segments]
-        raw = self._raw(np.concatenate(features)).astype(np.float64)
+        reads = (self.inputs.of_segment(segment)[None] for segment in segments)
+        if isinstance(self.inputs, PixelInputs):  # one segment after the other, for they are large
+            raw = np.concatenate([self._raw(read) for read in reads], axis=1).astype(np.float64)
+        else:
+            raw = self._raw(np.concatenate(list(reads), axis=1)).astype(np.float64)
         ends = np.cumsum([s.n_steps for s in segments])
         sums = np.cumsum(raw, axis=1)[:, ends - 1]
         return np.diff(sums, axis=1, prepend=0.0)
-
-    def normalise_inputs(self, features: Tensor) -> Tensor:
-        """Centre, scale and clip features of shape [..., F]; differentiable."""
-        scaled = (features - self._input_mean_tensor) * self._input_scale_tensor
-        return scaled.clamp(-INPUT_CLIP, INPUT_CLIP)
 
     def set_output_moments(self, mean: npt.NDArray[np.float64], sd: npt.NDArray[np.float64]) -> None:
         """Fix the normalisation of the members' outputs, each of shape [E], and start predicting."""
         self.output_mean, self.output_sd = mean, sd
         self.fitted = True
-        self._refresh()
-
-    def update_inputs(self, features: FloatArray) -> None:
-        """Merge features of shape [n, F] into the normalisation of inputs."""
-        self.input_moments.update(features)
         self._refresh()
 
     def save(self, folder: Path | str) -> None:
@@ -176,6 +159,8 @@ class RewardEnsemble:
             "action_space": space_to_json(self.action_space),
             "n_members": self.n_members,
             "hidden_sizes": list(self.hidden_sizes),
+            "frame_stack": self.frame_stack,
+            "dropout": self.dropout,
             "reward_sd": self.reward_sd,
             "seed": self.seed,
             "fitted": self.fitted,
@@ -214,9 +199,7 @@ class RewardEnsemble:
         """Return weights and normalisers as arrays."""
         weights = self.network.state_dict()
         arrays: dict[str, npt.NDArray[Any]] = {name: t.cpu().numpy() for name, t in weights.items()}
-        arrays["input_mean"] = self.input_moments.mean
-        arrays["input_variance"] = self.input_moments.variance
-        arrays["input_count"] = np.array([self.input_moments.count], dtype=np.int64)
+        arrays |= self.inputs.state_arrays()
         arrays["output_mean"] = self.output_mean
         arrays["output_sd"] = self.output_sd
         return arrays
@@ -234,44 +217,51 @@ class RewardEnsemble:
                 )
         for name, parameter in self.network.state_dict().items():
             parameter.copy_(torch.as_tensor(arrays[name]))
-        self.input_moments = RunningMoments(
-            mean=arrays["input_mean"], variance=arrays["input_variance"], count=int(arrays["input_count"][0])
-        )
+        self.inputs.load_state_arrays(arrays)
         self.output_mean, self.output_sd = arrays["output_mean"], arrays["output_sd"]
         self._refresh()
 
+    def _network(self, seeds: Sequence[int]) -> BatchedMLP | BatchedCNN:
+        if isinstance(self.inputs, FeatureInputs):
+            return BatchedMLP(self.inputs.n_features, self.hidden_sizes, seeds)
+        assert isinstance(self.inputs, PixelInputs)
+        return BatchedCNN(self.inputs.shape, self.frame_stack, seeds, dropout=self.dropout)
+
     def _refresh(self) -> None:
-        """Bring the constants used at every step up to date with the normalisers."""
-        sd = np.maximum(np.sqrt(self.input_moments.variance), SD_FLOOR)
-        # A one-hot feature stays as it is: scaling a rare state's indicator would blow it up.
-        kept = np.concatenate([_is_one_hot(self.observation_space), _is_one_hot(self.action_space)])
-        self._input_mean = np.where(kept, 0.0, self.input_moments.mean).astype(np.float32)
-        self._input_scale = np.where(kept, 1.0, 1.0 / sd).astype(np.float32)
-        self._input_mean_tensor = torch.as_tensor(self._input_mean, device=self.device)
-        self._input_scale_tensor = torch.as_tensor(self._input_scale, device=self.device)
+        """Bring what is used at every step up to date with the normalisation of outputs and the weights."""
+        if isinstance(self.network, BatchedCNN):
+            self._folded = FoldedCNN(self.network)
         scale = self.reward_sd / np.maximum(self.output_sd, 1e-8)
         self._output_scale = scale[:, None].astype(np.float32)
         self._output_shift = (-self.output_mean * scale)[:, None].astype(np.float32)
         self._mean_scale = (scale / self.n_members).astype(np.float32)
         self._mean_shift = np.float32((-self.output_mean * scale).mean())
 
-    def _normalised(self, features: FloatArray) -> FloatArray:
-        result: FloatArray = self._raw(features) * self._output_scale + self._output_shift
+    def _normalised(self, raw: FloatArray) -> FloatArray:
+        result: FloatArray = raw * self._output_scale + self._output_shift
         return result
 
-    def _raw(self, features: FloatArray) -> FloatArray:
-        """Members' outputs for the same rows: [n, F] to [E, n]."""
+    def _raw(self, read: npt.NDArray[Any]) -> FloatArray:
+        """Members' outputs for every step of some segments: [m, K−1 + T, *shape] to [E, m·T]."""
         if self._fast is not None:
-            scaled = (features - self._input_mean) * self._input_scale
-            return self._fast(scaled.clip(-INPUT_CLIP, INPUT_CLIP, out=scaled))
+            assert isinstance(self.inputs, FeatureInputs)
+            return self._fast(self.inputs.normalise_array(read.reshape(-1, *self.inputs.shape)))
+        read = np.require(read, requirements="W")  # segments are read-only, which torch warns about
+        if isinstance(self.inputs, PixelInputs) and read.shape[1] == 1 + self.inputs.n_before:
+            assert self._folded is not None
+            stacks = torch.as_tensor(self.inputs.stacked(read), device=self.device)
+            return self._folded(stacks).cpu().numpy()
         with torch.no_grad():
-            inputs = self.normalise_inputs(torch.as_tensor(features, device=self.device))
-            raw: FloatArray = self.network(inputs.expand(self.n_members, -1, -1)).cpu().numpy()
-            return raw
+            rewards = self.evaluate(torch.as_tensor(read, device=self.device))
+        raw: FloatArray = rewards.flatten(1).cpu().numpy()
+        return raw
 
-
-def _is_one_hot(space: spaces.Space[Any]) -> npt.NDArray[np.bool_]:
-    """Which features of a space are indicators rather than numbers, shape [F]."""
-    if isinstance(space, spaces.Dict):
-        return np.concatenate([_is_one_hot(inner) for inner in space.spaces.values()])
-    return np.full(n_features(space), not isinstance(space, spaces.Box))
+    def evaluate(self, read: Tensor) -> Tensor:
+        """Return members' raw rewards of the same segments: [m, K−1 + T, *shape] to [E, m, T]."""
+        inputs = self.inputs.normalise(read)
+        if isinstance(self.network, BatchedCNN):
+            rewards: Tensor = self.network(inputs)
+            return rewards
+        flat = inputs.flatten(0, 1).expand(self.n_members, -1, -1)
+        rewards = self.network(flat).unflatten(1, tuple(read.shape[:2]))
+        return rewards

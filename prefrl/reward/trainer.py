@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
-from prefrl.reward.comparisons import ComparisonTensors
+from prefrl.reward.comparisons import ComparisonData, ComparisonTensors, CompressedComparisons
+from prefrl.reward.convolutions import BatchedCNN
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.losses import masked_mean, preference_log_probabilities, preference_loss, segment_returns
 from prefrl.seeding import Streams
@@ -25,9 +26,9 @@ IntArray = npt.NDArray[np.int64]
 # Validation loss over training loss is held between these (Christiano et al. 2017, A.1), by this factor per
 # gradient step (Ibarz et al. 2018, A.3).
 RATIO_LOW, RATIO_HIGH, L2_STEP = 1.1, 1.5, 1.001
-# The normalisation of outputs looks at no more steps than these.
-NORMALISATION_STEPS = 50_000
-# Comparisons per member that are evaluated at once; bounds the memory.
+# The normalisation of outputs looks at about as many steps as these, at most: of vectors, of images.
+NORMALISATION_STEPS, NORMALISATION_IMAGES = 50_000, 4_000
+# Comparisons per member that are evaluated at once; bounds the memory. Images have batches as in training.
 EVALUATION_BATCH = 256
 
 
@@ -75,6 +76,7 @@ class RewardTrainer:
         batch_size: Comparisons per gradient step and member.
         error_rate: Share of answers assumed to be a fair coin's (0.1 in the paper).
         l2: First coefficient of the squared norm of a member's weights, per comparison loss.
+        memory: Only so many latest comparisons are trained on (3,000 in the paper's Atari); 0 for all.
         seed: Decides draws and the order of batches.
 
     Raises:
@@ -89,28 +91,38 @@ class RewardTrainer:
         batch_size: int = 64,
         error_rate: float = 0.1,
         l2: float = 1e-4,
+        memory: int = 0,
         seed: int = 0,
     ) -> None:
         """Check the settings; nothing is drawn yet."""
-        if learning_rate <= 0 or batch_size < 1 or not 0 <= error_rate < 1 or l2 < 0:
+        if learning_rate <= 0 or batch_size < 1 or not 0 <= error_rate < 1 or l2 < 0 or memory < 0:
             raise SettingError(
-                "Expected `learning_rate` > 0, `batch_size` >= 1, 0 <= `error_rate` < 1 and `l2` >= 0. Received "
-                f"{learning_rate}, {batch_size}, {error_rate} and {l2}."
+                "Expected `learning_rate` > 0, `batch_size` >= 1, 0 <= `error_rate` < 1, `l2` and `memory` >= 0. "
+                f"Received {learning_rate}, {batch_size}, {error_rate}, {l2} and {memory}."
             )
         self.ensemble = ensemble
         self.batch_size = batch_size
         self.error_rate = error_rate
         self.l2 = torch.full((ensemble.n_members,), l2, device=ensemble.device)
+        self.memory = memory
         self.optimizer = torch.optim.Adam(ensemble.network.parameters(), lr=learning_rate)
-        self._data = ComparisonTensors(ensemble.n_features, ensemble.device)
+        self._sees_images = isinstance(ensemble.network, BatchedCNN)
+        self._evaluation_batch = batch_size if self._sees_images else EVALUATION_BATCH
+        self._data = self._empty()
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
+        self._past = np.empty(0, dtype=np.int64)
         self._rng = Streams(seed).generator("reward-trainer")
 
     @property
     def n_comparisons(self) -> int:
-        """Comparisons known so far."""
+        """Comparisons that are trained on."""
         return len(self._data)
+
+    @property
+    def n_known(self) -> int:
+        """Comparisons taken in so far, those that `memory` has no room for any more included."""
+        return len(self._data) + len(self._past)
 
     @property
     def seqs(self) -> IntArray:
@@ -126,27 +138,26 @@ class RewardTrainer:
         """Take in new comparisons; the order matters for what is drawn."""
         if not comparisons:
             return
+        kept = self.ensemble.inputs.of_segment
         for comparison in comparisons:
-            first, second = comparison.first, comparison.second
-            features = self.ensemble.features
-            self._data.append(
-                features(first.observations, first.actions),
-                features(second.observations, second.actions),
-                comparison.preference,
-            )
+            self._data.append(kept(comparison.first), kept(comparison.second), comparison.preference)
         size = (len(comparisons), self.ensemble.n_members)
         self._draws = np.concatenate([self._draws, self._rng.poisson(1.0, size=size).T], axis=1)
         self._seqs = np.append(self._seqs, [comparison.seq for comparison in comparisons]).astype(np.int64)
+        if 0 < self.memory < self.n_comparisons:
+            oldest = np.arange(self.n_comparisons) < self.n_comparisons - self.memory
+            self._past = np.append(self._past, self._seqs[oldest])
+            self._keep(~oldest)
 
     def forget(self, seqs: Collection[int]) -> None:
         """Drop the comparisons with these numbers, because whoever answered has changed or withdrawn the answer.
 
         What the weights have learned from them fades with the next fits. Unknown numbers are passed over.
         """
-        kept = ~np.isin(self._seqs, list(seqs))
-        self._data.keep(kept)
-        self._draws = self._draws[:, kept]
-        self._seqs = self._seqs[kept]
+        if not seqs:
+            return
+        self._past = self._past[~np.isin(self._past, list(seqs))]
+        self._keep(~np.isin(self._seqs, list(seqs)))
 
     def fit(self, n_epochs: int) -> RewardMetrics:
         """Train for some passes over all comparisons and renormalise the outputs.
@@ -191,6 +202,7 @@ class RewardTrainer:
         arrays: dict[str, npt.NDArray[Any]] = {
             "draws": self._draws,
             "seqs": self._seqs,
+            "past": self._past,
             "l2": self.l2.cpu().numpy(),
         }
         for index, parameter in enumerate(self.ensemble.network.parameters()):
@@ -211,10 +223,11 @@ class RewardTrainer:
             values: From `state_dict`.
             comparisons: Those whose numbers are in `arrays["seqs"]`, in that order.
         """
-        self._data = ComparisonTensors(self.ensemble.n_features, self.ensemble.device)
-        self._draws, self._seqs = self._draws[:, :0], self._seqs[:0]
+        self._data = self._empty()
+        self._draws, self._seqs, self._past = self._draws[:, :0], self._seqs[:0], self._past[:0]
         self.add(comparisons)
         self._draws = arrays["draws"]
+        self._past = arrays.get("past", self._past)
         self.l2 = torch.as_tensor(arrays["l2"], device=self.ensemble.device).clone()
         for index, parameter in enumerate(self.ensemble.network.parameters()):
             prefix = f"adam.{index}."
@@ -227,6 +240,20 @@ class RewardTrainer:
                 state["step"] = state["step"].cpu()
                 self.optimizer.state[parameter] = state
         self._rng.bit_generator.state = values["rng"]
+
+    def _empty(self) -> ComparisonData:
+        inputs, device = self.ensemble.inputs, self.ensemble.device
+        if not self._sees_images:
+            return ComparisonTensors(inputs.shape, device)
+        if device.type == "cpu":
+            return CompressedComparisons(inputs.shape, n_before=inputs.n_before)
+        return ComparisonTensors(inputs.shape, device, dtype=torch.uint8, n_before=inputs.n_before)
+
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        """Go on with some of the comparisons only."""
+        self._data.keep(kept)
+        self._draws = self._draws[:, kept]
+        self._seqs = self._seqs[kept]
 
     def _epoch(self) -> tuple[Tensor, int]:
         """One pass of every member over its own draw; return mean losses [E] and the gradient steps taken.
@@ -248,7 +275,7 @@ class RewardTrainer:
         """One gradient step on comparisons [E, b]; return each member's weighted sum of losses, shape [E]."""
         device = self.ensemble.device
         index, weight = torch.as_tensor(indices, device=device), torch.as_tensor(weights, device=device)
-        losses = preference_loss(self._logits(index), self._data.preferences[index], self.error_rate)
+        losses = preference_loss(self._logits(index, self._rng), self._data.preferences[index], self.error_rate)
         summed = (losses * weight).sum(dim=1)
         # Summed over members, so that each trains exactly as it would alone.
         per_member = summed / weight.sum(dim=1).clamp(min=1)
@@ -258,11 +285,14 @@ class RewardTrainer:
         self.optimizer.step()
         return summed.detach()
 
-    def _logits(self, index: Tensor) -> Tensor:
-        """Return difference of comparisons as each member sees its own: [E, b] to [E, b]."""
-        features, mask = self._data.gather(index)
-        inputs = self.ensemble.normalise_inputs(features)
-        rewards = self.ensemble.network(inputs.flatten(1, 3))
+    def _logits(self, index: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """Return difference of comparisons as each member sees its own, [E, b] to [E, b]; `rng` in training."""
+        read, mask = self._data.gather(index)
+        inputs, network = self.ensemble.inputs.normalise(read), self.ensemble.network
+        if isinstance(network, BatchedCNN):
+            rewards = network(inputs.flatten(1, 2), rng)
+        else:
+            rewards = network(inputs.flatten(1, 3))
         returns = segment_returns(rewards.view(mask.shape), mask)
         return returns[..., 0] - returns[..., 1]
 
@@ -271,7 +301,7 @@ class RewardTrainer:
         """Evaluate every member on the comparisons outside its draw."""
         indices, used = _padded([np.flatnonzero(draw == 0) for draw in self._draws])
         index = torch.as_tensor(indices, device=self.ensemble.device)
-        chunks = torch.split(index, EVALUATION_BATCH, dim=1)
+        chunks = torch.split(index, self._evaluation_batch, dim=1)
         logits = torch.cat([self._logits(chunk) for chunk in chunks], dim=1)
         mask = torch.as_tensor(used, device=self.ensemble.device)
         return HeldOut(logits, self._data.preferences[index], mask)
@@ -286,10 +316,15 @@ class RewardTrainer:
     @torch.no_grad()
     def _normalise_outputs(self) -> None:
         """Give every member mean 0 and sd 1 over the steps of the labelled segments (Ibarz et al., A.3)."""
-        features = self._data.steps()
-        stride = max(1, len(features) // NORMALISATION_STEPS)
-        inputs = self.ensemble.normalise_inputs(features[::stride])
-        raw = self.ensemble.network(inputs.expand(self.ensemble.n_members, -1, -1)).double()
+        limit = NORMALISATION_IMAGES if self._sees_images else NORMALISATION_STEPS
+        some = torch.arange(
+            0, self.n_comparisons, 1 + self._data.n_steps // (limit + 1), device=self.ensemble.device
+        )
+        chunks = []
+        for chunk in torch.split(some, self._evaluation_batch):
+            read, mask = self._data.gather(chunk)
+            chunks.append(self.ensemble.evaluate(read.flatten(0, 1)).flatten(1)[:, mask.flatten() > 0])
+        raw = torch.cat(chunks, dim=1).double()
         self.ensemble.set_output_moments(raw.mean(dim=1).cpu().numpy(), raw.std(dim=1, correction=0).cpu().numpy())
 
     def _metrics(self, train_loss: Tensor, held_out: HeldOut) -> RewardMetrics:
@@ -306,11 +341,15 @@ class RewardTrainer:
 
 
 def _padded(rows: Sequence[IntArray]) -> tuple[IntArray, npt.NDArray[np.float32]]:
-    """Stack rows of different lengths, shape [E, longest], with a mask of what is no padding."""
+    """Stack rows of different lengths, shape [E, longest], with a mask of what is no padding.
+
+    A row is filled up with its own beginning, since batch norm takes notice of comparisons of weight 0, too.
+    """
     longest = max(len(row) for row in rows)
     indices = np.zeros((len(rows), longest), dtype=np.int64)
     used = np.zeros((len(rows), longest), dtype=np.float32)
     for member, row in enumerate(rows):
-        indices[member, : len(row)] = row
-        used[member, : len(row)] = 1.0
+        if len(row):
+            indices[member] = np.resize(row, longest)
+            used[member, : len(row)] = 1.0
     return indices, used

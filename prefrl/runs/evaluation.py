@@ -10,24 +10,25 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv
 from prefrl.config import RunConfig
-from prefrl.errors import RunError, SettingError
+from prefrl.errors import PrefRLError, RunError, SettingError
 from prefrl.reward import RewardEnsemble
+from prefrl.reward.inputs import is_image
 from prefrl.runs.checkpoint import Checkpoint, checkpoints, unprefixed
-from prefrl.runs.environments import make_environments
+from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder, write_json, write_whole
-from prefrl.runs.training import load_normalizer, make_normalizer
+from prefrl.runs.training import load_normalizer, make_normalizer, stack_frames
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
 from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
-from prefrl_envs.rendering import StateRenderer
+from prefrl_envs.rendering import StateRenderer, step_seconds
 
 MAX_ENVS = 10
 CLIP_FPS = 30
 CLIP_SECONDS = 10
-# Of a step whose environment does not say how long it is: such worlds are turn by turn.
-DEFAULT_STEP_SECONDS = 0.25
 CLIP_SIZE = (400, 400)
+# Of an episode that is shown, so much is kept at most.
+MAX_KEPT_STEPS = 2000
 # Half of real speed, where the simulation has frames enough for it.
 CLIP_SPEED = 0.5
 
@@ -37,7 +38,10 @@ Array = npt.NDArray[Any]
 def evaluate(
     folder: RunFolder, *, episodes: int | None = None, seed: int = 0, video: Path | None = None
 ) -> dict[str, Any]:
-    """Run the policy of the last checkpoint without exploration, and write down what came of it.
+    """Run the policy of the last checkpoint and write down what came of it.
+
+    Without exploration; only policies that see images draw their actions, as is usual for Atari: the most probable
+    action alone can stand still for ever where a picture does not change.
 
     Args:
         folder: The run.
@@ -62,9 +66,17 @@ def evaluate(
     checkpoint = Checkpoint(saved[-1])
     n_envs = min(MAX_ENVS, n_episodes)
     environments = make_environments(config, n_envs=n_envs, seed=Streams(seed).integer("evaluation"))
-    returns, metrics, arrays = _run_policy(config, checkpoint, environments, n_episodes)
-    step_seconds = float(getattr(environments.envs[0].unwrapped, "dt", DEFAULT_STEP_SECONDS))
+    learned = config.reward == "preferences" and folder.reward_model.is_dir()
+    ensemble = RewardEnsemble.load(folder.reward_model) if learned else None
+    returns, metrics, arrays = _run_policy(config, checkpoint, environments, n_episodes, ensemble)
+    seconds_per_step = step_seconds(environments.envs[0])
     environments.close()
+    lacking = ""
+    if "render_states" not in arrays and "rgb_array" in environments.envs[0].metadata.get("render_modes", ()):
+        try:
+            arrays = _watched(config, checkpoint, seed, ensemble)
+        except PrefRLError as error:
+            lacking = str(error)
     preferences = checkpoint.state.get("preferences")
     result: dict[str, Any] = {
         "task": config.task,
@@ -72,7 +84,7 @@ def evaluate(
         "reward": config.reward,
         "seed": config.seed,
         "num_timesteps": checkpoint.state["num_timesteps"],
-        "labels": len(checkpoint.arrays["trainer.draws"][0]) if preferences else 0,
+        "labels": _n_labels(checkpoint) if preferences else 0,
         "training_seconds": round(checkpoint.state["seconds"], 1),
         "refit_seconds": round(preferences["refit_seconds"], 1) if preferences else 0.0,
         "true_return": {
@@ -83,11 +95,10 @@ def evaluate(
         "metrics": {f"{name}_per_episode": float(np.mean(values)) for name, values in metrics.items()},
     }
     write_json(folder.evaluation, result)
-    if config.reward == "preferences" and folder.reward_model.is_dir():
-        ensemble = RewardEnsemble.load(folder.reward_model)
-        arrays["predicted_rewards"] = ensemble.predict(arrays["observations"], arrays["actions"])
     write_whole(folder.evaluation_states, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
-    draw_clip(folder, config, arrays.get("render_states"), step_seconds, video or folder.clip)
+    draw_clip(folder, config, arrays.get("render_states"), seconds_per_step, video or folder.clip)
+    if lacking:
+        folder.clip_error.write_text(f"{lacking}\n")
     return result
 
 
@@ -101,36 +112,60 @@ def draw_clip(
     Args:
         folder: The run.
         config: Its settings.
-        render_states: Simulator states, shape [T, S]; None where the environment has none.
+        render_states: Simulator states or kept frames, shape [T, S]; None where there are none.
         step_seconds: Simulated time of one step.
         video: The file to write.
     """
     for earlier in (folder.clip_error, video):
         earlier.unlink(missing_ok=True)
     if render_states is None:
-        folder.clip_error.write_text(f"{config.env_id} cannot be drawn from a stored state.\n")
+        folder.clip_error.write_text(
+            f"{config.env_id} cannot be drawn from a stored state, and draws no frames; {OWN_ENVIRONMENT} shows "
+            "what it takes.\n"
+        )
         return
     try:
         with StateRenderer(config.env_id, *CLIP_SIZE, env_kwargs=config.env_kwargs) as renderer:
             stride = max(1, round(CLIP_SPEED / (CLIP_FPS * step_seconds)))
             fps = CLIP_FPS if stride > 1 else min(CLIP_FPS, 1 / step_seconds)
-            encode_clip(renderer.frames(render_states[::stride][: int(CLIP_SECONDS * fps)]), video, fps)
+            shown = render_states[::stride][: int(CLIP_SECONDS * fps)]
+            encode_clip(map(renderer.frame, shown), video, fps)  # one by one: together they are large
     except (RenderingUnavailableError, TypeError) as error:
         folder.clip_error.write_text(f"{error}\n")
 
 
+def _watched(
+    config: RunConfig, checkpoint: Checkpoint, seed: int, ensemble: RewardEnsemble | None
+) -> dict[str, Array]:
+    """Return the steps of the first episode, played once more to draw each of them.
+
+    Raises:
+        SettingError: Nothing comes out.
+        MissingDependencyError: Drawing needs a package that is not installed.
+    """
+    environments = make_environments(config, n_envs=1, seed=Streams(seed).integer("evaluation"), keep_frames=True)
+    _, _, arrays = _run_policy(config, checkpoint, environments, 1, ensemble)
+    environments.close()
+    return arrays
+
+
 def _run_policy(
-    config: RunConfig, checkpoint: Checkpoint, environments: DummyVecEnv, n_episodes: int
+    config: RunConfig,
+    checkpoint: Checkpoint,
+    environments: DummyVecEnv,
+    n_episodes: int,
+    ensemble: RewardEnsemble | None,
 ) -> tuple[list[float], dict[str, list[float]], dict[str, Array]]:
     """Return true returns and task metrics of episodes, and the steps of one of them."""
     n_envs = environments.num_envs
-    rewarded = LearnedRewardVecEnv(environments, None)
+    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), None)
     normalizer = make_normalizer(config, rewarded)
     load_normalizer(normalizer, unprefixed("normalizer", checkpoint.arrays))
     normalizer.training = False
     normalizer.norm_reward = False
     agent = ALGORITHMS[config.algo].load(checkpoint.agent, device=config.agent.device)
     # Each environment plays its share, so that short episodes are not counted more often than long ones.
+    sees_images = is_image(rewarded.observation_space)
     shares = np.array([n_episodes // n_envs + (env < n_episodes % n_envs) for env in range(n_envs)])
     returns: list[float] = []
     metrics: dict[str, list[float]] = {}
@@ -139,21 +174,28 @@ def _run_policy(
     seen: Any = normalizer.reset()
     while shares.any():
         raw, render_states = rewarded.last_observations, rewarded.render_states
-        actions, _ = agent.predict(seen, deterministic=True)
+        actions, _ = agent.predict(seen, deterministic=not sees_images)
         seen, env_rewards, dones, infos = normalizer.step(actions)
         if first_runs:
-            _keep(steps, "observations", as_array(rewarded.observation_space, raw)[0])
+            if not sees_images:  # stacks of screens would fill the disk
+                _keep(steps, "observations", as_array(rewarded.observation_space, raw)[0])
             _keep(steps, "actions", actions[0])
             _keep(steps, "env_rewards", env_rewards[0])
+            if ensemble is not None:
+                _keep(steps, "predicted_rewards", ensemble.predict(raw, actions)[0])
             if render_states is not None:
                 _keep(steps, "render_states", render_states[0])
-            first_runs = not dones[0]
+            first_runs = not dones[0] and len(steps["env_rewards"]) < MAX_KEPT_STEPS
         for env in np.flatnonzero(dones & (shares > 0)):
             shares[env] -= 1
             returns.append(float(infos[env]["episode"]["r"]))
             for name, value in infos[env].get("task_metrics", {}).items():
                 metrics.setdefault(name, []).append(float(value))
     return returns, metrics, {name: np.stack(values) for name, values in steps.items()}
+
+
+def _n_labels(checkpoint: Checkpoint) -> int:
+    return len(checkpoint.arrays["trainer.seqs"]) + len(checkpoint.arrays.get("trainer.past", ()))
 
 
 def _keep(steps: dict[str, list[Array]], name: str, value: Any) -> None:

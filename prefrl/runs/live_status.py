@@ -106,7 +106,7 @@ class LiveStatus:
         values: dict[str, Any] = {
             "state": state,
             "num_timesteps": num_timesteps,
-            "labels": preferences.trainer.n_comparisons,
+            "labels": preferences.trainer.n_known,
             "labels_due": preferences.n_due(num_timesteps),
             "waits_for": waits_for,
         }
@@ -123,10 +123,10 @@ class LiveStatus:
         if not comparisons:
             return
         self._predicted_until = comparisons[-1].seq
-        predict = self._preferences.reward_model.predict
+        predict = self._preferences.reward_model.predict_segment
         segments = {segment.id: segment for c in comparisons for segment in (c.first, c.second)}
         self._store.set_predictions(
-            {key: predict(segment.observations, segment.actions).tolist() for key, segment in segments.items()},
+            {key: predict(segment).tolist() for key, segment in segments.items()},
             int(self._values["num_timesteps"]),
         )
 

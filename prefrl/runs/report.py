@@ -22,6 +22,7 @@ from markupsafe import Markup
 from prefrl.config import load_preset
 from prefrl.errors import PrefRLError, RunError
 from prefrl.runs import report_panels as panels
+from prefrl.runs.environments import OWN_ENVIRONMENT
 from prefrl.runs.report_data import Example, RunData, read_run, write_tables
 from prefrl.segments import Answer
 from prefrl_envs.clips import encode_clip
@@ -376,7 +377,10 @@ def _clips(run: RunData) -> tuple[list[str | None], list[str]]:
     """Return a clip of each labelled pair, first beside second, or None and the reason why not."""
     nothing: list[str | None] = [None] * len(run.examples)
     if any(segment.render_states is None for example in run.examples for segment in example.segments):
-        return nothing, ["No clips of the labelled pairs: the states to draw them from were not recorded."]
+        return nothing, [
+            "No clips of the labelled pairs: no states to draw them from were recorded; "
+            f"{OWN_ENVIRONMENT} shows what it takes."
+        ]
     env_id, kwargs = str(run.config.get("env_id")), run.config.get("env_kwargs", {})
     try:
         with StateRenderer(env_id, CLIP_SIZE, CLIP_SIZE, env_kwargs=kwargs) as renderer:

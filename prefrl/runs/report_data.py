@@ -339,10 +339,7 @@ def _example(model: RewardEnsemble, store: Store, label: _Label) -> Example:
         answer=label.answer.answer,
         labeler=label.answer.labeler,
         segments=(first, second),
-        rewards=(
-            model.predict(first.observations, first.actions),
-            model.predict(second.observations, second.actions),
-        ),
+        rewards=(model.predict_segment(first), model.predict_segment(second)),
         probability_first=float(np.mean(0.5 * (1.0 + np.tanh(0.5 * logits)))),
     )
 

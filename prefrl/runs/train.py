@@ -4,9 +4,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,8 +18,10 @@ from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder, read_json
 from prefrl.runs.live_status import LiveStatus
+from prefrl.runs.memory import give_back_memory
 from prefrl.runs.pace import PacedCallback
 from prefrl.runs.report import write_report
+from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
 
 
@@ -60,6 +63,7 @@ def start(
             could not even start.
         InterruptedRunError: Ctrl-C; a checkpoint was written.
     """
+    config = replace(config, stepping=resolve_stepping(config))  # what "auto" comes to is written down
     folder = RunFolder.create(out, config)
     with folder.locked():
         try:
@@ -71,6 +75,7 @@ def start(
             opened(out)
         with _saying_how_to_go_on(folder):
             _learn(training, listener)
+            del training  # a clip takes as much memory as all that it holds
             return _finish(folder)
 
 
@@ -102,6 +107,7 @@ def resume(path: Path, listener: ProgressListener, *, opened: Callable[[Path], N
                 if opened is not None:
                     opened(path)
                 _learn(training, listener)
+                del training
             elif _has_final_report(folder, config):
                 raise RunError(f"{path} is complete; its report is {folder.report}.")
             return _finish(folder)
@@ -129,6 +135,7 @@ def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
 
 
 def _finish(folder: RunFolder) -> Path:
+    give_back_memory()
     evaluate(folder)
     return write_report([folder.path])
 
@@ -149,8 +156,20 @@ def _learn(training: Training, listener: ProgressListener) -> None:
         if training.preferences is not None:
             training.preferences.reward_model.save(training.folder.reward_model)
         training.save()
+    except ValueError as error:
+        if _are_finite(training.rewarded.last_observations):
+            raise
+        raise RunError(
+            "The environment handed out observations that are not finite (NaN or infinite), and nothing can act "
+            "on those; mend that and train anew."
+        ) from error
     finally:
         training.close()
+
+
+def _are_finite(observations: Any) -> bool:
+    parts = observations.values() if isinstance(observations, dict) else [observations]
+    return all(bool(np.isfinite(part).all()) for part in parts)
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 import io
 import time
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,13 @@ from stable_baselines3.common.distributions import StateDependentNoiseDistributi
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 from threadpoolctl import threadpool_limits
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, People, PreferenceLearning, make_agent
+from prefrl.agents.algorithms import use_channels_last
+from prefrl.agents.learning import frame_stack_of
+from prefrl.agents.vec_env import WINDOW, ClippedRewardVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError, StoreError
 from prefrl.feedback import (
@@ -29,6 +34,8 @@ from prefrl.feedback import (
     UniformSelector,
 )
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
+from prefrl.reward.inputs import is_image
+from prefrl.runs.budget import check_memory, fitting_recorder_steps
 from prefrl.runs.checkpoint import (
     Arrays,
     Checkpoint,
@@ -38,11 +45,13 @@ from prefrl.runs.checkpoint import (
     unprefixed,
     write_checkpoint,
 )
-from prefrl.runs.environments import make_environments
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import MetricsLog
+from prefrl.runs.notes import notes_on
+from prefrl.runs.simulators import restore_simulators, save_simulators
+from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
-from prefrl_envs.snapshot import EnvState, restore, snapshot
+from prefrl.segments.spaces import check_space
 
 # A line in the log for about this many environment steps.
 LOG_EVERY = 4096
@@ -71,23 +80,32 @@ class Training:
         # NumPy's matrix products would start a thread per core for every step, and spin between them.
         threadpool_limits(config.n_threads, user_api="blas")
         resolve_device(config.agent.device)  # SB3 would take the CPU without a word
-        self.config = config
+        # A run goes on with what it began with, also where "auto" has come to mean something else.
+        stepping = resolve_stepping(config) if checkpoint is None else checkpoint.state.get("stepping", "sb3")
+        self.config = config = replace(config, stepping=stepping)
         self.folder = folder
         seeds = Streams(config.seed)
-        self.environments = make_environments(
+        self.environments = make_stepped_environments(
             config, n_envs=config.agent.n_envs, seed=seeds.integer("environments")
         )
         _check_segment_length(config, self.environments)
+        check_space(self.environments.observation_space, what="observation space")
+        self.stacked = stack_frames(config, self.environments)
+        check_memory(config, self.stacked)
+        for note in notes_on(config, self.stacked):
+            warnings.warn(note, stacklevel=2)
         self.store: Store | None = None
         self.preferences: PreferenceLearning | None = None
         if config.reward == "preferences":
             self.store = Store(folder.path)
             self.store.counts()  # what is wrong with it is said now, not at the first question
-            self.preferences = _preferences(config, self.environments, self.store)
+            self.preferences = _preferences(config, self.stacked, self.store)
             self.rewarded = self.preferences.venv
         else:
             constant = config.reward == "constant"
-            self.rewarded = LearnedRewardVecEnv(self.environments, _constant_reward if constant else None)
+            self.rewarded = LearnedRewardVecEnv(
+                self.stacked, _constant_reward if constant else None, window=_window(config)
+            )
         self.normalizer = make_normalizer(config, self.rewarded)
         self._unused_random_state: tuple[Arrays, dict[str, Any]] | None = None
         self.seconds_before = 0.0
@@ -99,6 +117,7 @@ class Training:
                 seed=seeds.integer("agent"),
                 device=config.agent.device,
                 hidden_sizes=config.agent.hidden_sizes,
+                cnn=config.agent.cnn,
                 log_std_init=config.agent.log_std_init,
                 settings=config.agent.settings,
             )
@@ -140,16 +159,15 @@ class Training:
         arrays, numbers = random_state()
         state: dict[str, Any] = {
             "num_timesteps": self.agent.num_timesteps,
+            "stepping": self.config.stepping,
             "seconds": self.seconds,
             "random": numbers,
             "rewarded": self.rewarded.state_dict(),
             "logged": {k: float(v) for k, v in self.agent.logger.name_to_value.items()},
         }
         arrays |= prefixed("noise", _noise_arrays(self.agent))
-        states = [snapshot(env) for env in self.environments.envs]
-        state["environments"] = [env_state.document for env_state in states]
-        for index, env_state in enumerate(states):
-            arrays |= prefixed(f"environment.{index}", env_state.arrays)
+        simulators, state["environments"] = save_simulators(self.environments)
+        arrays |= simulators
         arrays |= _observation_arrays(self.rewarded)
         arrays |= prefixed("normalizer", _normalizer_arrays(self.normalizer))
         if self.preferences is not None:
@@ -197,11 +215,13 @@ class Training:
         agent = ALGORITHMS[self.config.algo].load(
             checkpoint.agent, env=self.normalizer, device=self.config.agent.device, force_reset=False
         )
+        use_channels_last(agent)
         self.seconds_before = state["seconds"]
-        for index, (env, document) in enumerate(zip(self.environments.envs, state["environments"], strict=True)):
-            restore(env, EnvState(document, unprefixed(f"environment.{index}", arrays)))
+        restore_simulators(self.environments, arrays, state["environments"])
         observations, render_states = _load_observations(arrays)
         self.rewarded.load_state_dict(state["rewarded"], observations, render_states)
+        if isinstance(self.stacked, VecFrameStack):
+            self.stacked.stacked_obs.stacked_obs[...] = observations
         load_normalizer(self.normalizer, unprefixed("normalizer", arrays))
         if self.preferences is not None:
             self._restore_preferences(self.preferences, arrays, state)
@@ -280,9 +300,8 @@ def _constant_reward(observations: Any, actions: npt.NDArray[Any]) -> npt.NDArra
     return np.zeros(len(actions), dtype=np.float32)
 
 
-def _check_segment_length(config: RunConfig, environments: DummyVecEnv) -> None:
-    spec = environments.envs[0].spec
-    horizon = spec.max_episode_steps if spec is not None else None
+def _check_segment_length(config: RunConfig, environments: VecEnv) -> None:
+    horizon = horizon_of(environments)
     if config.reward == "preferences" and horizon is not None and config.segment_length > horizon:
         raise SettingError(
             f"`segment_length` must not exceed the episode of {horizon} steps. Received {config.segment_length}."
@@ -304,7 +323,7 @@ def _check_time_to_ask(config: RunConfig) -> None:
         )
 
 
-def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> PreferenceLearning:
+def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> PreferenceLearning:
     _check_time_to_ask(config)
     label, model = config.label, config.reward_model
     seeds = Streams(config.seed)
@@ -313,6 +332,8 @@ def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> 
         environments.action_space,
         n_members=model.n_members,
         hidden_sizes=model.hidden_sizes,
+        frame_stack=frame_stack_of(environments),
+        dropout=model.dropout,
         reward_sd=model.reward_sd,
         seed=seeds.integer("reward-model"),
         device=config.device,
@@ -323,6 +344,7 @@ def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> 
         batch_size=model.batch_size,
         error_rate=model.error_rate,
         l2=model.l2,
+        memory=model.memory,
         seed=seeds.integer("reward-trainer"),
     )
     return PreferenceLearning(
@@ -341,10 +363,16 @@ def _preferences(config: RunConfig, environments: DummyVecEnv, store: Store) -> 
         labels_per_round=label.labels_per_round,
         first_epochs=model.first_epochs,
         epochs=model.epochs,
-        recorder_steps=label.recorder_steps,
+        recorder_steps=fitting_recorder_steps(config, environments),
         reward_model=ensemble,
         trainer=trainer,
+        window=_window(config),
     )
+
+
+def _window(config: RunConfig) -> int:
+    """Return over how many episodes running means are taken: as many as SB3 takes its own over."""
+    return int(config.agent.settings.get("stats_window_size", WINDOW))
 
 
 def _teacher(config: RunConfig) -> Teacher | People:
@@ -366,15 +394,31 @@ def _selector(config: RunConfig) -> Selector:
     return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
 
 
+def stack_frames(config: RunConfig, environments: VecEnv) -> VecEnv:
+    """Have agent and reward network see several frames at once, where the settings say so.
+
+    Raises:
+        SettingError: The observations are no images.
+    """
+    if config.agent.frame_stack == 1:
+        return environments
+    if not is_image(environments.observation_space):
+        raise SettingError(
+            f"`agent.frame_stack` needs images. Received {config.agent.frame_stack} with observations in "
+            f"{environments.observation_space}."
+        )
+    return VecFrameStack(environments, config.agent.frame_stack)
+
+
 def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormalize:
     """Wrap for the policy; only continuous observations are normalised."""
     agent, space = config.agent, venv.observation_space
     keys = None
     if isinstance(space, spaces.Dict):
         keys = [key for key, inner in space.spaces.items() if isinstance(inner, spaces.Box)]
-    continuous = bool(keys) or isinstance(space, spaces.Box)
+    continuous = bool(keys) or (isinstance(space, spaces.Box) and not is_image(space))
     return VecNormalize(
-        venv,
+        ClippedRewardVecEnv(venv) if agent.clip_rewards else venv,
         norm_obs=agent.normalize_observations and continuous,
         norm_reward=agent.normalize_rewards,
         gamma=agent.settings.get("gamma", 0.99),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from prefrl.errors import NotEnoughExperienceError, SettingError
+from prefrl.errors import NotEnoughExperienceError, SettingError, SpaceError
 from prefrl.segments.segment import Segment
 from prefrl.segments.spaces import as_array, check_space, n_features
 
@@ -23,10 +23,12 @@ class SegmentRecorder:
         action_space: Space of one action, as the environment gets it.
         n_envs: Number N of environments that step together.
         capacity: Steps kept per environment; older ones are overwritten.
+        frame_stack: Number K of frames that an observation is a stack of, along its last axis with the newest last
+            (SB3's `VecFrameStack`). Only the newest is kept; segments carry the K−1 before them as their lead-in.
 
     Raises:
-        SpaceError: A space is of a kind that cannot be kept.
-        SettingError: `capacity` or `n_envs` is below one.
+        SpaceError: A space is of a kind that cannot be kept, or no stack of K frames.
+        SettingError: `capacity`, `n_envs` or `frame_stack` is below one.
     """
 
     def __init__(
@@ -36,21 +38,28 @@ class SegmentRecorder:
         n_envs: int,
         *,
         capacity: int,
+        frame_stack: int = 1,
     ) -> None:
         """Check the spaces and set the memory aside."""
         check_space(observation_space, what="observation space")
         check_space(action_space, what="action space")
-        if capacity < 1 or n_envs < 1:
-            raise SettingError(f"`capacity` and `n_envs` must be at least 1. Received {capacity} and {n_envs}.")
+        if min(capacity, n_envs, frame_stack) < 1:
+            raise SettingError(
+                "`capacity`, `n_envs` and `frame_stack` must be at least 1. Received "
+                f"{capacity}, {n_envs} and {frame_stack}."
+            )
         self.observation_space = observation_space
         self.action_space = action_space
         self.n_envs = n_envs
         self.capacity = capacity
+        self.frame_stack = frame_stack
+        frame = frame_space(observation_space, frame_stack)
+        self._n_channels = frame.shape[-1] if frame_stack > 1 and frame.shape else 0
         self.n_recorded = 0
         self.num_timesteps = 0
         shape = (capacity, n_envs)
         self._arrays: dict[str, npt.NDArray[Any]] = {
-            "observations": _rows(observation_space, shape),
+            "observations": _rows(frame, shape),
             "actions": _rows(action_space, shape),
             "env_rewards": np.zeros(shape, dtype=np.float32),
             "dones": np.zeros(shape, dtype=bool),
@@ -90,7 +99,8 @@ class SegmentRecorder:
         """
         row = self.n_recorded % self.capacity
         arrays = self._arrays
-        arrays["observations"][row] = as_array(self.observation_space, observations)
+        kept = as_array(self.observation_space, observations)
+        arrays["observations"][row] = kept[..., -self._n_channels :] if self._n_channels else kept
         arrays["actions"][row] = as_array(self.action_space, actions)
         arrays["env_rewards"][row] = env_rewards
         arrays["dones"][row] = dones
@@ -141,7 +151,7 @@ class SegmentRecorder:
         return self._cut(*own[-1]) if len(own) else None
 
     def latest_observations(self, n_steps: int) -> npt.NDArray[Any]:
-        """Return up to `n_steps` latest observations of each environment, shape [n, *obs], oldest first."""
+        """Return up to `n_steps` latest observations (or frames) of each environment, [n, *obs], oldest first."""
         return self._latest("observations", n_steps)
 
     def latest_actions(self, n_steps: int) -> npt.NDArray[Any]:
@@ -200,6 +210,8 @@ class SegmentRecorder:
         ended = np.take_along_axis(dones, end, axis=0)
         whole_but_short = ended & (remaining < length) & (self._arrays["episode_steps"][rows] == 0)
         drawable = (remaining >= length) | whole_but_short
+        # The frames before the first one must not have been overwritten.
+        drawable &= position >= np.minimum(self._arrays["episode_steps"][rows], self.frame_stack - 1)
         if recent_steps is not None:
             drawable &= position >= n - recent_steps
         positions, envs = np.nonzero(drawable)
@@ -216,11 +228,39 @@ class SegmentRecorder:
             actions=arrays["actions"][rows, env],
             env_rewards=arrays["env_rewards"][rows, env],
             render_states=None if states is None else states[rows, env],
+            lead_in=self._lead_in(first, env) if self.frame_stack > 1 else None,
             env_index=int(env),
             episode=int(arrays["episodes"][rows[0], env]),
             start=int(arrays["episode_steps"][rows[0], env]),
             num_timesteps=self.num_timesteps,
         )
+
+    def _lead_in(self, first: int, env: int) -> npt.NDArray[Any]:
+        """Return the K−1 frames before a step, zeros from before its episode, as `VecFrameStack` has them."""
+        observations = self._arrays["observations"]
+        n_before = self.frame_stack - 1
+        frames = np.zeros((n_before, *observations.shape[2:]), dtype=observations.dtype)
+        n = min(n_before, int(self._arrays["episode_steps"][first % self.capacity, env]))
+        if n:
+            frames[-n:] = observations[np.arange(first - n, first) % self.capacity, env]
+        return frames
+
+
+def frame_space(space: spaces.Space[Any], frame_stack: int) -> spaces.Space[Any]:
+    """Return the space of one of the K frames that are stacked along the last axis.
+
+    Raises:
+        SpaceError: The space is no Box whose last axis K divides.
+    """
+    if frame_stack == 1:
+        return space
+    if not isinstance(space, spaces.Box) or not space.shape or space.shape[-1] % frame_stack:
+        raise SpaceError(
+            f"An observation that stacks {frame_stack} frames must be a Box whose last axis they share. "
+            f"Received {space}."
+        )
+    n = space.shape[-1] // frame_stack
+    return spaces.Box(space.low[..., -n:], space.high[..., -n:], dtype=space.dtype.type)
 
 
 def _rows(space: spaces.Space[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:

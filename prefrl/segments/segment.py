@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from prefrl.errors import SegmentError
 
-_ARRAYS = ("observations", "actions", "env_rewards", "render_states")
+PER_STEP = ("observations", "actions", "env_rewards", "render_states")
+ARRAYS = (*PER_STEP, "lead_in")
+"""Names of all arrays of a segment; those of `PER_STEP` have one entry per step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +38,9 @@ class Segment:
     render_states: npt.NDArray[Any] | None = None
     """What redraws the frame in which each observation was seen, shape [T, S]: a simulator's state (float64) or
     the frame itself, compressed (uint8); None where nothing does."""
+    lead_in: npt.NDArray[Any] | None = None
+    """Observations before the first one, shape [K−1, *obs], where K frames are seen at once and each is kept once;
+    zeros from before the episode began. None where one observation is all that is seen."""
     env_index: int = 0
     """Which of the parallel environments it comes from."""
     episode: int = 0
@@ -50,11 +55,11 @@ class Segment:
         n_steps = len(self.actions)
         if n_steps == 0:
             raise SegmentError("A segment needs at least one step. Received none.")
-        for name in _ARRAYS:
+        for name in ARRAYS:
             value = getattr(self, name)
             if value is None:
                 continue
-            if len(value) != n_steps:
+            if len(value) != n_steps and name in PER_STEP:
                 raise SegmentError(
                     f"All arrays of a segment must have one entry per step: `actions` has {n_steps}, "
                     f"`{name}` has {len(value)}."
@@ -79,7 +84,7 @@ class Segment:
         """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
         digest = blake2b(digest_size=16)
         digest.update(repr((self.env_index, self.episode, self.start)).encode())
-        for name in _ARRAYS:
+        for name in ARRAYS:
             value = getattr(self, name)
             if value is not None:
                 digest.update(f"{name}{value.dtype.str}{value.shape}".encode())

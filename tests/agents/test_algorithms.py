@@ -4,10 +4,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
+from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from torch import nn
 
 from prefrl.agents import ALGORITHMS, EntropyTRPO, make_agent
 from prefrl.errors import SettingError
@@ -47,6 +50,59 @@ def test_observations_of_several_parts_get_a_policy_that_reads_them() -> None:
     venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["dict"], EXAMPLE_SPACES["box"]), n_envs=2, seed=0)
     model = make_agent("a2c", venv, seed=0, settings={"n_steps": 4})
     assert model.learn(16).num_timesteps == 16
+
+
+# --- images -----------------------------------------------------------------------------------------------
+
+
+def stacked_screens() -> VecEnv:
+    space = spaces.Box(0, 255, (84, 84, 1), np.uint8)
+    return VecFrameStack(make_vec_env(lambda: SpacesEnv(space, spaces.Discrete(3)), n_envs=2, seed=0), 4)
+
+
+@pytest.mark.parametrize(
+    ("cnn", "kernels"),
+    [("small", [(16, 4, 8, 8), (32, 16, 4, 4)]), ("nature", [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3)])],
+)
+def test_images_get_the_network_that_was_asked_for(cnn: str, kernels: list[tuple[int, ...]]) -> None:
+    model = make_agent("a2c", stacked_screens(), seed=0, cnn=cnn, settings={"n_steps": 4})
+    convolutions = [
+        module for module in model.policy.features_extractor.modules() if isinstance(module, nn.Conv2d)
+    ]
+    assert [tuple(module.weight.shape) for module in convolutions] == kernels
+    assert model.policy.features_extractor.features_dim == {"small": 256, "nature": 512}[cnn]
+    assert model.learn(16).num_timesteps == 16
+
+
+def test_channels_last_changes_the_order_in_memory_and_nothing_else() -> None:
+    model = make_agent("a2c", stacked_screens(), seed=0, settings={"n_steps": 4})
+    images = torch.rand(5, 4, 84, 84)
+    extractor = model.policy.features_extractor
+    first = next(module for module in extractor.modules() if isinstance(module, nn.Conv2d))
+    assert first.weight.is_contiguous(memory_format=torch.channels_last)
+    ours = extractor(images)
+    for module in extractor.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = module.weight.data.contiguous()
+    torch.testing.assert_close(extractor(images), ours)
+
+
+def test_an_unknown_network_is_an_error(drift_venv: MakeVenv) -> None:
+    with pytest.raises(SettingError, match=r"`cnn` must be one of small, nature\. Received 'resnet'\."):
+        make_agent("ppo", drift_venv(), seed=0, cnn="resnet", settings={})
+
+
+# --- settings ---------------------------------------------------------------------------------------------
+
+
+def test_a_setting_may_fall_linearly(drift_venv: MakeVenv) -> None:
+    model = make_agent("ppo", drift_venv(), seed=0, settings={"learning_rate": "lin_4e-4", "clip_range": 0.1})
+    assert [model.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([4e-4, 2e-4, 0.0])
+
+
+def test_a_schedule_that_is_none_is_an_error(drift_venv: MakeVenv) -> None:
+    with pytest.raises(SettingError, match=r"written like lin_2\.5e-4\. Received 'lin_fast'\."):
+        make_agent("ppo", drift_venv(), seed=0, settings={"learning_rate": "lin_fast"})
 
 
 def test_an_unknown_algorithm_is_an_error(drift_venv: MakeVenv) -> None:

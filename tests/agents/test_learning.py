@@ -24,6 +24,7 @@ from prefrl.feedback import (
     Store,
     Teacher,
 )
+from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Answer, Query
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
@@ -363,7 +364,9 @@ def test_inputs_are_normalised_by_every_step_seen_once(drift_venv: MakeVenv) -> 
         for num_timesteps in (64, 320, 576):
             step_randomly(preferences, 20)
             preferences.update(num_timesteps)
-        recorder, moments = preferences.recorder, preferences.reward_model.input_moments
+        recorder, inputs = preferences.recorder, preferences.reward_model.inputs
+        assert isinstance(inputs, FeatureInputs)
+        moments = inputs.moments
         steps = np.concatenate([recorder.latest_observations(100), recorder.latest_actions(100)], axis=1)
         assert len(steps) == 240
         assert moments.count == 240

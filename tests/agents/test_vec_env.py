@@ -14,7 +14,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from prefrl.agents import LearnedRewardVecEnv
+from prefrl.agents.vec_env import ClippedRewardVecEnv
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Comparison, SegmentRecorder
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
@@ -209,7 +211,8 @@ def test_every_kind_of_space_is_rewarded_and_recorded(observation: str, action: 
     for _ in range(10):
         _, step_rewards, _, _ = venv.step(np.array([venv.action_space.sample() for _ in range(2)]))
         rewards.append(step_rewards)
-    features = ensemble.features(recorder.latest_observations(10), recorder.latest_actions(10))
+    assert isinstance(ensemble.inputs, FeatureInputs)
+    features = ensemble.inputs.features(recorder.latest_observations(10), recorder.latest_actions(10))
     np.testing.assert_allclose(np.concatenate(rewards), ensemble._raw(features).mean(axis=0), atol=1e-5)
     assert ensemble.returns(recorder.sample(3, length=4, rng=np.random.default_rng(0))).shape == (3, 3)
 
@@ -303,3 +306,35 @@ def test_spaces_and_number_of_environments_are_passed_on(drift_venv: MakeVenv) -
     assert venv.num_envs == 3
     assert isinstance(venv.observation_space, spaces.Box)
     assert venv.last_observations is None
+
+
+# --- clipped for the agent --------------------------------------------------------------------------------
+
+
+def test_the_agent_gets_no_reward_beyond_one_and_the_recorder_all_of_it() -> None:
+    inner = make_vec_env(lambda: CountingEnv((5,)), n_envs=1, seed=0)  # pays 0, 10, 20, ...
+    recorder = recorder_of(inner)
+    venv = ClippedRewardVecEnv(LearnedRewardVecEnv(inner, None, recorder))
+    venv.reset()
+    rewards = [venv.step(np.zeros((1, 1), np.float32))[1].tolist() for _ in range(3)]
+    assert rewards == [[0.0], [1.0], [1.0]]
+    segment = recorder.sample(1, length=3, rng=np.random.default_rng(0))[0]
+    assert segment.env_rewards.tolist() == [0.0, 10.0, 20.0]
+
+
+def test_negative_rewards_are_clipped_too() -> None:
+    inner = make_vec_env(lambda: CountingEnv((5,)), n_envs=2, seed=0)
+    venv = ClippedRewardVecEnv(
+        LearnedRewardVecEnv(inner, lambda observations, actions: np.array([-3.0, 0.5], "f"))
+    )
+    venv.reset()
+    assert venv.step(np.zeros((2, 1), np.float32))[1].tolist() == [-1.0, 0.5]
+
+
+def test_running_means_look_back_over_the_window() -> None:
+    inner = make_vec_env(lambda: CountingEnv((2,)), n_envs=1, seed=0)
+    venv = LearnedRewardVecEnv(inner, lambda observations, actions: observations[:, 0], window=3)
+    venv.reset()
+    for _ in range(10):
+        venv.step(np.zeros((1, 1), np.float32))
+    assert list(venv.predicted_returns) == [1.0, 1.0, 1.0]

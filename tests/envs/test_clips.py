@@ -122,7 +122,7 @@ def test_a_buffer_gets_the_same_bytes_as_a_file(tmp_path: Path) -> None:
     frames = moving_square(6, 64, 80)
     buffer = io.BytesIO()
     encode_clip(frames, buffer, 10)
-    encode_clip(frames, tmp_path / "clip.mp4", 10)
+    encode_clip(iter(frames), tmp_path / "clip.mp4", 10)  # one after another
     assert buffer.getvalue() == (tmp_path / "clip.mp4").read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
     assert buffer.getvalue().index(b"moov") < buffer.getvalue().index(b"mdat")  # plays before it is all there
@@ -131,8 +131,8 @@ def test_a_buffer_gets_the_same_bytes_as_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("frames", "fps", "message"),
     [
-        (np.zeros((0, 8, 8, 3), np.uint8), 10.0, "T of at least 1"),
-        (np.zeros((2, 8, 8), np.uint8), 10.0, "must be uint8 of shape"),
+        (np.zeros((0, 8, 8, 3), np.uint8), 10.0, "at least one frame"),
+        (np.zeros((2, 8, 8), np.uint8), 10.0, "must be uint8, each of shape"),
         (np.zeros((2, 8, 8, 3), np.float32), 10.0, "Received float32"),
         (np.zeros((2, 8, 8, 3), np.uint8), 0.0, "`fps` must be above 0"),
     ],

@@ -14,8 +14,9 @@ import pytest
 
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.live_frames import LiveFrames
-from prefrl_envs.mujoco_rendering import drawable_model
-from prefrl_envs.rendering import StateRenderer, is_drawable, step_seconds
+from prefrl_envs.mujoco.rendering import drawable_model
+from prefrl_envs.redrawing import is_redrawable, redrawable_layer
+from prefrl_envs.rendering import StateRenderer, step_seconds
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -44,21 +45,27 @@ def test_frames_show_what_happens_and_depend_on_the_state_alone(env_id: str) -> 
     assert (again == frames[3]).all()
 
 
-@pytest.mark.parametrize("env_id", ["Hopper", "HopperBackflip", "HalfCheetah", "Walker2d", "Reacher"])
+@pytest.mark.parametrize(
+    "env_id", [task.env_id for task in TASKS.values() if task.family in ("mujoco", "behaviour")]
+)
 def test_a_frame_from_a_state_is_the_one_that_was_seen_live(env_id: str) -> None:
     """MuJoCo's renderer on the data of the stepping simulation itself, under the same flags: equal pixels."""
-    env = SimulatorState(gymnasium.make(f"prefrl/{env_id}-v0"))
+    env = SimulatorState(gymnasium.make(env_id))
     inner: Any = env.unwrapped
+    if not hasattr(inner, "mujoco_renderer"):
+        pytest.skip("a behaviour of another family, which draws itself")
     model, config = drawable_model(inner.model, 96, 96), inner.mujoco_renderer.default_cam_config
     camera = mujoco.MjvCamera()
     camera.distance, camera.elevation, camera.azimuth = config["distance"], config["elevation"], 90.0
-    camera.lookat[:] = config["lookat"]
+    first = mujoco.MjData(inner.model)
+    mujoco.mj_forward(inner.model, first)
+    camera.lookat[:] = config.get("lookat", np.median(first.geom_xpos, axis=0))
     env.action_space.seed(0)
     states, live = [env.reset(seed=0)[1]["render_state"]], []
     with mujoco.Renderer(model, 96, 96, max_geom=1000) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             renderer.scene.flags[flag] = False
-        for _ in range(40):
+        for _ in range(20):
             mujoco.mj_forward(inner.model, inner.data)  # what a step leaves is of the moment before
             if config["trackbodyid"] > 0:
                 camera.lookat[:2] = inner.data.subtree_com[1, :2]
@@ -66,9 +73,26 @@ def test_a_frame_from_a_state_is_the_one_that_was_seen_live(env_id: str) -> None
             live.append(renderer.render().copy())
             states.append(env.step(env.action_space.sample())[4]["render_state"])
     env.close()
-    with StateRenderer(f"prefrl/{env_id}-v0", 96, 96) as drawing:
+    with StateRenderer(env_id, 96, 96) as drawing:
         np.testing.assert_array_equal(drawing.frames(np.array(states[:-1])), np.array(live))
     assert (live[0] != live[-1]).any()
+
+
+@pytest.mark.parametrize("env_id", [task.env_id for task in TASKS.values() if task.family not in ("mujoco",)])
+def test_a_state_is_drawn_alike_by_the_stepping_environment_and_by_one_never_stepped(env_id: str) -> None:
+    env: Any = SimulatorState(gymnasium.make(env_id))
+    layer = redrawable_layer(env)
+    if layer is None:
+        pytest.skip("drawn by MuJoCo")
+    env.action_space.seed(0)
+    states, live = [env.reset(seed=0)[1]["render_state"]], []
+    for _ in range(20):
+        live.append(layer.draw_state(layer.render_state(), 96, 80))
+        states.append(env.step(env.action_space.sample())[4]["render_state"])
+    env.close()
+    with StateRenderer(env_id, 96, 80) as drawing:
+        np.testing.assert_array_equal(drawing.frames(np.array(states[:-1])), np.array(live))
+    assert any((frame != live[0]).any() for frame in live)
 
 
 def test_the_robot_is_drawn_where_the_state_says() -> None:
@@ -164,13 +188,13 @@ def test_what_can_be_drawn_and_how_long_a_step_is(env_id: str, drawable: bool, s
     if env_id == "prefrl_no_time/NoTime-v0" and env_id not in gymnasium.registry:
         gymnasium.register(env_id, "prefrl_envs.testing:ActionRewardEnv")
     env = gymnasium.make(env_id)
-    assert is_drawable(env) is drawable
+    assert is_redrawable(env) is drawable
     assert step_seconds(env) == pytest.approx(seconds)
     env.close()
 
 
 def test_an_environment_of_another_module_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = "import gymnasium\ngymnasium.register('Elsewhere-v0', 'prefrl_envs.gridworld:GridWorld')\n"
+    source = "import gymnasium\ngymnasium.register('Elsewhere-v0', 'prefrl_envs.small.gridworld:GridWorld')\n"
     (tmp_path / "prefrl_elsewhere.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     with StateRenderer("prefrl_elsewhere:Elsewhere-v0", 32, 32) as renderer:

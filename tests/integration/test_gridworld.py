@@ -12,7 +12,7 @@ from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble
 from prefrl.runs import start, train
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
-from prefrl_envs.gridworld import CELLS, MOVES, optimal_actions
+from prefrl_envs.small.gridworld import CELLS, MOVES, optimal_actions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

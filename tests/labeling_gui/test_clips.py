@@ -31,18 +31,17 @@ GRID = "prefrl/GridWorld-v0"
 UNUSUAL = """
 import os, time
 import gymnasium
-import prefrl_envs.rendering as rendering
-gymnasium.register("Unusual-v0", "prefrl_envs.gridworld:GridWorld")
-draw = rendering.draw_gridworld
+from prefrl_envs.small.gridworld import GridWorld
 
-def draw_unusually(state, width, height):
-    if state[0] == 13.0:
-        os._exit(3)
-    if state[0] == 12.0:
-        time.sleep(600)
-    return draw(state, width, height)
+class Unusual(GridWorld):
+    def draw_state(self, state, width, height):
+        if state[0] == 13.0:
+            os._exit(3)
+        if state[0] == 12.0:
+            time.sleep(600)
+        return super().draw_state(state, width, height)
 
-rendering.draw_gridworld = draw_unusually
+gymnasium.register("Unusual-v0", Unusual)
 """
 """A module whose environment kills its process in cell 13 and hangs in cell 12; the drawing process imports it."""
 

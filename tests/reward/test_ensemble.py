@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from prefrl.errors import DeviceError, RewardModelError, SettingError, SpaceError
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.reward.ensemble import DESCRIPTION_FILE, INPUT_CLIP, WEIGHTS_FILE
+from prefrl.reward.ensemble import DESCRIPTION_FILE, WEIGHTS_FILE
+from prefrl.reward.inputs import CLIP as INPUT_CLIP
 from prefrl.segments import Comparison, Segment, SegmentRecorder
 
 MakeComparisons = Callable[..., list[Comparison]]
@@ -64,7 +65,7 @@ def steps(n: int, seed: int = 0) -> tuple[npt.NDArray[np.float32], npt.NDArray[n
 @pytest.fixture
 def fitted(make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons) -> RewardEnsemble:
     ensemble = make_ensemble()
-    ensemble.update_inputs(ensemble.features(*steps(100)))
+    ensemble.inputs.update(*steps(100))
     trainer = RewardTrainer(ensemble)
     trainer.add(make_comparisons(20))
     trainer.fit(5)
@@ -162,7 +163,7 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
         [flattened(k, values) for k, values in zip(kinds, samples, strict=True)],
         axis=1,
     )
-    assert ensemble.n_features == flat.shape[1]
+    assert ensemble.inputs.shape == flat.shape[1:]
     assert not ensemble.predict(observations, actions).any()
 
     recorder = SegmentRecorder(*kinds, 6, capacity=4)
@@ -170,7 +171,7 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
         recorder.record(observations, actions, np.zeros(6), np.zeros(6, dtype=bool))
     segments = recorder.sample(20, length=4, rng=np.random.default_rng(0))
     for segment in segments:
-        features = ensemble.features(segment.observations, segment.actions)
+        features = ensemble.inputs.of_segment(segment)
         np.testing.assert_allclose(features, flat[[segment.env_index] * 4], rtol=1e-6)
 
     trainer = RewardTrainer(ensemble)
@@ -187,11 +188,11 @@ def test_numbers_are_normalised_and_indicators_are_not() -> None:
     """A state that was seen once in a thousand must not be blown up."""
     space = spaces.Dict({"speed": spaces.Box(-np.inf, np.inf, (1,), np.float32), "state": spaces.Discrete(2)})
     ensemble = RewardEnsemble(space, spaces.Discrete(2))
-    features = np.zeros((1000, 5), dtype=np.float32)
-    features[:, 0] = np.arange(1000)
-    features[0, 1] = 1.0
-    ensemble.update_inputs(features)
-    normalised = ensemble.normalise_inputs(torch.tensor([[499.5, 1.0, 0.0, 1.0, 0.0], [788.175, 0, 1, 0, 1]]))
+    observations = np.zeros((1000, 3), dtype=np.float32)
+    observations[:, 0] = np.arange(1000)
+    observations[0, 1] = 1.0
+    ensemble.inputs.update(observations, np.zeros(1000, dtype=np.int64))
+    normalised = ensemble.inputs.normalise(torch.tensor([[499.5, 1.0, 0.0, 1.0, 0.0], [788.175, 0, 1, 0, 1]]))
     # The sd of 0, 1, ... 999 is 288.675.
     np.testing.assert_allclose(normalised.numpy(), [[0, 1, 0, 1, 0], [1, 0, 1, 0, 1]], atol=1e-5)
 
@@ -203,23 +204,24 @@ def test_a_simulator_that_explodes_does_not_take_the_reward_with_it(fitted: Rewa
         rewards.append(fitted.predict(np.full_like(observations, size), actions)[0])
     assert np.isfinite(rewards).all()
     assert rewards[0] == rewards[1] == rewards[2]
-    inputs = fitted.normalise_inputs(torch.full((1, 5), -1e30))
+    inputs = fitted.inputs.normalise(torch.full((1, 5), -1e30))
     assert inputs.tolist() == [[-INPUT_CLIP] * 5]
 
 
 def test_an_input_that_never_changed_does_not_explode(make_ensemble: MakeEnsemble) -> None:
     ensemble = make_ensemble()
-    ensemble.update_inputs(np.full((50, 5), 3.0, dtype=np.float32))
-    assert ensemble.normalise_inputs(torch.full((1, 5), 3.0)).abs().max() == 0.0
-    assert ensemble.normalise_inputs(torch.full((1, 5), 3.001)).abs().max() < 1.1
+    ensemble.inputs.update(np.full((50, 3), 3.0, dtype=np.float32), np.full((50, 2), 3.0, dtype=np.float32))
+    assert ensemble.inputs.normalise(torch.full((1, 5), 3.0)).abs().max() == 0.0
+    assert ensemble.inputs.normalise(torch.full((1, 5), 3.001)).abs().max() < 1.1
 
 
 def test_inputs_are_frozen_until_they_are_updated(fitted: RewardEnsemble) -> None:
     before = fitted.predict(*steps(5))
-    fitted.features(*steps(5, seed=9))
+    fitted.inputs.of_steps(*steps(5, seed=9))
     fitted.predict(*steps(1000, seed=9))
     np.testing.assert_array_equal(fitted.predict(*steps(5)), before)
-    fitted.update_inputs(100 * fitted.features(*steps(1000, seed=9)))
+    observations, actions = steps(1000, seed=9)
+    fitted.inputs.update(100 * observations, 100 * actions)
     assert not np.allclose(fitted.predict(*steps(5)), before)
 
 

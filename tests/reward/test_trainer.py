@@ -12,6 +12,8 @@ from torch import nn
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.inputs import FeatureInputs
+from prefrl.reward.networks import BatchedMLP
 from prefrl.reward.trainer import EVALUATION_BATCH, L2_STEP, RATIO_HIGH, RATIO_LOW
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, Segment
@@ -184,7 +186,7 @@ def test_a_fit_equals_members_trained_alone_one_comparison_at_a_time(
     ensemble = make_ensemble(n_members=n_members)
     comparisons = make_comparisons(20, lengths=(2, 3, 5))
     comparisons[3] = replace(comparisons[3], preference=0.5)
-    ensemble.update_inputs(ensemble.features(*labelled_steps(comparisons)))
+    ensemble.inputs.update(*labelled_steps(comparisons))
     networks = [reference_network(ensemble, member) for member in range(n_members)]
     trainer = RewardTrainer(ensemble, batch_size=batch_size, l2=l2, seed=2)
     trainer.add(comparisons)
@@ -194,7 +196,8 @@ def test_a_fit_equals_members_trained_alone_one_comparison_at_a_time(
     rng = Streams(2).generator("reward-trainer")
     draws = rng.poisson(1.0, size=(20, n_members)).T
     orders = [[rng.permutation(np.flatnonzero(d)) for d in draws] for _ in range(n_epochs)]
-    mean, variance = ensemble.input_moments.mean, ensemble.input_moments.variance
+    assert isinstance(ensemble.inputs, FeatureInputs)
+    mean, variance = ensemble.inputs.moments.mean, ensemble.inputs.moments.variance
 
     def log_loss(network: nn.Sequential, comparison: Comparison) -> torch.Tensor:
         returns = []
@@ -405,6 +408,7 @@ def test_a_members_own_scale_and_offset_do_not_reach_the_reward(
     steps = labelled_steps(comparisons)
     before, raw_before = ensemble.predict(*steps), ensemble.returns([comparisons[0].first])
     last = len(ensemble.hidden_sizes)
+    assert isinstance(ensemble.network, BatchedMLP)
     with torch.no_grad():
         ensemble.network.biases[last][0] += 3.0
         ensemble.network.weights[last][1] *= 5.0
@@ -541,7 +545,8 @@ def test_no_epoch_is_an_error(make_ensemble: MakeEnsemble, make_comparisons: Mak
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("learning_rate", 0.0), ("batch_size", 0), ("error_rate", 1.0), ("l2", -1.0)]
+    ("setting", "value"),
+    [("learning_rate", 0.0), ("batch_size", 0), ("error_rate", 1.0), ("l2", -1.0), ("memory", -1)],
 )
 def test_a_setting_out_of_range_is_an_error(make_ensemble: MakeEnsemble, setting: str, value: float) -> None:
     with pytest.raises(SettingError, match=rf"`{setting}`.* Received .*{value}"):
@@ -596,3 +601,36 @@ def test_all_may_be_forgotten_and_others_learned(
     trainer.add(comparisons[10:])
     assert trainer.seqs.tolist() == list(range(10, 20))
     assert trainer.fit(1).n_comparisons == 10
+
+
+# --- a memory of the latest comparisons -------------------------------------------------------------------
+
+
+def test_only_the_latest_comparisons_are_trained_on_and_all_are_counted(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """Thirty comparisons with room for twelve train as the last twelve with the same draws do."""
+    comparisons = make_comparisons(30)
+    trainer = RewardTrainer(make_ensemble(), memory=12, seed=0)
+    for start in range(0, 30, 7):
+        trainer.add(comparisons[start : start + 7])
+        assert trainer.n_comparisons == min(12, start + 7, 30)
+    assert trainer.n_known == 30
+    assert trainer.seqs.tolist() == list(range(18, 30))
+
+    alone = RewardTrainer(make_ensemble(), seed=0)
+    arrays, values = trainer.state_dict()
+    alone.load_state_dict(arrays, values, comparisons[18:])
+    assert alone.n_known == 30
+    assert trainer.fit(3) == alone.fit(3)
+    assert same_weights(trainer.ensemble, alone.ensemble)
+
+
+def test_what_is_withdrawn_after_it_left_the_memory_is_not_counted(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    trainer = RewardTrainer(make_ensemble(), memory=5, seed=0)
+    trainer.add(make_comparisons(10))
+    trainer.forget([1, 7])
+    assert trainer.n_known == 8
+    assert trainer.seqs.tolist() == [5, 6, 8, 9]

@@ -25,6 +25,7 @@ def _small_config(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> 
         "segment_length": 8,
         "checkpoint_every": 128,
         "evaluation_episodes": 2,
+        "stepping": "sb3",
     }
     values["label"] |= {"initial_timesteps": 128, "labels_per_round": 4, "recorder_steps": 80}
     values["reward_model"] |= {"hidden_sizes": [16], "first_epochs": 3, "epochs": 2, "batch_size": 8}

@@ -54,7 +54,9 @@ def counting(
     small_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train_only: None
 ) -> RunFolder:
     """A run in the environment above; the instances that are made next are counted from 0."""
-    monkeypatch.setitem(gymnasium.registry, "Counting-v0", EnvSpec("Counting-v0", entry_point=Counting))
+    monkeypatch.setitem(
+        gymnasium.registry, "Counting-v0", EnvSpec("Counting-v0", entry_point=Counting, max_episode_steps=50)
+    )
     config = small_config("Counting-v0", total_timesteps=64, reward="true")
     start(config, tmp_path / "run", lambda progress: None)
     monkeypatch.setattr(Counting, "made", 0)
@@ -92,7 +94,7 @@ def test_first_episode_is_kept_step_by_step(counting: RunFolder, monkeypatch: py
 def test_environment_that_cannot_be_drawn(counting: RunFolder) -> None:
     counting.clip.write_bytes(b"a clip of an earlier policy")
     evaluate(counting, episodes=1)
-    assert counting.clip_error.read_text() == "Counting-v0 cannot be drawn from a stored state.\n"
+    assert counting.clip_error.read_text().startswith("Counting-v0 cannot be drawn from a stored state, and")
     assert not counting.clip.exists()
 
 

@@ -296,7 +296,8 @@ def test_people_see_the_frames_of_an_environment_that_has_no_state_to_draw_from(
 ) -> None:
     run = tmp_path / "run"
     config = RunConfig.from_json(human().to_json() | {"task": own_env, "env_id": own_env})
-    with answering(run):
+    said = "Own-v0 cannot be drawn from a stored state, so every step is drawn and kept .* ms per step, and .* MB"
+    with answering(run), pytest.warns(UserWarning, match=said):
         start(config, run, quiet)
     with Store(run) as store, StateRenderer(own_env, 60, 40) as renderer:
         states = store.comparisons()[0].first.render_states

@@ -1,5 +1,6 @@
 """A run that was stopped or killed and resumed ends as one that was never stopped, to the last bit."""
 
+import json
 import os
 import shutil
 import signal
@@ -149,6 +150,10 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("gridworld", {"label": {"selection": "disagreement"}, "shuffle_labels": True}),
         ("pendulum", {"reward": "true"}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
+        ("moving-dot", {"agent": {"frame_stack": 3}, "reward_model": {"memory": 10, "dropout": 0.5, "epochs": 1}}),
+        pytest.param(
+            "pong", {"label": {"initial_share": 0.2}, "reward_model": {"epochs": 1}}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_stopped_run_of_other_kinds(
@@ -158,6 +163,58 @@ def test_stopped_run_of_other_kinds(
     start(config, tmp_path / "whole", quiet)
     stopped = stopped_and_resumed(config, tmp_path / "stopped", [192], quiet)
     assert_same(outcome(tmp_path / "whole"), stopped)
+
+
+@pytest.mark.parametrize(
+    ("task", "stepping", "package", "changes"),
+    [
+        ("hopper-backflip", "envpool", "envpool", {}),
+        ("hopper", "envpool", "envpool", {"reward": "true"}),
+        pytest.param("pong", "ale", "ale_py", {"reward": "true", "total_timesteps": 256}, marks=pytest.mark.slow),
+    ],
+)
+def test_with_simulators_that_cannot_be_saved(
+    task: str,
+    stepping: str,
+    package: str,
+    changes: dict[str, Any],
+    small_config: MakeConfig,
+    tmp_path: Path,
+    quiet: Listener,
+) -> None:
+    """They come back by doing the episodes under way again: after a stop between two checkpoints, and a kill."""
+    pytest.importorskip(package)
+    settings = {"total_timesteps": 384, "env_kwargs": {"max_episode_steps": 50}, "checkpoint_every": 256} | changes
+    config = small_config(task, stepping=stepping, **settings)
+    start(config, tmp_path / "whole", quiet)
+    whole = outcome(tmp_path / "whole")
+    assert whole["state"]["environments"] == []
+    stopped = stopped_and_resumed(config, tmp_path / "stopped", [128], quiet)
+    assert_same(whole, stopped)
+    with pytest.raises(Killed):
+        start(config, tmp_path / "killed", killed_at(config.total_timesteps - 64))
+    resume(tmp_path / "killed", quiet)
+    assert_same(whole, outcome(tmp_path / "killed"))
+
+
+def test_a_checkpoint_of_before_there_was_a_choice_is_one_of_sb3s(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    """Neither its settings nor its state name what steps the environments; "auto" could mean another one now."""
+    config = small_config("hopper", total_timesteps=256, env_kwargs={"max_episode_steps": 50})
+    start(config, tmp_path / "whole", quiet)
+    with pytest.raises(InterruptedRunError):
+        start(config, tmp_path / "old", ctrl_c_at(128))
+    file = tmp_path / "old" / "config.json"
+    description = json.loads(file.read_text())
+    del description["config"]["stepping"]
+    file.write_text(json.dumps(description))
+    state_file = checkpoints(tmp_path / "old" / "checkpoints")[-1] / "state.json"
+    document = json.loads(state_file.read_text())
+    del document["state"]["stepping"]
+    state_file.write_text(json.dumps(document))
+    resume(tmp_path / "old", quiet)
+    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "old"))
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,49 @@ def test_compressed_frames_are_kept_as_bytes_and_survive_a_resumption() -> None:
         np.testing.assert_array_equal(segment.render_states, frames[:, segment.env_index])
 
 
+# --- stacks of frames -------------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_of_stacked_frames_each_is_kept_once_and_every_stack_can_be_put_together(data: st.DataObject) -> None:
+    """Against stacks made by hand: the last K frames of the episode, zeros from before it began."""
+    n_frames, capacity = data.draw(st.integers(1, 4)), data.draw(st.integers(3, 12))
+    dones = np.array(data.draw(st.lists(st.booleans(), min_size=3, max_size=30)))[:, None]
+    recorder = SegmentRecorder(
+        spaces.Box(0, 255, (2, 2, n_frames), np.uint8), ACTIONS, 1, capacity=capacity, frame_stack=n_frames
+    )
+    assert recorder.state_dict()["observations"].shape[2:] == (2, 2, 1)
+    stacks: list[npt.NDArray[np.uint8]] = []
+    stack = np.zeros((2, 2, n_frames), dtype=np.uint8)
+    for number, done in enumerate(dones):
+        stack = np.concatenate([stack[..., 1:], np.full((2, 2, 1), number + 1, dtype=np.uint8)], axis=-1)
+        stacks.append(stack)
+        recorder.record(stack[None], np.array([number]), np.zeros(1), done)
+        if done:
+            stack = np.zeros_like(stack)
+    if recorder.n_starts(3) == 0:
+        return
+    for segment in recorder.sample(20, length=3, rng=np.random.default_rng(0)):
+        frames = segment.observations
+        if n_frames == 1:
+            assert segment.lead_in is None
+        else:
+            assert segment.lead_in is not None
+            frames = np.concatenate([segment.lead_in, segment.observations])
+        for step, number in enumerate(segment.actions):
+            together = np.concatenate(list(frames[step : step + n_frames]), axis=-1)
+            np.testing.assert_array_equal(together, stacks[number])
+
+
+def test_a_segment_whose_earlier_frames_were_overwritten_is_not_drawn() -> None:
+    recorder = SegmentRecorder(spaces.Box(0, 255, (1, 1, 3), np.uint8), ACTIONS, 1, capacity=6, frame_stack=3)
+    for number in range(10):
+        recorder.record(np.zeros((1, 1, 1, 3), np.uint8), np.array([number]), np.zeros(1), np.zeros(1, bool))
+    starts = {int(s.actions[0]) for s in recorder.sample(200, length=2, rng=np.random.default_rng(0))}
+    assert starts == {6, 7, 8}  # 4 and 5 are kept, but not the two before each of them
+
+
 # --- what cannot be ---------------------------------------------------------------------------------------
 
 
@@ -292,10 +335,16 @@ def test_nothing_recorded_is_an_error_that_says_so() -> None:
         recorder.sample(1, length=3, rng=np.random.default_rng(0))
 
 
-@pytest.mark.parametrize(("capacity", "n_envs"), [(0, 1), (1, 0)])
-def test_no_room_or_no_environment_is_an_error(capacity: int, n_envs: int) -> None:
-    with pytest.raises(SettingError, match=rf"at least 1\. Received {capacity} and {n_envs}"):
-        SegmentRecorder(SPACE, ACTIONS, n_envs, capacity=capacity)
+@pytest.mark.parametrize(("capacity", "n_envs", "frame_stack"), [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
+def test_no_room_no_environment_or_no_frame_is_an_error(capacity: int, n_envs: int, frame_stack: int) -> None:
+    with pytest.raises(SettingError, match=rf"at least 1\. Received {capacity}, {n_envs} and {frame_stack}"):
+        SegmentRecorder(SPACE, ACTIONS, n_envs, capacity=capacity, frame_stack=frame_stack)
+
+
+@pytest.mark.parametrize("space", [spaces.Box(0, 255, (8, 8, 3), np.uint8), spaces.Discrete(4)])
+def test_what_is_no_stack_of_frames_is_an_error(space: spaces.Space[Any]) -> None:
+    with pytest.raises(SpaceError, match=r"stacks 2 frames must be a Box whose last axis they share\. Received"):
+        SegmentRecorder(space, ACTIONS, 1, capacity=1, frame_stack=2)
 
 
 def test_a_length_below_one_is_an_error() -> None:

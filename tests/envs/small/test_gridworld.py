@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from prefrl_envs.gridworld import CELLS, REWARDS, SUCCESSORS, GridWorld, action_values, optimal_actions
+from prefrl_envs.small.gridworld import CELLS, REWARDS, SUCCESSORS, GridWorld, action_values, optimal_actions
 
 UP, RIGHT, DOWN, LEFT = range(4)
 CELL = {cell: number for number, cell in enumerate(CELLS)}

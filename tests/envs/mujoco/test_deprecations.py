@@ -7,7 +7,7 @@ import gymnasium
 import mujoco
 import pytest
 
-from prefrl_envs.mujoco_warnings import deprecations_hidden
+from prefrl_envs.mujoco.deprecations import deprecations_hidden
 from prefrl_envs.rendering import StateRenderer
 
 DEPRECATED = '<mujoco><compiler settotalmass="1"/><worldbody><body><geom size="1"/></body></worldbody></mujoco>'

@@ -1,4 +1,4 @@
-"""The backflip task: its published reward, its direction, and the count of flips."""
+"""The somersaults: their rewards, their directions, and the count of flips."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from prefrl_envs.backflip import HopperBackflip, backflip_reward
+from prefrl_envs.mujoco.flips import HopperBackflip, HopperFrontFlip, backflip_reward, front_flip_reward
 
 
 def test_reward_by_hand() -> None:
@@ -22,6 +22,29 @@ def test_actions_beyond_the_motors_range_count_as_the_range() -> None:
     observation = np.arange(1.0, 12.0)
     beyond = backflip_reward(observation, np.array([7.0, -9.0, 0.5]))
     assert beyond == backflip_reward(observation, np.array([1.0, -1.0, 0.5]))
+
+
+def test_front_flip_reward_by_hand() -> None:
+    observation = np.array([1.5, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, 3.0, 1.0, 2.0, 5.0])
+    # 3 (1 + 0.3*1.5 + 0.1*(1 + 2 + 5) - 0.05*4)
+    assert front_flip_reward(observation, np.ones(3)) == pytest.approx(6.15, abs=1e-12)
+    backward = np.where(np.arange(11) == 7, -observation, observation)
+    assert front_flip_reward(backward, np.ones(3)) == pytest.approx(-6.15, abs=1e-12)
+
+
+def test_a_front_flip_is_a_backflip_in_a_mirror(rng: np.random.Generator) -> None:
+    observation, action = rng.normal(size=11), rng.normal(size=3)
+    mirrored = np.where(np.isin(np.arange(11), [5, 7]), -observation, observation)
+    assert front_flip_reward(observation, action) == pytest.approx(backflip_reward(mirrored, action))
+
+
+@pytest.mark.parametrize("reward", [backflip_reward, front_flip_reward])
+def test_rewards_take_batches(reward: Any, rng: np.random.Generator) -> None:
+    observations, actions = rng.normal(size=(4, 5, 11)), rng.normal(size=(4, 5, 3))
+    together = reward(observations, actions)
+    assert together.shape == (4, 5)
+    for i, j in np.ndindex(4, 5):
+        assert together[i, j] == reward(observations[i, j], actions[i, j])
 
 
 def test_observation_holds_what_the_reward_reads() -> None:
@@ -71,14 +94,14 @@ def test_writing_into_a_returned_observation_changes_no_reward() -> None:
         assert reward == backflip_reward(kept, np.zeros(3))
 
 
-def turn(env: Any, angles: list[float]) -> float:
-    """Put the torso at each angle in turn and return how many flips are counted."""
+def turn(env: Any, angles: list[float]) -> dict[str, float]:
+    """Put the torso at each angle in turn and return what is counted."""
     env.reset(seed=0)
     for angle in angles:
         position = np.array([0.0, 10.0, angle, 0.0, 0.0, 0.0])
         env.set_state(position, np.zeros(6))
         env.step(np.zeros(3))
-    return float(env.task_metrics()["backflips"])
+    return dict(env.task_metrics())
 
 
 @pytest.mark.parametrize(
@@ -94,10 +117,13 @@ def turn(env: Any, angles: list[float]) -> float:
         ([6.4, 0.0], 0.0),  # a forward turn undone is no backflip
     ],
 )
-def test_flips_are_completed_net_backward_turns(angles: list[float], flips: float) -> None:
-    env: Any = HopperBackflip()
-    assert turn(env, angles) == flips
-    env.close()
+def test_flips_are_completed_net_turns(angles: list[float], flips: float) -> None:
+    back: Any = HopperBackflip()
+    front: Any = HopperFrontFlip()
+    assert turn(back, angles) == {"backflips": flips}
+    assert turn(front, [-angle for angle in angles]) == {"front_flips": flips}
+    back.close()
+    front.close()
 
 
 def test_flips_are_reported_at_the_end_of_the_episode_and_counted_anew() -> None:
@@ -112,9 +138,3 @@ def test_flips_are_reported_at_the_end_of_the_episode_and_counted_anew() -> None
     infos = [env.step(np.zeros(3))[4] for _ in range(3)]
     assert infos[-1]["task_metrics"] == {"backflips": 0.0}
     env.close()
-
-
-@pytest.mark.parametrize("name", ["terminate_when_unhealthy", "exclude_current_positions_from_observation"])
-def test_arguments_that_would_change_the_task_are_refused(name: str) -> None:
-    with pytest.raises(TypeError, match=f"`{name}` is fixed"):
-        gymnasium.make("prefrl/HopperBackflip-v0", **{name: True})

@@ -123,12 +123,14 @@ class GridWorld(gymnasium.Env[np.int64, np.int64]):
 
     def render(self) -> npt.NDArray[np.uint8] | None:
         """Return a picture of 256 x 256 pixels if `render_mode` is "rgb_array"."""
-        if self.render_mode is None:
-            return None
-        from prefrl_envs.drawing import draw_gridworld
-
-        return draw_gridworld(self.render_state(), 256, 256)
+        return None if self.render_mode is None else self.draw_state(self.render_state(), 256, 256)
 
     def render_state(self) -> npt.NDArray[np.float64]:
         """Return the number of the cell, shape [1]."""
         return np.array([float(self._cell)])
+
+    def draw_state(self, state: npt.NDArray[Any], width: int, height: int) -> npt.NDArray[np.uint8]:
+        """Draw the grid and the agent in it; see `prefrl_envs.redrawing`."""
+        from prefrl_envs.small.drawing import draw_gridworld
+
+        return draw_gridworld(state, width, height)

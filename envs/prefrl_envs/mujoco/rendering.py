@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.gl import GL_PACKAGES
-from prefrl_envs.mujoco_state import RENDER_STATE
+from prefrl_envs.mujoco.state import RENDER_STATE
 
 _OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION)
 
@@ -66,6 +66,7 @@ def drawable_model(model: mujoco.MjModel, width: int, height: int) -> mujoco.MjM
     model = copy.copy(model)
     model.vis.headlight.ambient[:] = np.maximum(model.vis.headlight.ambient, _HEADLIGHT_AMBIENT)
     model.vis.quality.offsamples = 0
+    model.vis.quality.shadowsize = 0  # else a shadow map of 64 MB is kept, though shadows are off
     model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
     model.vis.global_.offheight = max(model.vis.global_.offheight, height)
     for plane in np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE):

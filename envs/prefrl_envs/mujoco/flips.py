@@ -1,0 +1,132 @@
+"""A Hopper that is to do somersaults, backward or forward.
+
+The backflip is the task with which Christiano et al. (2017) show a novel behaviour. Its true reward is the
+hand-written one that OpenAI published beside the paper ("Learning from human preferences", 2017), and which
+nobody needs once comparisons are there.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+
+from prefrl_envs.mujoco.behaviour import BehavingEnv, Behaviour, Counts, FloatArray
+
+
+def backflip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
+    """Return the published backflip reward of steps.
+
+    With gym's Hopper observation: 0 height [m], 1 torso angle (backward is negative) [rad], 2-4 joint angles,
+    5 forward velocity [m/s], 6 vertical velocity, 7 angular velocity of the torso [rad/s], 8-10 those of the
+    thigh, leg and foot joints::
+
+        backroll = -o[7]      backslide = -o[5]      height = o[0]
+        vel_act  = a[0] o[8] + a[1] o[9] + a[2] o[10]
+        reward   = backroll (1 + 0.3 height + 0.1 vel_act + 0.05 backslide)
+
+    Args:
+        observation: Observations in which the actions are chosen, shape [..., 11]. gymnasium clips velocities in
+            them to ±10, and so did gym in 2017.
+        action: Shape [..., 3]; values beyond ±1 count as ±1, as they do for the motors.
+
+    Returns:
+        Shape [...].
+    """
+    return _turning(observation, action, -1.0)
+
+
+def front_flip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
+    """Return the same reward with the direction turned round: o[7] (1 + 0.3 height + 0.1 vel_act + 0.05 o[5]).
+
+    Args:
+        observation: As in `backflip_reward`, shape [..., 11].
+        action: Shape [..., 3].
+
+    Returns:
+        Shape [...].
+    """
+    return _turning(observation, action, 1.0)
+
+
+def _turning(observation: FloatArray, action: FloatArray, direction: float) -> FloatArray:
+    """Return the reward for turning forward (direction 1) or backward (-1)."""
+    o, a = np.moveaxis(observation, -1, 0), np.moveaxis(np.clip(action, -1.0, 1.0), -1, 0)
+    vel_act = a[0] * o[8] + a[1] * o[9] + a[2] * o[10]
+    return np.asarray(direction * o[7] * (1.0 + 0.3 * o[0] + 0.1 * vel_act + 0.05 * direction * o[5]))
+
+
+class Flips(Behaviour):
+    """Completed turns of the torso in one direction.
+
+    Counted are whole turns in the furthest net rotation since the reset, so rocking to and fro counts nothing.
+
+    Args:
+        forward: The direction.
+    """
+
+    def __init__(self, *, forward: bool) -> None:
+        """Keep the direction."""
+        self._sign = 1.0 if forward else -1.0
+        self._name = "front_flips" if forward else "backflips"
+        self._reward = front_flip_reward if forward else backflip_reward
+
+    def reward(self, observation: FloatArray, action: FloatArray) -> FloatArray:
+        """Return `front_flip_reward` or `backflip_reward`."""
+        return self._reward(observation, action)
+
+    def begin(self, position: FloatArray) -> Counts:
+        """Count from the angle of the torso at the start."""
+        angle = float(position[2])
+        return {"start": angle, "furthest": angle}
+
+    def count(self, counts: Counts, position: FloatArray) -> None:
+        """Remember the furthest angle."""
+        angle = float(position[2])
+        if self._sign * angle > self._sign * counts["furthest"]:
+            counts["furthest"] = angle
+
+    def metrics(self, counts: Counts) -> dict[str, float]:
+        """Return `backflips` or `front_flips`."""
+        turned = self._sign * (counts["furthest"] - counts["start"])
+        return {self._name: float(math.floor(turned / (2.0 * math.pi)))}
+
+
+class HopperBackflip(BehavingEnv, HopperEnv):
+    """gymnasium's Hopper-v5 that never terminates, rewarded for rotating backward by `backflip_reward`.
+
+    `task_metrics()` counts `backflips`, see `Flips`.
+
+    Args:
+        **kwargs: Any argument of gymnasium's `HopperEnv` but those that change the observation.
+
+    Raises:
+        TypeError: An argument would change the layout of the observation or end episodes early.
+    """
+
+    fixed = ("exclude_current_positions_from_observation", "terminate_when_unhealthy")
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Build the simulator."""
+        self.check_arguments(kwargs)
+        HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
+        self._behaviour = Flips(forward=False)
+
+
+class HopperFrontFlip(BehavingEnv, HopperEnv):
+    """The same, rewarded for rotating forward by `front_flip_reward`; it counts `front_flips`.
+
+    Args:
+        **kwargs: As in `HopperBackflip`.
+
+    Raises:
+        TypeError: As in `HopperBackflip`.
+    """
+
+    fixed = HopperBackflip.fixed
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Build the simulator."""
+        self.check_arguments(kwargs)
+        HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
+        self._behaviour = Flips(forward=True)

@@ -1,0 +1,1 @@
+"""Small tasks, for minutes and for tests."""

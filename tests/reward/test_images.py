@@ -1,0 +1,171 @@
+"""A reward for images: which of two clips has the brighter dot in its newest frames."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from gymnasium import spaces
+
+from prefrl.errors import SpaceError
+from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.inputs import FeatureInputs, PixelInputs, is_image
+from prefrl.segments import Comparison, Segment
+
+SIDE, FRAME_STACK, N_STEPS = 43, 3, 4
+STACKS = spaces.Box(0, 255, (SIDE, SIDE, FRAME_STACK), np.uint8)
+ACTIONS = spaces.Discrete(4)
+Frames = npt.NDArray[np.uint8]
+
+
+def make_segment(rng: np.random.Generator) -> Segment:
+    """A dot that brightens or fades; a step is worth how much it brightened since the frame before."""
+    brightness = np.clip(120 + np.cumsum(rng.normal(scale=25, size=FRAME_STACK - 1 + N_STEPS)), 0, 255)
+    frames = rng.integers(20, size=(len(brightness), SIDE, SIDE, 1), dtype=np.uint8)
+    frames[:, 10:30, 12:32] = brightness[:, None, None, None]
+    change = np.diff(brightness)[FRAME_STACK - 2 :] / 25
+    return Segment(
+        observations=frames[FRAME_STACK - 1 :],
+        lead_in=frames[: FRAME_STACK - 1],
+        actions=np.zeros(N_STEPS, dtype=np.int64),
+        env_rewards=change.astype(np.float32),
+    )
+
+
+def make_comparisons(n: int, seed: int = 0) -> list[Comparison]:
+    rng = np.random.default_rng(seed)
+    pairs = [(make_segment(rng), make_segment(rng)) for _ in range(n)]
+    return [
+        Comparison(first=a, second=b, preference=float(a.env_return > b.env_return), seq=i)
+        for i, (a, b) in enumerate(pairs)
+    ]
+
+
+def make_ensemble(**settings: float) -> RewardEnsemble:
+    return RewardEnsemble(STACKS, ACTIONS, frame_stack=FRAME_STACK, n_members=2, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained() -> RewardTrainer:
+    trainer = RewardTrainer(make_ensemble(reward_sd=0.05, dropout=0.2), batch_size=8, seed=0)
+    trainer.add(make_comparisons(60))
+    trainer.fit(10)
+    return trainer
+
+
+def stacks_of(segment: Segment) -> Frames:
+    """What the agent saw at every step, [T, height, width, K]."""
+    assert segment.lead_in is not None
+    frames = np.concatenate([segment.lead_in, segment.observations])
+    return np.stack([np.concatenate(list(frames[t : t + FRAME_STACK]), axis=-1) for t in range(N_STEPS)])
+
+
+def test_it_learns_what_moves_between_frames(trained: RewardTrainer) -> None:
+    """One frame alone does not tell the reward, so frames are read in their order."""
+    accuracy, _ = trained.evaluate(make_comparisons(100, seed=1))
+    assert accuracy > 0.85
+
+
+def test_the_reward_of_a_stack_is_that_of_the_step_in_its_segment(trained: RewardTrainer) -> None:
+    """Stored frame by frame, or seen as a stack: one prediction."""
+    ensemble = trained.ensemble
+    for comparison in make_comparisons(3, seed=2):
+        segment = comparison.first
+        seen = ensemble.predict(stacks_of(segment), segment.actions)
+        np.testing.assert_allclose(ensemble.predict_segment(segment), seen, atol=1e-4)
+        members = ensemble.predict_members(stacks_of(segment), segment.actions)
+        np.testing.assert_allclose(members.mean(axis=0), seen, atol=1e-5)
+        assert seen.shape == (N_STEPS,)
+
+
+def test_the_reward_is_normalised_over_the_labelled_steps(trained: RewardTrainer) -> None:
+    segments = [s for c in make_comparisons(60) for s in (c.first, c.second)]
+    ensemble = trained.ensemble
+    rewards = np.stack([ensemble.predict_members(stacks_of(s), s.actions) for s in segments], axis=1)
+    np.testing.assert_allclose(rewards.mean(axis=(1, 2)), 0.0, atol=1e-3)
+    np.testing.assert_allclose(rewards.std(axis=(1, 2)), 0.05, rtol=1e-2)
+
+
+def test_actions_are_not_read(trained: RewardTrainer) -> None:
+    stacks = stacks_of(make_comparisons(1, seed=3)[0].first)
+    left, right = (trained.ensemble.predict(stacks, np.full(N_STEPS, action)) for action in (0, 3))
+    np.testing.assert_array_equal(left, right)
+
+
+def test_identical_segments_are_even_and_swapped_pairs_opposite(trained: RewardTrainer) -> None:
+    comparison = make_comparisons(1, seed=4)[0]
+    returns = trained.ensemble.returns([comparison.first, comparison.first, comparison.second])
+    np.testing.assert_array_equal(returns[:, 0], returns[:, 1])
+    assert not np.allclose(returns[:, 0], returns[:, 2])
+
+
+def test_going_on_from_a_saved_state_equals_never_stopping() -> None:
+    """Weights, running statistics of batch norm, dropout and order."""
+    comparisons = make_comparisons(20)
+    whole = RewardTrainer(make_ensemble(), batch_size=8, seed=3)
+    whole.add(comparisons)
+    whole.fit(1)
+    arrays, values = whole.state_dict()
+    kept = {name: array.copy() for name, array in whole.ensemble.state_arrays().items()}
+    arrays = {name: np.array(array) for name, array in arrays.items()}
+    expected = whole.fit(2)
+
+    resumed = RewardTrainer(make_ensemble(), batch_size=8, seed=99)
+    resumed.ensemble.load_state_arrays(kept)
+    resumed.load_state_dict(arrays, values, comparisons)
+    assert resumed.fit(2) == expected
+    ours, theirs = resumed.ensemble.state_arrays(), whole.ensemble.state_arrays()
+    assert ours.keys() == theirs.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
+
+
+def test_same_seed_same_training_whatever_the_global_generators_do() -> None:
+    results = []
+    for noise in (1, 2):
+        torch.manual_seed(noise)
+        trainer = RewardTrainer(make_ensemble(), batch_size=8, seed=0)
+        trainer.add(make_comparisons(10))
+        results.append(trainer.fit(1))
+    assert results[0] == results[1]
+
+
+def test_saved_and_loaded_it_is_the_same_to_the_bit(trained: RewardTrainer, tmp_path: Path) -> None:
+    trained.ensemble.save(tmp_path)
+    loaded = RewardEnsemble.load(tmp_path)
+    segment = make_comparisons(1, seed=5)[0].first
+    np.testing.assert_array_equal(loaded.predict_segment(segment), trained.ensemble.predict_segment(segment))
+    stacks = stacks_of(segment)
+    np.testing.assert_array_equal(
+        loaded.predict(stacks, segment.actions), trained.ensemble.predict(stacks, segment.actions)
+    )
+
+
+def test_before_the_first_fit_the_reward_is_0() -> None:
+    segment = make_comparisons(1)[0].first
+    ensemble = make_ensemble()
+    assert not ensemble.predict(stacks_of(segment), segment.actions).any()
+    assert ensemble.predict_segment(segment).tolist() == [0.0] * N_STEPS
+
+
+@pytest.mark.parametrize(
+    ("space", "image"),
+    [
+        (spaces.Box(0, 255, (84, 84, 4), np.uint8), True),
+        (spaces.Box(0, 255, (43, 43, 1), np.uint8), True),
+        (spaces.Box(0, 255, (42, 84, 3), np.uint8), False),  # nothing would be left after the convolutions
+        (spaces.Box(0, 255, (84, 84), np.uint8), False),
+        (spaces.Box(0, 1, (84, 84, 4), np.float32), False),
+        (spaces.Discrete(3), False),
+    ],
+)
+def test_images_are_pixels_large_enough_for_the_network(space: spaces.Space[object], image: bool) -> None:
+    assert is_image(space) is image
+    ensemble = RewardEnsemble(space, ACTIONS, n_members=1)
+    assert isinstance(ensemble.inputs, PixelInputs if image else FeatureInputs)
+
+
+def test_only_stacks_of_images_are_taken_apart() -> None:
+    with pytest.raises(SpaceError, match=r"Only stacks of images are taken apart\. Received Box"):
+        RewardEnsemble(spaces.Box(-1, 1, (8,)), ACTIONS, frame_stack=4)
