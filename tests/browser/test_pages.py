@@ -88,6 +88,28 @@ def test_history_draws_what_the_model_makes_of_answered_pairs(
     page.wait_for_function("""() => Number(document.querySelector(".cursor").getAttribute("x1")) > 0""")
 
 
+def test_a_list_that_comes_late_is_not_mixed_into_the_one_that_was_asked_for_since(
+    visit: Callable[..., Any], office: Any, visitor: Any
+) -> None:
+    visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.all_saved()
+    owner = visit(office, "owner")
+    owner.label()
+    owner.press("ArrowRight")
+    owner.all_saved()
+    late: list[Any] = []
+    owner.context.route("**/api/history?*", lambda route: late.append((route, route.fetch())), times=1)
+    page = owner.open("/history")
+    page.get_by_role("combobox", name="Answers of").select_option(visitor.name)
+    expect(page.locator("#answers > li")).to_have_count(1)
+    [(route, own_answers)] = late
+    route.fulfill(response=own_answers)
+    page.wait_for_timeout(300)
+    expect(page.locator("#answers > li")).to_have_count(1)
+    assert "1 answer" in page.locator("#summary").inner_text()
+
+
 def test_owner_looks_at_the_answers_of_others_and_changes_none(
     visit: Callable[..., Any], office: Any, visitor: Any
 ) -> None:

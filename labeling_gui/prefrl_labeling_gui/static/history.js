@@ -18,6 +18,7 @@ const looking = new IntersectionObserver(
   { rootMargin: "80px" },
 );
 let before = null;
+let asked = 0;
 
 /** @returns {string} Whose answers are shown. */
 function labeler() {
@@ -28,13 +29,16 @@ async function showOlder() {
   const query = new URLSearchParams({ limit: String(AT_ONCE) });
   if (before !== null) query.set("before", String(before));
   if (labeler() !== run.labeler.name) query.set("labeler", labeler());
+  asked += 1;
+  const mine = asked;
   try {
     const { items, next_before } = await request(`/api/history?${query}`);
+    if (mine !== asked) return; // somebody else's answers, or a second click, have been asked for meanwhile
     for (const item of items) show(item);
     before = next_before;
     banner("history", "");
   } catch (error) {
-    banner("history", sentenceOf(error), { label: "Try again", action: showOlder });
+    if (mine === asked) banner("history", sentenceOf(error), { label: "Try again", action: showOlder });
     return;
   }
   byId("more").hidden = before === null;
