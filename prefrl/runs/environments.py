@@ -65,7 +65,7 @@ def check_oracle(config: RunConfig) -> None:
 
 def _maker(config: RunConfig, keep_frames: bool) -> Callable[[], gym.Env[Any, Any]]:
     def make() -> gym.Env[Any, Any]:
-        with _a_sentence_for_what_fails(config):
+        with a_sentence_for_what_fails(config):
             env = _made(config)
             if keep_frames and not is_redrawable(env):
                 env.close()
@@ -108,7 +108,7 @@ def _with_frames(config: RunConfig) -> gym.Env[Any, Any]:
 
 
 @contextmanager
-def _a_sentence_for_what_fails(config: RunConfig) -> Iterator[None]:
+def a_sentence_for_what_fails(config: RunConfig) -> Iterator[None]:
     """Turn whatever the making of an environment raises into a sentence; it may be the code of others."""
     try:
         yield

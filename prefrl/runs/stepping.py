@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 from prefrl.agents.vector_env import GymnasiumVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import MissingDependencyError, SettingError
-from prefrl.runs.environments import check_oracle, make_environments
+from prefrl.runs.environments import a_sentence_for_what_fails, check_oracle, make_environments
 from prefrl_envs.atari.vector import AtariVector, is_shared
 from prefrl_envs.mujoco.envpool_tasks import envpool_task
 
@@ -77,7 +77,9 @@ def make_stepped_environments(config: RunConfig, *, n_envs: int, seed: int) -> V
         return make_environments(config, n_envs=n_envs, seed=seed, keep_frames=config.teacher == "human")
     check_oracle(config)
     n_threads = min(len(os.sched_getaffinity(0)), n_envs)
-    venv = VecMonitor(GymnasiumVecEnv(_STEPPERS[stepping].make(config, n_envs, n_threads)))
+    with a_sentence_for_what_fails(config):
+        vector = _STEPPERS[stepping].make(config, n_envs, n_threads)
+    venv = VecMonitor(GymnasiumVecEnv(vector))
     venv.seed(seed)
     return venv
 

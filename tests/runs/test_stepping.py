@@ -171,3 +171,13 @@ def test_atari_is_stepped_by_ale_py() -> None:
     assert infos[0]["episode"]["l"] == 5
     assert "score" in infos[0]["task_metrics"]
     venv.close()
+
+
+def test_what_the_making_of_a_game_says_is_a_sentence() -> None:
+    pytest.importorskip("ale_py")
+    config = load_preset("atari/no_such_game")
+    assert resolve_stepping(config) == "ale"
+    with pytest.raises(
+        SettingError, match=r"'prefrl/Atari-v0' cannot be made: `game` must be one of ale-py's games"
+    ):
+        make_stepped_environments(config, n_envs=2, seed=0)
