@@ -16,7 +16,7 @@ from prefrl.reward.inputs import is_image
 from prefrl.runs.checkpoint import Checkpoint, checkpoints, unprefixed
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder, write_json, write_whole
-from prefrl.runs.training import load_normalizer, make_normalizer, stack_frames
+from prefrl.runs.policy_view import load_normalizer, make_normalizer, stack_frames
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
 from prefrl_envs.clips import encode_clip

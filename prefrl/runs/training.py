@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from threadpoolctl import threadpool_limits
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, People, PreferenceLearning, make_agent
 from prefrl.agents.algorithms import use_channels_last
 from prefrl.agents.learning import frame_stack_of
-from prefrl.agents.vec_env import WINDOW, ClippedRewardVecEnv
+from prefrl.agents.vec_env import WINDOW
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError, StoreError
 from prefrl.feedback import (
@@ -34,7 +32,6 @@ from prefrl.feedback import (
     UniformSelector,
 )
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
-from prefrl.reward.inputs import is_image
 from prefrl.runs.budget import check_memory, fitting_recorder_steps
 from prefrl.runs.checkpoint import (
     Arrays,
@@ -48,6 +45,7 @@ from prefrl.runs.checkpoint import (
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import MetricsLog
 from prefrl.runs.notes import notes_on
+from prefrl.runs.policy_view import load_normalizer, make_normalizer, normalizer_arrays, stack_frames
 from prefrl.runs.simulators import restore_simulators, save_simulators
 from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
@@ -169,7 +167,7 @@ class Training:
         simulators, state["environments"] = save_simulators(self.environments)
         arrays |= simulators
         arrays |= _observation_arrays(self.rewarded)
-        arrays |= prefixed("normalizer", _normalizer_arrays(self.normalizer))
+        arrays |= prefixed("normalizer", normalizer_arrays(self.normalizer))
         if self.preferences is not None:
             arrays |= prefixed("recorder", self.preferences.recorder.state_dict())
             arrays |= prefixed("reward", self.preferences.reward_model.state_arrays())
@@ -242,35 +240,6 @@ class Training:
                 f"was trained on ({error}); restore store.sqlite and segments from a copy of the run."
             ) from error
         preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
-
-
-def load_normalizer(normalizer: VecNormalize, arrays: Arrays) -> None:
-    """Take over the statistics that a checkpoint has of observations and returns."""
-    for name, statistics in _statistics(normalizer).items():
-        statistics.mean = arrays[f"{name}.mean"].copy()
-        statistics.var = arrays[f"{name}.var"].copy()
-        statistics.count = float(arrays[f"{name}.count"][0])
-    if len(arrays["returns"]) == normalizer.num_envs:
-        normalizer.returns = arrays["returns"].copy()
-
-
-def _normalizer_arrays(normalizer: VecNormalize) -> Arrays:
-    arrays: Arrays = {"returns": normalizer.returns}
-    for name, statistics in _statistics(normalizer).items():
-        arrays[f"{name}.mean"] = np.asarray(statistics.mean)
-        arrays[f"{name}.var"] = np.asarray(statistics.var)
-        arrays[f"{name}.count"] = np.array([statistics.count], dtype=np.float64)
-    return arrays
-
-
-def _statistics(normalizer: VecNormalize) -> dict[str, RunningMeanStd]:
-    """Running statistics by name; those of observations only where they are normalised."""
-    statistics = {"return": normalizer.ret_rms}
-    if normalizer.norm_obs:
-        own = normalizer.obs_rms
-        named = own if isinstance(own, dict) else {"": own}
-        statistics |= {f"observation:{key}": value for key, value in named.items()}
-    return statistics
 
 
 def _noise_arrays(agent: OnPolicyAlgorithm) -> Arrays:
@@ -392,35 +361,3 @@ def _selector(config: RunConfig) -> Selector:
     if label.selection == "spread":
         return SpreadSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
     return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
-
-
-def stack_frames(config: RunConfig, environments: VecEnv) -> VecEnv:
-    """Have agent and reward network see several frames at once, where the settings say so.
-
-    Raises:
-        SettingError: The observations are no images.
-    """
-    if config.agent.frame_stack == 1:
-        return environments
-    if not is_image(environments.observation_space):
-        raise SettingError(
-            f"`agent.frame_stack` needs images. Received {config.agent.frame_stack} with observations in "
-            f"{environments.observation_space}."
-        )
-    return VecFrameStack(environments, config.agent.frame_stack)
-
-
-def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormalize:
-    """Wrap for the policy; only continuous observations are normalised."""
-    agent, space = config.agent, venv.observation_space
-    keys = None
-    if isinstance(space, spaces.Dict):
-        keys = [key for key, inner in space.spaces.items() if isinstance(inner, spaces.Box)]
-    continuous = bool(keys) or (isinstance(space, spaces.Box) and not is_image(space))
-    return VecNormalize(
-        ClippedRewardVecEnv(venv) if agent.clip_rewards else venv,
-        norm_obs=agent.normalize_observations and continuous,
-        norm_reward=agent.normalize_rewards,
-        gamma=agent.settings.get("gamma", 0.99),
-        norm_obs_keys=keys,
-    )
