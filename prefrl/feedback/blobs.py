@@ -1,8 +1,8 @@
 """The arrays of segments, kept under the hash of their content: files in a folder, or objects in memory.
 
 A file is safetensors: the arrays, and in its header where in the run they come from. Frames of 8-bit pixels are
-deflated in it: 25 steps of Pong, 84 x 84 pixels each, take 15 kB instead of 200. A file appears under its name
-only when it is whole and on the disk, so a crash leaves at worst a temporary file.
+deflated in it: 25 steps of Pong, with the screens for people, take 16 kB instead of 300. A file appears under its
+name only when it is whole and on the disk, so a crash leaves at worst a temporary file.
 """
 
 import json

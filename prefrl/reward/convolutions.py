@@ -125,8 +125,8 @@ class BatchedCNN(nn.Module):
 class FoldedCNN:
     """The same computation for single steps, with batch norm folded into the convolutions before it.
 
-    The rewards of one step of 8 environments then take 0.6 of the time (benchmarks/atari.py). The weights are
-    copies: they do not follow the training.
+    The rewards of one step of 8 environments took 1.4 ms so and 2.4 ms without, measured once, beside other work.
+    The weights are copies: they do not follow the training.
 
     Args:
         network: In whose place this one predicts.

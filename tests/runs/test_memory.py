@@ -1,7 +1,9 @@
+import ctypes
 import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,5 +49,11 @@ def test_nothing_of_the_training_is_left_when_its_policy_is_evaluated(
     assert left == [[], []]
 
 
-def test_freed_memory_can_be_given_back_at_any_time() -> None:
+def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    trimmed: list[int] = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=trimmed.append))
     give_back_memory()
+    assert trimmed == [0]
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
+    give_back_memory()
+    assert trimmed == [0]
