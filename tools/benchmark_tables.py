@@ -46,6 +46,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "learning": learning_table,
     "speed": partial(tables_of, "speed"),
     "stepping": partial(tables_of, "stepping"),
+    "atari": partial(tables_of, "atari"),
 }
 
 

@@ -67,4 +67,4 @@ class HalfCheetahBackwards(BehavingEnv, HalfCheetah):
         """Build the simulator."""
         self.check_arguments(kwargs)
         HalfCheetah.__init__(self, **kwargs)
-        self._behaviour = Backwards(self.dt)
+        self.behaviour = Backwards(self.dt)

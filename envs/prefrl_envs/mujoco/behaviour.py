@@ -68,7 +68,8 @@ class BehavingEnv(MujocoEnv):
     fixed: tuple[str, ...] = ()
     """Arguments of gymnasium's class that decide what the observation is or when an episode ends."""
 
-    _behaviour: Behaviour
+    behaviour: Behaviour
+    """What is rewarded and counted."""
     _get_obs: Callable[[], npt.NDArray[np.float64]]
     _observation: npt.NDArray[np.float64]
     _counts: Counts
@@ -92,10 +93,10 @@ class BehavingEnv(MujocoEnv):
         Args:
             action: Torques of the joints, shape [A], in the action space.
         """
-        reward = np.float64(self._behaviour.reward(self._observation, action))
+        reward = np.float64(self.behaviour.reward(self._observation, action))
         self.do_simulation(action, self.frame_skip)
         self._observation = self._get_obs()
-        self._behaviour.count(self._counts, self.data.qpos)
+        self.behaviour.count(self._counts, self.data.qpos)
         if self.render_mode == "human":
             self.render()  # type: ignore[no-untyped-call]
         return self._observation.copy(), reward, False, False, {}
@@ -103,9 +104,9 @@ class BehavingEnv(MujocoEnv):
     def reset_model(self) -> npt.NDArray[np.float64]:
         """Put the robot into its first pose, with a little noise, and count from zero."""
         self._observation = super().reset_model()
-        self._counts = self._behaviour.begin(self.data.qpos)
+        self._counts = self.behaviour.begin(self.data.qpos)
         return self._observation.copy()
 
     def task_metrics(self) -> dict[str, float]:
         """Return what this episode has come to so far."""
-        return self._behaviour.metrics(self._counts)
+        return self.behaviour.metrics(self._counts)

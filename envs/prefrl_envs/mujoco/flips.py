@@ -110,7 +110,7 @@ class HopperBackflip(BehavingEnv, HopperEnv):
         """Build the simulator."""
         self.check_arguments(kwargs)
         HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
-        self._behaviour = Flips(forward=False)
+        self.behaviour = Flips(forward=False)
 
 
 class HopperFrontFlip(BehavingEnv, HopperEnv):
@@ -129,4 +129,4 @@ class HopperFrontFlip(BehavingEnv, HopperEnv):
         """Build the simulator."""
         self.check_arguments(kwargs)
         HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
-        self._behaviour = Flips(forward=True)
+        self.behaviour = Flips(forward=True)

@@ -16,7 +16,7 @@ CHEETAH_TORSO_HEIGHT = 0.7
 CHEETAH_LIFT, CHEETAH_SPEED = 0.2, 1.0
 """Higher [m] and faster [m/s] than that pays the Cheetah no more, so that it need not run or rear up."""
 WALKER_LIFT = 0.2
-"""The same for the left foot of the Walker2d."""
+"""The same for the left foot of the Walker2d, above its right one."""
 WALKER_LIFT_WEIGHT = 3.0
 """What the foot in the air is worth beside standing."""
 WALKER_HEIGHT = 1.25
@@ -48,12 +48,13 @@ def cheetah_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
 
 
 def walker_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
-    """Return how well a Walker2d stands, and how high it holds its left foot meanwhile.
+    """Return how well a Walker2d stands, and how much higher it holds its left foot than its right meanwhile.
 
     Standing is the height of the torso in units of 1.25 m, at most 1. To it comes, while the robot is upright,
-    three times the height of the lowest point of the left foot in units of 20 cm (between 0 and 1): were it once,
-    clips would differ more in how the robot stands than in what it does with its foot. Upright is a torso higher
-    than 0.8 m and tilted by less than 1 rad (gymnasium's own measures).
+    three times the height of the lowest point of the left foot above that of the right, in units of 20 cm (between
+    0 and 1): were it once, clips would differ more in how the robot stands than in what it does with its foot; and
+    were it the height above the floor, jumping with both feet would be paid. Upright is a torso higher than 0.8 m
+    and tilted by less than 1 rad (gymnasium's own measures).
 
     Args:
         observation: gymnasium's Walker2d observation: 0 height, 1 torso angle, 2-4 joints of the right leg, 5-7
@@ -63,8 +64,9 @@ def walker_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     Returns:
         Shape [...].
     """
-    height, angle, joints = observation[..., 0], observation[..., 1], observation[..., 5:8]
-    lift = np.clip(foot_height(WALKER_LEG, height, angle, joints) / WALKER_LIFT, 0.0, 1.0)
+    height, angle = observation[..., 0], observation[..., 1]
+    right, left = (foot_height(WALKER_LEG, height, angle, observation[..., i : i + 3]) for i in (2, 5))
+    lift = np.clip((left - right) / WALKER_LIFT, 0.0, 1.0)
     standing = np.clip(height / WALKER_HEIGHT, 0.0, 1.0)
     upright = (height > 0.8) & (np.abs(angle) < 1.0)
     return np.asarray(standing + np.where(upright, WALKER_LIFT_WEIGHT * lift, 0.0))
@@ -169,7 +171,7 @@ class HalfCheetahOneLeg(BehavingEnv, HalfCheetah):
         """Build the simulator."""
         self.check_arguments(kwargs)
         HalfCheetah.__init__(self, **kwargs)
-        self._behaviour = CheetahOneLeg(self)
+        self.behaviour = CheetahOneLeg(self)
 
 
 class Walker2dOneFoot(BehavingEnv, Walker2dEnv):
@@ -188,4 +190,4 @@ class Walker2dOneFoot(BehavingEnv, Walker2dEnv):
         """Build the simulator."""
         self.check_arguments(kwargs)
         Walker2dEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
-        self._behaviour = WalkerOneFoot(self)
+        self.behaviour = WalkerOneFoot(self)

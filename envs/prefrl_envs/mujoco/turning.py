@@ -91,4 +91,4 @@ class AntTurning(BehavingEnv, AntEnv):
         """Build the simulator."""
         self.check_arguments(kwargs)
         AntEnv.__init__(self, terminate_when_unhealthy=False, include_cfrc_ext_in_observation=False, **kwargs)
-        self._behaviour = Turning(self.dt)
+        self.behaviour = Turning(self.dt)

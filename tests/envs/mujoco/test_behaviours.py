@@ -31,7 +31,7 @@ def test_a_reward_is_that_of_the_observation_before_the_step(env_id: str) -> Non
         action, kept = env.action_space.sample(), observation.copy()
         observation[:] = 100.0
         observation, reward, _, _, _ = env.step(action)
-        assert reward == env._behaviour.reward(kept, action)
+        assert reward == env.behaviour.reward(kept, action)
         rewards.append(reward)
     assert len(set(rewards)) > 10
     env.close()
@@ -42,10 +42,10 @@ def test_rewards_take_batches(env_id: str, rng: np.random.Generator) -> None:
     env: Any = gymnasium.make(env_id).unwrapped
     observations = rng.normal(size=(4, 5, *env.observation_space.shape))
     actions = rng.uniform(-1, 1, size=(4, 5, *env.action_space.shape))
-    together = env._behaviour.reward(observations, actions)
+    together = env.behaviour.reward(observations, actions)
     assert together.shape == (4, 5)
     for i, j in np.ndindex(4, 5):
-        assert together[i, j] == pytest.approx(env._behaviour.reward(observations[i, j], actions[i, j]), abs=1e-12)
+        assert together[i, j] == pytest.approx(env.behaviour.reward(observations[i, j], actions[i, j]), abs=1e-12)
     env.close()
 
 
@@ -53,7 +53,7 @@ def test_rewards_take_batches(env_id: str, rng: np.random.Generator) -> None:
 def test_what_is_counted_is_told_from_the_render_states_alone(env_id: str) -> None:
     """So that whatever steps an environment, or has stored its episodes, can count."""
     env: Any = SimulatorState(gymnasium.make(env_id, max_episode_steps=120))
-    behaviour = env.unwrapped._behaviour
+    behaviour = env.unwrapped.behaviour
     env.action_space.seed(0)
     _, info = env.reset(seed=0)
     counts, over = behaviour.begin(info["render_state"]), False

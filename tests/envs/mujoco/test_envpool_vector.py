@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 import prefrl_envs  # noqa: F401  registers the tasks
+from prefrl_envs.mujoco.behaviour import BehavingEnv
 from prefrl_envs.mujoco.envpool_tasks import SHARED_IDS, envpool_task
 from prefrl_envs.mujoco.envpool_vector import EnvpoolVector
 from prefrl_envs.simulator_state import SimulatorState
@@ -38,9 +39,9 @@ def in_the_same_state(vector: EnvpoolVector, infos: dict[str, Any], observations
 def put(inner: Any, positions: Array, observation: Array) -> None:
     """Put a simulation into the state in which EnvPool made an observation."""
     inner.set_state(positions, velocities(inner, observation))
-    if hasattr(inner, "_behaviour"):
+    if isinstance(inner, BehavingEnv):
         inner._observation = inner._get_obs()
-        inner._counts = inner._behaviour.begin(inner.data.qpos)
+        inner._counts = inner.behaviour.begin(inner.data.qpos)
 
 
 def velocities(inner: Any, observation: Array) -> Array:
@@ -227,11 +228,6 @@ def test_comes_back_to_the_last_bit(env_id: str, n_before: int) -> None:
 def test_what_it_cannot_step_is_refused(env_id: str, env_kwargs: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"that EnvPool can step. Received {env_id}"):
         EnvpoolVector(env_id, 1, env_kwargs=env_kwargs)
-
-
-def test_there_are_no_options() -> None:
-    with pytest.raises(ValueError, match="there are none"):
-        EnvpoolVector("prefrl/Hopper-v0", 1).reset(options={"x": 1})
 
 
 def test_without_a_seed_it_begins_somewhere() -> None:

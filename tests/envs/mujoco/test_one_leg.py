@@ -28,7 +28,7 @@ def walker() -> Any:
 
 def on_the_floor(env: Any, angles: list[float], x: float, wanted: set[str]) -> Pose:
     """Lower a robot in a pose until just the wanted bodies touch the floor."""
-    floor = env._behaviour._floor
+    floor = env.behaviour._floor
     pose = np.array([x, 2.5, *angles])
     numbers = {int(env.model.body(name).id) for name in wanted}
     while not floor.touching(pose):
@@ -38,7 +38,7 @@ def on_the_floor(env: Any, angles: list[float], x: float, wanted: set[str]) -> P
 
 
 def share(env: Any, poses: list[Pose]) -> float:
-    behaviour = env._behaviour
+    behaviour = env.behaviour
     counts = behaviour.begin(poses[0])
     for pose in poses[1:]:
         behaviour.count(counts, pose)
@@ -72,7 +72,7 @@ def test_hops_count_and_flights_alone_do_not(cheetah: Any) -> None:
 def test_a_touch_of_the_other_leg_ends_the_stretch(cheetah: Any) -> None:
     rearing = on_the_floor(cheetah, REARING, 0.0, {"bfoot"})
     both = np.zeros(9)
-    floor = cheetah._behaviour._floor
+    floor = cheetah.behaviour._floor
     both[1] = next(z for z in np.arange(0.5, -0.7, -0.002) if len(floor.touching(np.array([0, z, *LEVEL]))) >= 1)
     both[1] -= 0.05
     assert len(floor.touching(both)) >= 2
@@ -99,7 +99,7 @@ def test_the_better_leg_is_taken_and_the_two_are_not_mixed(walker: Any) -> None:
 
 def test_lying_counts_nothing(walker: Any) -> None:
     lying = np.array([0.0, 0.04, np.pi / 2, 0, 0, 0, 0, 0, 0])
-    assert walker._behaviour._floor.touching(lying)
+    assert walker.behaviour._floor.touching(lying)
     assert share(walker, walk(lying, 400, 0.0)) == 0.0
 
 
@@ -109,6 +109,12 @@ def seen(env: Any, pose: Pose, speed: float = 0.0) -> Pose:
     velocity[0] = speed
     env.set_state(pose, velocity)
     return np.asarray(env._get_obs())
+
+
+def lowest(env: Any, geom: str) -> float:
+    """How high the lowest point of a capsule is, by the simulator."""
+    data, model = env.data.geom(geom), env.model.geom(geom)
+    return float(data.xpos[2] - abs(data.xmat[8]) * model.size[1] - model.size[0])
 
 
 def test_cheetahs_reward_by_hand(cheetah: Any) -> None:
@@ -134,8 +140,15 @@ def test_walkers_reward_by_hand(walker: Any) -> None:
     straight = 1.208 / 1.25  # the feet are pressed in a little
     assert walker_reward(seen(walker, standing), action) == pytest.approx(straight, abs=0.01)
     assert walker_reward(seen(walker, lifted), action) == pytest.approx(straight + 3.0, abs=0.03)
+    other = on_the_floor(walker, [0.0, -0.9, -0.9, 0.0, 0.0, 0.0, 0.0], 0.0, {"foot_left"})
+    assert walker_reward(seen(walker, other), action) == pytest.approx(straight, abs=0.01)
     standing[1] += 0.1
-    assert walker_reward(seen(walker, standing), action) == pytest.approx(2.5, abs=0.06)
+    assert walker_reward(seen(walker, standing), action) == 1.0  # a jump with both feet
+    bent = on_the_floor(walker, [0.0, 0.0, 0.0, 0.0, -0.6, -0.6, 0.0], 0.0, {"foot"})
+    observation = seen(walker, bent)
+    lift = lowest(walker, "foot_left_geom") - lowest(walker, "foot_geom")
+    assert 0.05 < lift < 0.15
+    assert walker_reward(observation, action) == pytest.approx(straight + 15.0 * lift, abs=0.03)
     lifted[1] = 0.75
     assert walker_reward(seen(walker, lifted), action) == pytest.approx(0.6)  # too low to be upright
     fallen = np.concatenate([[0.0, 1.5, 1.1], np.zeros(6)])
