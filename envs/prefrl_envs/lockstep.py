@@ -1,4 +1,4 @@
-"""Environments that a simulator of another library steps all at once, and whose episodes begin and end together."""
+"""Environments that another library steps all at once, and whose episodes begin and end together."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,9 @@ class LockstepVector(VectorEnv[Array, Array, Array]):
     """N environments of one id with episodes of the same length, which nothing ends early.
 
     As gymnasium's own vector environments in SAME_STEP mode it returns the first observation of the next episode
-    when one ends, with the last one in `infos["final_obs"]`. `infos["render_state"]` [N, S] is what `StateRenderer`
-    draws. The simulators need not be able to save their state: an episode comes back by being done again.
+    when one ends, with the last one in `infos["final_obs"]`. `infos["render_state"]` [N, S] is what
+    `StateRenderer` draws. The simulators need not be able to save their state: an episode comes back by being done
+    again.
 
     A subclass says how an episode begins, how a step is made and what is counted.
 

@@ -115,7 +115,7 @@ def test_what_it_is_handed_may_change_afterwards() -> None:
 
 
 def test_faults_are_named() -> None:
-    with pytest.raises(ValueError, match="`n_envs` must be at least 1. Received 0"):
+    with pytest.raises(ValueError, match="`n_envs` must be at least 1"):
         Walkers(0)
     with pytest.raises(ValueError, match="no state to save before the first reset"):
         Walkers(1).state_dict()

@@ -61,7 +61,7 @@ class EnvpoolVector(LockstepVector):
         self._observations: Array = np.empty(0)
 
     def _start(self, seed: int, episode: int) -> tuple[Array, Array]:
-        """Reset. Only resets draw random numbers, so the first steps of an episode depend on how many there were."""
+        """Reset; only resets draw random numbers, so how an episode begins depends on how many there were."""
         if seed != self._pool_seed or episode < self._n_resets:
             self._make(seed)
         while self._n_resets <= episode:
