@@ -144,7 +144,7 @@ def test_walkers_reward_by_hand(walker: Any) -> None:
     assert walker_reward(seen(walker, other), action) == pytest.approx(straight, abs=0.01)
     standing[1] += 0.1
     assert walker_reward(seen(walker, standing), action) == 1.0  # a jump with both feet
-    bent = on_the_floor(walker, [0.0, 0.0, 0.0, 0.0, -0.6, -0.6, 0.0], 0.0, {"foot"})
+    bent = on_the_floor(walker, [0.0, 0.0, 0.0, 0.0, -0.5, -0.5, 0.0], 0.0, {"foot"})
     observation = seen(walker, bent)
     lift = lowest(walker, "foot_left_geom") - lowest(walker, "foot_geom")
     assert 0.05 < lift < 0.15
