@@ -48,13 +48,13 @@ def cheetah_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
 
 
 def walker_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
-    """Return how well a Walker2d stands, and how much higher it holds its left foot than its right meanwhile.
+    """Return how straight a Walker2d stands, and how much higher it holds its left foot than its right meanwhile.
 
-    Standing is the height of the torso in units of 1.25 m, at most 1. To it comes, while the robot is upright,
-    three times the height of the lowest point of the left foot above that of the right, in units of 20 cm (between
-    0 and 1): were it once, clips would differ more in how the robot stands than in what it does with its foot; and
-    were it the height above the floor, jumping with both feet would be paid. Upright is a torso higher than 0.8 m
-    and tilted by less than 1 rad (gymnasium's own measures).
+    Standing is the height of the torso in units of 1.25 m, at most 1. To it comes, while the torso is higher than
+    0.8 m, three times the height of the lowest point of the left foot above that of the right, in units of 20 cm
+    (between 0 and 1): were it once, clips would differ more in how the robot stands than in what it does with its
+    foot; and were it the height above the floor, jumping with both feet would be paid. All of that counts less the
+    more the torso is tilted, nothing from 1 rad on: otherwise the robot leans on both feet.
 
     Args:
         observation: gymnasium's Walker2d observation: 0 height, 1 torso angle, 2-4 joints of the right leg, 5-7
@@ -68,8 +68,8 @@ def walker_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     right, left = (foot_height(WALKER_LEG, height, angle, observation[..., i : i + 3]) for i in (2, 5))
     lift = np.clip((left - right) / WALKER_LIFT, 0.0, 1.0)
     standing = np.clip(height / WALKER_HEIGHT, 0.0, 1.0)
-    upright = (height > 0.8) & (np.abs(angle) < 1.0)
-    return np.asarray(standing + np.where(upright, WALKER_LIFT_WEIGHT * lift, 0.0))
+    straight = np.clip(1.0 - np.abs(angle), 0.0, 1.0)
+    return np.asarray(straight * (standing + np.where(height > 0.8, WALKER_LIFT_WEIGHT * lift, 0.0)))
 
 
 class OneLeg(Behaviour):
