@@ -1,6 +1,6 @@
 """How much memory a run takes from its first step to its report: resident memory, sampled from outside.
 
-    python -m benchmarks.memory [--runs halfcheetah-a2c hopper-ppo …] [--total-timesteps 500000] [--out PATH]
+    python -m benchmarks.memory [--runs "halfcheetah a2c" "hopper ppo" …] [--total-timesteps 500000] [--out PATH]
 
 Writes PATH.csv (every sample), PATH.json (peak and growth of each run) and PATH.svg. Linux only.
 """
@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -29,8 +30,6 @@ from prefrl.runs.metrics_log import read_metrics
 RESULTS = Path(__file__).parent / "results" / "memory"
 STEPS = "time/total_timesteps"
 MEGABYTE = 1e6
-# The goal for a run in MuJoCo.
-GOAL = 700.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +42,10 @@ class Settings:
     """Environment steps of each."""
     every: float = 2.0
     """Seconds between two samples."""
-    options: tuple[str, ...] = ()
-    """Further options of `prefrl train`, such as --stepping=sb3."""
+    options: str = ""
+    """Further options of `prefrl train`, such as --options="--stepping sb3"."""
+    goal: float = 700.0
+    """Drawn as a line, in MB."""
     out: Path = RESULTS
     """Where to write, without suffix."""
 
@@ -68,7 +69,7 @@ def measure(name: str, settings: Settings, folder: Path) -> list[Sample]:
     """Train, evaluate and report in a process of its own; return its memory over time."""
     task, algo = name.split()
     command = [sys.executable, "-m", "prefrl", "train", task, "--algo", algo, "--out", str(folder)]
-    command += ["--total-timesteps", str(settings.total_timesteps), *settings.options]
+    command += ["--total-timesteps", str(settings.total_timesteps), *shlex.split(settings.options)]
     samples, started = [], time.monotonic()
     log = folder.with_suffix(".log")
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
@@ -112,14 +113,14 @@ def summary(samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def draw(samples: Sequence[Sample], path: Path) -> None:
-    """Draw resident memory over time, a line for each run."""
+def draw(samples: Sequence[Sample], goal: float, path: Path) -> None:
+    """Draw resident memory over time, a line for each run, and the goal."""
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.add_subplot()
     for name in dict.fromkeys(s.run for s in samples):
         own = [s for s in samples if s.run == name]
         axes.plot([s.seconds for s in own], [s.resident for s in own], label=name)
-    axes.axhline(GOAL, color="0.6", linestyle="--", linewidth=0.8)
+    axes.axhline(goal, color="0.6", linestyle="--", linewidth=0.8)
     axes.set(xlabel="seconds", ylabel="resident memory [MB]", ylim=(0, None))
     axes.legend(frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
@@ -149,7 +150,7 @@ def main() -> None:
     options = {key: value for key, value in asdict(settings).items() if key != "out"}
     document = {**machine(), "settings": options, "megabytes": results}
     settings.out.with_suffix(".json").write_text(json.dumps(document, indent=2) + "\n")
-    draw(samples, settings.out.with_suffix(".svg"))
+    draw(samples, settings.goal, settings.out.with_suffix(".svg"))
     console.print(f"Written: {settings.out}.csv, .json and .svg")
 
 
