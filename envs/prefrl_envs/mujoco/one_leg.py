@@ -17,7 +17,7 @@ CHEETAH_LIFT, CHEETAH_SPEED = 0.2, 1.0
 """Higher [m] and faster [m/s] than that pays the Cheetah no more, so that it need not run or rear up."""
 WALKER_LIFT = 0.2
 """The same for the left foot of the Walker2d, above its right one."""
-WALKER_LIFT_WEIGHT = 3.0
+WALKER_LIFT_WEIGHT = 10.0
 """What the foot in the air is worth beside standing."""
 WALKER_HEIGHT = 1.25
 """Height of the Walker2d's torso when it stands straight, in metres."""
@@ -51,10 +51,11 @@ def walker_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     """Return how straight a Walker2d stands, and how much higher it holds its left foot than its right meanwhile.
 
     Standing is the height of the torso in units of 1.25 m, at most 1. To it comes, while the torso is higher than
-    0.8 m, three times the height of the lowest point of the left foot above that of the right, in units of 20 cm
-    (between 0 and 1): were it once, clips would differ more in how the robot stands than in what it does with its
-    foot; and were it the height above the floor, jumping with both feet would be paid. All of that counts less the
-    more the torso is tilted, nothing from 1 rad on: otherwise the robot leans on both feet.
+    0.8 m, ten times the height of the lowest point of the left foot above that of the right, in units of 20 cm
+    (between 0 and 1): were it three times, clips would differ more in how the robot stands than in what it does
+    with its foot, and it would learn to stand on both; and were it the height above the floor, jumping with both
+    feet would be paid. All of that counts less the more the torso is tilted, nothing from 1 rad on: otherwise the
+    robot leans on both feet.
 
     Args:
         observation: gymnasium's Walker2d observation: 0 height, 1 torso angle, 2-4 joints of the right leg, 5-7
