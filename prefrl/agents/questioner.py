@@ -17,6 +17,8 @@ from prefrl.segments import Comparison, Query, SegmentRecorder
 
 # A teacher that skips this many times as often as it answers is not asked further in one go.
 ATTEMPTS_PER_LABEL = 10
+# Segments of about so many bytes are cut and answered at once; whoever asks for more had better do so in parts.
+BYTES_AT_ONCE = 2**28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,13 @@ class Questioner:
         """Queries made so far."""
         self.cursor = 0
         """Number of the last answer that was read."""
+
+    @property
+    def most_at_once(self) -> int:
+        """How many labels to ask for at once, so that memory is not filled with clips; at least 1."""
+        recorder = self.recorder
+        bytes_per_step = recorder.n_bytes / (recorder.capacity * recorder.n_envs)
+        return max(1, int(BYTES_AT_ONCE / (2 * self.segment_length * bytes_per_step)))
 
     def ask(self, n_labels: int, num_timesteps: int) -> list[Comparison]:
         """Ask a teacher that answers at once until there are `n_labels` comparisons more.

@@ -5,7 +5,8 @@ members train in one fused computation over [E, batch, 2, T] steps; there is no 
 members or steps.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ RATIO_LOW, RATIO_HIGH, L2_STEP = 1.1, 1.5, 1.001
 NORMALISATION_STEPS, NORMALISATION_IMAGES = 50_000, 4_000
 # Comparisons per member that are evaluated at once; bounds the memory. Images have batches as in training.
 EVALUATION_BATCH = 256
+# Comparisons of screens are large before they are taken in.
+TAKEN_IN_AT_ONCE = 64
 
 
 class RewardMetrics(NamedTuple):
@@ -214,18 +217,21 @@ class RewardTrainer:
         self,
         arrays: dict[str, npt.NDArray[Any]],
         values: dict[str, Any],
-        comparisons: Sequence[Comparison],
+        comparisons: Iterable[Comparison],
     ) -> None:
         """Continue where `state_dict` was taken.
 
         Args:
             arrays: From `state_dict`.
             values: From `state_dict`.
-            comparisons: Those whose numbers are in `arrays["seqs"]`, in that order.
+            comparisons: Those whose numbers are in `arrays["seqs"]`, in that order; taken in some at a
+                time, so that they need not be in memory together.
         """
         self._data = self._empty()
         self._draws, self._seqs, self._past = self._draws[:, :0], self._seqs[:0], self._past[:0]
-        self.add(comparisons)
+        rest = iter(comparisons)
+        while part := list(islice(rest, TAKEN_IN_AT_ONCE)):
+            self.add(part)
         self._draws = arrays["draws"]
         self._past = arrays.get("past", self._past)
         self.l2 = torch.as_tensor(arrays["l2"], device=self.ensemble.device).clone()

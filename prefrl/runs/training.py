@@ -55,6 +55,8 @@ from prefrl.segments.spaces import check_space
 LOG_EVERY = 4096
 # And of a short training about this many lines.
 LINES_AT_LEAST = 20
+# Comparisons of screens are large as they come from the store.
+READ_AT_ONCE = 64
 
 
 class Training:
@@ -232,14 +234,15 @@ class Training:
         preferences.reward_model.fitted = state["reward_fitted"]
         preferences.load_state_dict(state["preferences"])
         seqs = [int(seq) for seq in arrays["trainer.seqs"]]
+        parts = (seqs[start : start + READ_AT_ONCE] for start in range(0, len(seqs), READ_AT_ONCE))
+        known = (comparison for part in parts for comparison in preferences.store.comparisons_at(part))
         try:
-            known = preferences.store.comparisons_at(seqs)
+            preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
         except StoreError as error:
             raise RunError(
                 f"The store in {self.folder.path} lacks some of the {len(seqs)} comparisons that the checkpoint "
                 f"was trained on ({error}); restore store.sqlite and segments from a copy of the run."
             ) from error
-        preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
 
 
 def _noise_arrays(agent: OnPolicyAlgorithm) -> Arrays:

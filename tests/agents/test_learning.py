@@ -15,6 +15,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import EntropyTRPO, People, PreferenceLearning
+from prefrl.agents.questioner import Questioner
 from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import (
     ConstantSchedule,
@@ -25,7 +26,7 @@ from prefrl.feedback import (
     Teacher,
 )
 from prefrl.reward.inputs import FeatureInputs
-from prefrl.segments import Answer, Query
+from prefrl.segments import Answer, Comparison, Query
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
@@ -199,6 +200,38 @@ def test_a_round_waits_until_enough_is_due(drift_venv: MakeVenv) -> None:
             if preferences.update(num_timesteps) is not None:
                 asked[num_timesteps] = preferences.trainer.n_comparisons
         assert asked == {96: 10} | {100 * i - 4: 10 * i for i in range(2, 11)}
+
+
+def test_many_labels_are_asked_in_parts_and_trained_on_together(
+    drift_venv: MakeVenv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where clips are large: as many labels as without, and never more clips in memory than a part's."""
+    monkeypatch.setattr(Questioner, "most_at_once", 4)
+    at_once = []
+    ask = Questioner.ask
+
+    def remember(self: Questioner, n_labels: int, num_timesteps: int) -> list[Comparison]:
+        comparisons = ask(self, n_labels, num_timesteps)
+        at_once.append((len(comparisons), len(preferences._fresh)))
+        return comparisons
+
+    monkeypatch.setattr(Questioner, "ask", remember)
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"n_labels": 60}
+        )
+        preferences.plan(640)
+        step_randomly(preferences, 20)
+        first = preferences.update(64)
+        assert first is not None
+        assert preferences.trainer.n_comparisons == preferences.n_due(64) == 20
+        assert preferences.trainer.seqs.tolist() == list(range(1, 21))
+        assert at_once == [(4, 0)] * 5
+        second = preferences.update(500)
+        assert second is not None
+        assert preferences.trainer.seqs.tolist() == list(range(1, preferences.n_due(500) + 1))
+        assert at_once[5:8] == [(4, 0), (4, 4), (4, 8)], "these are evaluated before they are trained on"
+        assert second.fresh_accuracy >= 0
 
 
 def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeVenv) -> None:
