@@ -18,7 +18,7 @@ from prefrl.segments import Comparison, Query, SegmentRecorder
 # A teacher that skips this many times as often as it answers is not asked further in one go.
 ATTEMPTS_PER_LABEL = 10
 # Segments of about so many bytes are cut and answered at once; whoever asks for more had better do so in parts.
-BYTES_AT_ONCE = 2**28
+BYTES_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,12 +71,12 @@ def test_as_many_comparisons_as_were_asked_for(recorder: SegmentRecorder, store:
 
 def test_how_many_are_asked_at_once_depends_on_the_size_of_clips(recorder: SegmentRecorder, store: Store) -> None:
     # 4 + 4 + 4 + 1 + 4 + 4 bytes a step, two segments of 5 steps
-    assert make_questioner(recorder, store, OracleTeacher()).most_at_once == 2**28 // 210
+    assert make_questioner(recorder, store, OracleTeacher()).most_at_once == 2**26 // 210
     screens = SegmentRecorder(
         spaces.Box(0, 255, (84, 84, 1), np.uint8), spaces.Discrete(6), 8, capacity=10, frame_stack=1
     )
     at_once = make_questioner(screens, store, OracleTeacher()).most_at_once
-    assert 2**28 // (10 * 7200) < at_once < 2**28 // (10 * 7056)
+    assert 2**26 // (10 * 7200) < at_once < 2**26 // (10 * 7056)
 
 
 def test_what_cannot_be_told_is_asked_of_another_pair(recorder: SegmentRecorder, store: Store) -> None:
