@@ -41,9 +41,9 @@ def backflip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
 def front_flip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     """Return how fast the torso turns forward [rad/s] times how high it is [m].
 
-    The backflip's reward turned round does not do: it pays as much for rocking to and fro on the floor, so that
-    what has been learned of it from comparisons need only be a little wrong there, and a Hopper that has fallen
-    forward rocks for ever.
+    The backflip's reward turned round does worse: it pays nearly as much for turning on the floor, so that what
+    has been learned of it from comparisons need only be a little wrong there, and a Hopper that has fallen forward
+    rocks to and fro for ever.
 
     Args:
         observation: As in `backflip_reward`, shape [..., 11].
