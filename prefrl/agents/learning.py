@@ -9,6 +9,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, unwrap_vec_wrapper
@@ -37,6 +38,18 @@ class Refit(NamedTuple):
     """Standard deviation over members of the preference they predict for the same, mean over comparisons."""
     seconds: float
     """Wall time of asking and fitting."""
+
+
+class Fresh(NamedTuple):
+    """What the reward said of a comparison before it was trained on it; NaN before the first fit."""
+
+    seq: int
+    right: float
+    """1 or 0; NaN for a tie."""
+    log_loss: float
+    """In nats; NaN for a tie."""
+    disagreement: float
+    """Standard deviation over members of the preference they predict."""
 
 
 class PreferenceLearning:
@@ -145,7 +158,7 @@ class PreferenceLearning:
         """Wall time spent asking and fitting so far."""
         self._schedule = schedule
         self._normalised_until = 0
-        self._fresh: list[Comparison] = []
+        self._fresh: list[Fresh] = []
         self._n_changed = 0
 
     def callback(self) -> "PreferenceCallback":
@@ -176,11 +189,6 @@ class PreferenceLearning:
         assert not isinstance(self._schedule, str), "plan() comes first"
         return self._schedule.n_labels(num_timesteps) if num_timesteps >= self.initial_timesteps else 0
 
-    @property
-    def n_given(self) -> int:
-        """Labels there are: comparisons trained on, and those read since the last fit."""
-        return self.trainer.n_known + len(self._fresh)
-
     def update(self, num_timesteps: int, *, at_least: int | None = None) -> Refit | None:
         """Ask what is due at this step and refit the reward if answers have come.
 
@@ -198,69 +206,76 @@ class PreferenceLearning:
         started = time.perf_counter()
         if isinstance(self.questioner.teacher, People):
             waiting = self.store.open_queries()
-            self._take_in()
+            self._read()
             if num_timesteps >= self.initial_timesteps:
-                self.questioner.restock(waiting, self.n_labels - self.n_given, num_timesteps)
+                self.questioner.restock(waiting, self.n_labels - self.trainer.n_known, num_timesteps)
             enough = len(self._fresh) + self._n_changed >= (at_least or self._round())
         else:
             due = self.n_due(num_timesteps) - self.trainer.n_known
             if due >= self._round() and self.recorder.n_starts(self.segment_length) >= 2:
                 self._ask(due, num_timesteps)
             enough = bool(self._fresh)
-        refit = self._refit() if enough and self.n_given else None
+        refit = self._refit() if enough and self.trainer.n_known else None
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
         return refit._replace(seconds=seconds) if refit else None
 
     def _ask(self, due: int, num_timesteps: int) -> None:
-        """Ask a teacher, and before the first fit have the trainer keep what it needs of each part of the answers.
-
-        A pair of clips of screens is 0.6 MB here and 5 kB with the trainer, and the first round can be thousands.
-        Later rounds are small, and are kept whole: what has not been trained on yet is evaluated first.
-        """
+        """Ask a teacher, in parts: a pair of clips of screens is 0.6 MB here and 5 kB with the trainer."""
         while due > 0:
             part = min(due, self.questioner.most_at_once)
             asked = self.questioner.ask(part, num_timesteps)
-            self._fresh += asked
+            self._take_in(asked)
             due -= part
             if len(asked) < part:  # the teacher cannot tell too often
                 return
-            if due > 0 and not self.reward_model.fitted:
-                self.trainer.add(self._fresh)
-                self._fresh = []
 
-    def _take_in(self) -> None:
-        """Read what people have answered, changed and withdrawn."""
+    def _read(self) -> None:
+        """Take in what people have answered, changed and withdrawn."""
         comparisons, outdated = self.questioner.read()
-        self._fresh = [c for c in self._fresh if c.seq not in outdated] + comparisons
+        self._fresh = [fresh for fresh in self._fresh if fresh.seq not in outdated]
         self.trainer.forget(outdated)
         self._n_changed += len(outdated)
+        self._take_in(comparisons)
+
+    def _take_in(self, comparisons: list[Comparison]) -> None:
+        """Have the trainer keep what it needs of comparisons; what the reward says of them is asked first."""
+        if self.reward_model.fitted and comparisons:
+            right, log_loss = self.trainer.evaluate(comparisons)
+            spread = self._disagreement(comparisons)
+        else:
+            right = log_loss = spread = np.full(len(comparisons), np.nan)
+        seqs = [comparison.seq for comparison in comparisons]
+        self._fresh += map(Fresh, seqs, right.tolist(), log_loss.tolist(), spread.tolist())
+        self.trainer.add(comparisons)
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
-        return min(self.labels_per_round, max(self.n_labels - self.trainer.n_known, 1))
+        n_fitted = self.trainer.n_known - len(self._fresh)
+        return min(self.labels_per_round, max(self.n_labels - n_fitted, 1))
 
     def _refit(self) -> Refit:
         """Train the reward on all comparisons, the fresh ones included."""
         fresh, self._fresh, self._n_changed = self._fresh, [], 0
-        first = not self.reward_model.fitted
-        nan = float("nan")
-        fresh_accuracy, fresh_log_loss = (nan, nan) if first else self.trainer.evaluate(fresh)
-        fresh_disagreement = nan if first or not fresh else self._disagreement(fresh)
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
         inputs = self.reward_model.inputs
         if not inputs.is_fixed:
             inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
-        self.trainer.add(fresh)
-        metrics = self.trainer.fit(self.first_epochs if first else self.epochs)
-        return Refit(metrics, fresh_accuracy, fresh_log_loss, fresh_disagreement, 0.0)
+        metrics = self.trainer.fit(self.epochs if self.reward_model.fitted else self.first_epochs)
+        return Refit(
+            metrics,
+            fresh_accuracy=_mean([one.right for one in fresh]),
+            fresh_log_loss=_mean([one.log_loss for one in fresh]),
+            fresh_disagreement=_mean([one.disagreement for one in fresh]),
+            seconds=0.0,
+        )
 
-    def _disagreement(self, comparisons: list[Comparison]) -> float:
-        """Standard deviation over members of the predicted preference, mean over comparisons."""
+    def _disagreement(self, comparisons: list[Comparison]) -> npt.NDArray[np.float64]:
+        """Standard deviation over members of the predicted preference, shape [n]."""
         first = self.reward_model.returns([comparison.first for comparison in comparisons])
         second = self.reward_model.returns([comparison.second for comparison in comparisons])
-        return float(np.sqrt(disagreement(first, second)).mean())
+        return np.sqrt(disagreement(first, second))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is neither in the store, the recorder, the reward nor its trainer, ready for JSON."""
@@ -269,7 +284,7 @@ class PreferenceLearning:
             "streams": self.streams.state_dict(),
             "normalised_until": self._normalised_until,
             "refit_seconds": self.refit_seconds,
-            "fresh": [comparison.seq for comparison in self._fresh],
+            "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
             "n_changed": self._n_changed,
         }
 
@@ -279,8 +294,16 @@ class PreferenceLearning:
         self.streams.load_state_dict(state["streams"])
         self._normalised_until = state["normalised_until"]
         self.refit_seconds = state["refit_seconds"]
-        self._fresh = self.store.comparisons_at(state["fresh"])
+        self._fresh = [
+            Fresh(*(math.nan if value is None else value for value in fresh)) for fresh in state["fresh"]
+        ]
         self._n_changed = state["n_changed"]
+
+
+def _mean(values: list[float]) -> float:
+    """Mean of those that are numbers; NaN if none is."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return float(np.mean(numbers)) if numbers else math.nan
 
 
 def frame_stack_of(venv: VecEnv) -> int:

@@ -4,7 +4,7 @@ Answers are only ever appended: a labeler's newest answer to a query is the one 
 answer too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -185,12 +185,10 @@ class AnswerMethods(StoreBase):
             places = segment_places(connection, [row.query_id for row in rows])
         return [self._comparison(row, places[row.query_id]) for row in rows]
 
-    def comparison(self, seq: int) -> Comparison:
-        """Return one comparison; see `comparisons_at`."""
-        return self.comparisons_at([seq])[0]
+    def comparisons_at(self, seqs: Sequence[int]) -> Iterator[Comparison]:
+        """Yield comparisons as they were given, replaced or taken back since or not, in the order of `seqs`.
 
-    def comparisons_at(self, seqs: Sequence[int]) -> list[Comparison]:
-        """Return comparisons as they were given, replaced or taken back since or not, in the order of `seqs`.
+        The segments of each are read when it is its turn; those of thousands would not fit into memory.
 
         Raises:
             StoreError: A number is that of no comparison, or a segment file is missing or damaged.
@@ -204,7 +202,7 @@ class AnswerMethods(StoreBase):
         for seq in seqs:
             if seq not in found:
                 raise StoreError(f"The store has no comparison with number {seq}.")
-        return [self._comparison(found[seq], places[found[seq].query_id]) for seq in seqs]
+            yield self._comparison(found[seq], places[found[seq].query_id])
 
     def replaced(self, after: int) -> list[int]:
         """Return the numbers, up to `after`, of comparisons that later answers have replaced or taken back.

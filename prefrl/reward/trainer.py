@@ -6,7 +6,6 @@ members or steps.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from prefrl.reward.losses import masked_mean, preference_log_probabilities, pref
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison
 
+FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 # Validation loss over training loss is held between these (Christiano et al. 2017, A.1), by this factor per
@@ -31,8 +31,6 @@ RATIO_LOW, RATIO_HIGH, L2_STEP = 1.1, 1.5, 1.001
 NORMALISATION_STEPS, NORMALISATION_IMAGES = 50_000, 4_000
 # Comparisons per member that are evaluated at once; bounds the memory. Images have batches as in training.
 EVALUATION_BATCH = 256
-# Comparisons of screens are large before they are taken in.
-TAKEN_IN_AT_ONCE = 64
 
 
 class RewardMetrics(NamedTuple):
@@ -141,9 +139,7 @@ class RewardTrainer:
         """Take in new comparisons; the order matters for what is drawn."""
         if not comparisons:
             return
-        kept = self.ensemble.inputs.of_segment
-        for comparison in comparisons:
-            self._data.append(kept(comparison.first), kept(comparison.second), comparison.preference)
+        self._append(comparisons)
         size = (len(comparisons), self.ensemble.n_members)
         self._draws = np.concatenate([self._draws, self._rng.poisson(1.0, size=size).T], axis=1)
         self._seqs = np.append(self._seqs, [comparison.seq for comparison in comparisons]).astype(np.int64)
@@ -183,22 +179,23 @@ class RewardTrainer:
         self._normalise_outputs()
         return self._metrics(train_loss, held_out)
 
-    def evaluate(self, comparisons: Sequence[Comparison]) -> tuple[float, float]:
-        """Return accuracy and log-loss of the mean of members on comparisons not trained on, ties left out.
+    def evaluate(self, comparisons: Sequence[Comparison]) -> tuple[FloatArray, FloatArray]:
+        """Return what the mean of members says of comparisons not trained on.
 
-        Both are NaN when there is none without a tie.
+        Returns:
+            Whether it ranks each as answered, 1 or 0, and its log-loss in nats, both of shape [n]; NaN for ties.
         """
-        decided = [c for c in comparisons if c.preference != 0.5]
-        if not decided:
-            return float("nan"), float("nan")
-        returns = self.ensemble.returns([segment for c in decided for segment in (c.first, c.second)])
+        if not comparisons:
+            return np.empty(0), np.empty(0)
+        returns = self.ensemble.returns([segment for c in comparisons for segment in (c.first, c.second)])
         logits = torch.as_tensor(returns[:, 0::2] - returns[:, 1::2])
-        preferences = torch.tensor([c.preference for c in decided], dtype=torch.float64)
+        preferences = np.array([c.preference for c in comparisons])
         log_first, _ = preference_log_probabilities(logits, self.error_rate)
-        probability = log_first.exp().mean(dim=0)
-        right = torch.where(preferences > 0.5, probability > 0.5, probability < 0.5)
-        chosen = torch.where(preferences > 0.5, probability, 1 - probability)
-        return float(right.double().mean()), float(-chosen.log().mean())
+        probability = log_first.exp().mean(dim=0).numpy()
+        right = np.where(preferences > 0.5, probability > 0.5, probability < 0.5)
+        chosen = np.where(preferences > 0.5, probability, 1 - probability)
+        decided = preferences != 0.5
+        return np.where(decided, right, np.nan), np.where(decided, -np.log(chosen), np.nan)
 
     def state_dict(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """Return what training depends on besides ensemble and comparisons: arrays, and JSON-able values."""
@@ -224,15 +221,12 @@ class RewardTrainer:
         Args:
             arrays: From `state_dict`.
             values: From `state_dict`.
-            comparisons: Those whose numbers are in `arrays["seqs"]`, in that order; taken in some at a
-                time, so that they need not be in memory together.
+            comparisons: Those whose numbers are in `arrays["seqs"]`, in that order; taken in one by one, so that
+                they need not be in memory together.
         """
         self._data = self._empty()
-        self._draws, self._seqs, self._past = self._draws[:, :0], self._seqs[:0], self._past[:0]
-        rest = iter(comparisons)
-        while part := list(islice(rest, TAKEN_IN_AT_ONCE)):
-            self.add(part)
-        self._draws = arrays["draws"]
+        self._append(comparisons)
+        self._draws, self._seqs = arrays["draws"], arrays["seqs"]
         self._past = arrays.get("past", self._past)
         self.l2 = torch.as_tensor(arrays["l2"], device=self.ensemble.device).clone()
         for index, parameter in enumerate(self.ensemble.network.parameters()):
@@ -254,6 +248,11 @@ class RewardTrainer:
         if device.type == "cpu":
             return CompressedComparisons(inputs.shape, n_before=inputs.n_before)
         return ComparisonTensors(inputs.shape, device, dtype=torch.uint8, n_before=inputs.n_before)
+
+    def _append(self, comparisons: Iterable[Comparison]) -> None:
+        kept = self.ensemble.inputs.of_segment
+        for comparison in comparisons:
+            self._data.append(kept(comparison.first), kept(comparison.second), comparison.preference)
 
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Go on with some of the comparisons only."""

@@ -59,7 +59,7 @@ class PacedCallback(PreferenceCallback):
         at_least = 0 if self.preferences.reward_model.fitted else 1
         due = self.preferences.n_due(self.num_timesteps)
         wanted = max(due - self.run.config.label.slack, min(at_least, due))
-        return max(0, wanted - self.preferences.n_given)
+        return max(0, wanted - self.preferences.trainer.n_known)
 
     def update(self, *, at_least: int | None = None) -> Refit | None:
         """Read, restock and refit, and tell what came of it."""

@@ -55,8 +55,6 @@ from prefrl.segments.spaces import check_space
 LOG_EVERY = 4096
 # And of a short training about this many lines.
 LINES_AT_LEAST = 20
-# Comparisons of screens are large as they come from the store.
-READ_AT_ONCE = 64
 
 
 class Training:
@@ -234,8 +232,7 @@ class Training:
         preferences.reward_model.fitted = state["reward_fitted"]
         preferences.load_state_dict(state["preferences"])
         seqs = [int(seq) for seq in arrays["trainer.seqs"]]
-        parts = (seqs[start : start + READ_AT_ONCE] for start in range(0, len(seqs), READ_AT_ONCE))
-        known = (comparison for part in parts for comparison in preferences.store.comparisons_at(part))
+        known = preferences.store.comparisons_at(seqs)
         try:
             preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
         except StoreError as error:

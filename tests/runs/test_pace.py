@@ -99,7 +99,7 @@ def test_a_run_ends_with_the_labels_that_people_gave(
 
     def remember(self: pace.PacedCallback) -> None:
         begin(self)
-        ahead.append(self.preferences.n_due(self.num_timesteps) - self.preferences.n_given)
+        ahead.append(self.preferences.n_due(self.num_timesteps) - self.preferences.trainer.n_known)
 
     run = tmp_path / "run"
     monkeypatch.setattr(pace.PacedCallback, "_on_rollout_start", remember)
