@@ -20,6 +20,7 @@ from prefrl.errors import SettingError
 from prefrl.feedback import LabelSchedule, Selector, Store, Teacher, UniformSelector, make_schedule
 from prefrl.feedback.schedule import ScheduleName
 from prefrl.feedback.selection import disagreement
+from prefrl.memory import give_back_memory
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
 from prefrl.reward.inputs import is_image
 from prefrl.seeding import Streams
@@ -263,6 +264,7 @@ class PreferenceLearning:
         if not inputs.is_fixed:
             inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
         metrics = self.trainer.fit(self.epochs if self.reward_model.fitted else self.first_epochs)
+        give_back_memory()
         return Refit(
             metrics,
             fresh_accuracy=_mean([one.right for one in fresh]),
@@ -295,7 +297,7 @@ class PreferenceLearning:
         self._normalised_until = state["normalised_until"]
         self.refit_seconds = state["refit_seconds"]
         self._fresh = [
-            Fresh(*(math.nan if value is None else value for value in fresh)) for fresh in state["fresh"]
+            Fresh._make(math.nan if value is None else value for value in fresh) for fresh in state["fresh"]
         ]
         self._n_changed = state["n_changed"]
 

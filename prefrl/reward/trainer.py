@@ -29,8 +29,6 @@ IntArray = npt.NDArray[np.int64]
 RATIO_LOW, RATIO_HIGH, L2_STEP = 1.1, 1.5, 1.001
 # The normalisation of outputs looks at about as many steps as these, at most: of vectors, of images.
 NORMALISATION_STEPS, NORMALISATION_IMAGES = 50_000, 4_000
-# Comparisons per member that are evaluated at once; bounds the memory. Images have batches as in training.
-EVALUATION_BATCH = 256
 
 
 class RewardMetrics(NamedTuple):
@@ -108,7 +106,6 @@ class RewardTrainer:
         self.memory = memory
         self.optimizer = torch.optim.Adam(ensemble.network.parameters(), lr=learning_rate)
         self._sees_images = isinstance(ensemble.network, BatchedCNN)
-        self._evaluation_batch = batch_size if self._sees_images else EVALUATION_BATCH
         self._data = self._empty()
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
@@ -306,7 +303,7 @@ class RewardTrainer:
         """Evaluate every member on the comparisons outside its draw."""
         indices, used = _padded([np.flatnonzero(draw == 0) for draw in self._draws])
         index = torch.as_tensor(indices, device=self.ensemble.device)
-        chunks = torch.split(index, self._evaluation_batch, dim=1)
+        chunks = torch.split(index, self.batch_size, dim=1)
         logits = torch.cat([self._logits(chunk) for chunk in chunks], dim=1)
         mask = torch.as_tensor(used, device=self.ensemble.device)
         return HeldOut(logits, self._data.preferences[index], mask)
@@ -326,7 +323,7 @@ class RewardTrainer:
             0, self.n_comparisons, 1 + self._data.n_steps // (limit + 1), device=self.ensemble.device
         )
         chunks = []
-        for chunk in torch.split(some, self._evaluation_batch):
+        for chunk in torch.split(some, self.batch_size):
             read, mask = self._data.gather(chunk)
             chunks.append(self.ensemble.evaluate(read.flatten(0, 1)).flatten(1)[:, mask.flatten() > 0])
         raw = torch.cat(chunks, dim=1).double()

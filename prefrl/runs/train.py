@@ -1,5 +1,6 @@
 """A run from start to end: train, save on the way, evaluate, report."""
 
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,11 +15,11 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
+from prefrl.memory import give_back_memory
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder, read_json
 from prefrl.runs.live_status import LiveStatus
-from prefrl.runs.memory import give_back_memory
 from prefrl.runs.pace import PacedCallback
 from prefrl.runs.report import write_report
 from prefrl.runs.stepping import resolve_stepping
@@ -135,6 +136,7 @@ def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
 
 
 def _finish(folder: RunFolder) -> Path:
+    gc.collect()
     give_back_memory()
     evaluate(folder)
     return write_report([folder.path])

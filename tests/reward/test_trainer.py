@@ -14,7 +14,7 @@ from prefrl.errors import NotEnoughExperienceError, SettingError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
 from prefrl.reward.networks import BatchedMLP
-from prefrl.reward.trainer import EVALUATION_BATCH, L2_STEP, RATIO_HIGH, RATIO_LOW
+from prefrl.reward.trainer import L2_STEP, RATIO_HIGH, RATIO_LOW
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, Segment
 
@@ -151,10 +151,10 @@ def test_evaluation_in_chunks_sees_every_comparison_left_out(
 ) -> None:
     ensemble = make_ensemble(n_members=1)
     trainer = RewardTrainer(ensemble, learning_rate=STILL, seed=0)
-    comparisons = make_comparisons(3 * EVALUATION_BATCH, n_steps=1)
+    comparisons = make_comparisons(3 * trainer.batch_size, n_steps=1)
     trainer.add(comparisons)
     out = trainer.draws[0] == 0
-    assert out.sum() > EVALUATION_BATCH
+    assert out.sum() > trainer.batch_size
     metrics = trainer.fit(1)
     expected = losses_by_hand(ensemble, comparisons)[0, out].mean()
     assert metrics.validation_loss == pytest.approx(expected, rel=1e-5)
@@ -439,9 +439,11 @@ def test_evaluation_by_hand(make_ensemble: MakeEnsemble, make_comparisons: MakeC
         p = p_first if comparison.preference == 1 else 1 - p_first
         right.append(p > 0.5)
         nats.append(-math.log(p))
-    for values, expected in zip(trainer.evaluate([*ties, *fresh]), (right, nats), strict=True):
-        assert np.isnan(values[:5]).all()
-        np.testing.assert_allclose(values[5:], expected, rtol=1e-9)
+    ranked, log_loss = trainer.evaluate([*ties, *fresh])
+    assert np.isnan(ranked[:5]).all()
+    assert np.isnan(log_loss[:5]).all()
+    assert ranked[5:].tolist() == right
+    np.testing.assert_allclose(log_loss[5:], nats, rtol=1e-9)
 
 
 def test_evaluation_of_nothing_is_empty(make_ensemble: MakeEnsemble) -> None:

@@ -1,9 +1,7 @@
-import ctypes
 import gc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError
 from prefrl.runs import RunFolder, TrainingProgress, resume, start, train
-from prefrl.runs.memory import give_back_memory
 from prefrl.runs.training import Training
 
 MakeConfig = Callable[..., RunConfig]
@@ -47,13 +44,3 @@ def test_nothing_of_the_training_is_left_when_its_policy_is_evaluated(
     resume(tmp_path / "resumed", quiet)
     assert len(trainings) == 3
     assert left == [[], []]
-
-
-def test_freed_memory_is_given_back_where_the_c_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    trimmed: list[int] = []
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(malloc_trim=trimmed.append))
-    give_back_memory()
-    assert trimmed == [0]
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
-    give_back_memory()
-    assert trimmed == [0]
