@@ -67,7 +67,8 @@ class TrainingDisplay:
             )
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            share = progress.num_timesteps / progress.total_timesteps
+            # The last rollout is finished, also where fewer steps were asked for.
+            share = min(1.0, progress.num_timesteps / progress.total_timesteps)
             self.console.print(f"{self.title}: {share:4.0%}, {facts}", soft_wrap=True, markup=False)
 
 

@@ -13,8 +13,9 @@ from prefrl_envs.mujoco.limbs import CHEETAH_FRONT_LEG, WALKER_LEG, foot_height
 
 CHEETAH_TORSO_HEIGHT = 0.7
 """How high the origin of the Cheetah's torso is where its observation says 0, in metres."""
-CHEETAH_LIFT, CHEETAH_SPEED = 0.2, 1.0
-"""Higher [m] and faster [m/s] than that pays the Cheetah no more, so that it need not run or rear up."""
+CHEETAH_LIFT, CHEETAH_SPEED = 0.4, 1.0
+"""Higher [m] and faster [m/s] than that pays the Cheetah no more, so that it need not race. In a gallop on
+both legs the foot is above 23 cm half of the time: were that enough, a gallop would earn nearly as much."""
 WALKER_LIFT = 0.2
 """The same for the left foot of the Walker2d, above its right one."""
 WALKER_LIFT_WEIGHT = 10.0
@@ -31,7 +32,7 @@ def cheetah_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     """Return how fast the Cheetah moves forward and how high it holds its front foot meanwhile.
 
     That is the forward speed in m/s (between -1 and 1) times the height of the lowest point of the front foot in
-    units of 20 cm (between 0 and 1), and 0 while the torso is turned by more than 90°.
+    units of 40 cm (between 0 and 1), and 0 while the torso is turned by more than 90°.
 
     Args:
         observation: gymnasium's HalfCheetah observation: 0 height, 1 torso angle, 2-4 joints of the back leg, 5-7

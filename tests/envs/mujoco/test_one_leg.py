@@ -125,9 +125,9 @@ def test_cheetahs_reward_by_hand(cheetah: Any) -> None:
     assert cheetah_reward(seen(cheetah, rearing, -0.3), action) == pytest.approx(-0.3)
     level = np.zeros(9)
     lowest = 0.7 - 0.24 - 0.18 - 0.1278 - 0.046  # of the front foot above the floor in the model's first pose [m]
-    level[1] = 0.1 - lowest
-    assert cheetah_reward(seen(cheetah, level, 1.0), action) == pytest.approx(0.5)  # 10 cm of 20
-    level[1] -= 0.2
+    level[1] = 0.2 - lowest
+    assert cheetah_reward(seen(cheetah, level, 1.0), action) == pytest.approx(0.5)  # 20 cm of 40
+    level[1] -= 0.3
     assert cheetah_reward(seen(cheetah, level, 1.0), action) == 0.0  # on the floor
     turned = np.concatenate([[0.0, 1.0, np.pi], np.zeros(6)])
     assert cheetah_reward(seen(cheetah, turned, 1.0), action) == 0.0
