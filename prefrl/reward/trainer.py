@@ -192,7 +192,9 @@ class RewardTrainer:
         right = np.where(preferences > 0.5, probability > 0.5, probability < 0.5)
         chosen = np.where(preferences > 0.5, probability, 1 - probability)
         decided = preferences != 0.5
-        return np.where(decided, right, np.nan), np.where(decided, -np.log(chosen), np.nan)
+        with np.errstate(divide="ignore"):  # without an error rate a preference may be predicted with certainty
+            log_loss = -np.log(chosen)
+        return np.where(decided, right, np.nan), np.where(decided, log_loss, np.nan)
 
     def state_dict(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """Return what training depends on besides ensemble and comparisons: arrays, and JSON-able values."""

@@ -111,7 +111,7 @@ class Visitor:
     def see_pair(self, other_than: str | None = None) -> str:
         """Wait until a pair is seen, and return its query."""
         condition = """(other) => {
-            const {state, query} = document.querySelector("#stage").dataset;
+            const {state, query} = document.querySelector("#stage")?.dataset ?? {};
             return state === "ready" && query !== undefined && query !== other && query;
         }"""
         return str(self.page.wait_for_function(condition, arg=other_than).json_value())

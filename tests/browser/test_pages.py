@@ -231,7 +231,7 @@ def test_a_run_from_before_its_first_clip_until_it_is_over(
     visitor.press("ArrowLeft")
     expect(title).to_have_text("You are quicker than the agent")
     expect(page.locator("#rest video")).to_be_visible()
-    assert page.locator("#answers button:visible").count() == 0
+    expect(page.locator("#answers button:visible")).to_have_count(0)
 
     trainer_beats(run, state="waiting", refits=0, waits_for=12)
     expect(page.locator("#progress")).to_contain_text("The agent starts after 12 more answers")

@@ -44,7 +44,7 @@ addEventListener("DOMContentLoaded", () => {
 });
 """
 NEXT_PAIR = """(other) => {
-    const {state, query} = document.querySelector("#stage").dataset;
+    const {state, query} = document.querySelector("#stage")?.dataset ?? {};
     return state === "ready" && query && query !== other && query;
 }"""
 

@@ -37,7 +37,8 @@ def test_16_threads_never_get_the_same_query(tmp_path: Path) -> None:
 
     def work(name: str) -> None:
         try:
-            while time.monotonic() < deadline:
+            # SQLite is not fair: on a busy machine somebody's first turn comes late.
+            while time.monotonic() < deadline or len(answered[name]) < 2:
                 claims = store.claim(name, 2, exclude=held[name])
                 held[name] += [claim.query_id for claim in claims]
                 query_id = held[name].pop(0)
@@ -54,7 +55,6 @@ def test_16_threads_never_get_the_same_query(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
         assert failures == []
-        assert all(len(own) >= 2 for own in answered.values()), "everybody had a turn"
         times_taken = Counter(query_id for own in (*answered.values(), *held.values()) for query_id in own)
         assert set(times_taken.values()) == {1}
         assert sorted(row.query_id for row in store.answers()) == sorted(

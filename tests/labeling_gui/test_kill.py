@@ -75,7 +75,7 @@ def work_through(
         n_before = sum(len(person.acknowledged) for person in people)
         server = serve(run, "--port", port)
         deadline = time.monotonic() + 30
-        while sum(len(person.acknowledged) for person in people) == n_before:  # all are at it again
+        while sum(len(person.acknowledged) for person in people) < n_before + 10:  # all are at it again
             assert time.monotonic() < deadline
             time.sleep(0.01)
         time.sleep(moments.uniform(0.0, 0.7))
@@ -112,7 +112,7 @@ def test_no_acknowledged_answer_is_lost_or_doubled(
         repeats = {item.answer.query_id for item in store.history(None, limit=None) if item.repeat_of is not None}
     acknowledged = {key: seq for person in people for key, seq in person.acknowledged.items()}
     sent = {key for person in people for key in person.sent}
-    assert len(acknowledged) > 10 * n_kills
+    assert len(acknowledged) >= 10 * n_kills
     assert acknowledged == {key: stored[key].seq for key in acknowledged if key in stored}  # none lost
     assert len(stored) == n_rows  # none doubled
     assert stored.keys() <= sent  # none made up
