@@ -184,7 +184,10 @@ class ServerProcess:
 
     def visit(self, link: str) -> httpx.Client:
         """Follow a link as a browser would, and return a client that is signed in."""
-        client = httpx.Client(base_url=self.url, timeout=60, follow_redirects=True)
+        # The server closes a connection that was idle for 5 s; a request that crosses it fails here, where a
+        # browser sends it again.
+        limits = httpx.Limits(keepalive_expiry=2.0)
+        client = httpx.Client(base_url=self.url, timeout=60, follow_redirects=True, limits=limits)
         self.clients.append(client)
         client.get(link).raise_for_status()
         return client

@@ -41,7 +41,7 @@ class Served:
 
     def anonymous(self) -> httpx.Client:
         """A browser that nobody is signed in with."""
-        client = httpx.Client(base_url=self.url, timeout=60)
+        client = httpx.Client(base_url=self.url, timeout=60, limits=httpx.Limits(keepalive_expiry=2.0))
         self._clients.append(client)
         return client
 
