@@ -59,7 +59,7 @@ def small(game: str) -> RunConfig:
     return replace(
         config,
         labels=40,
-        label=replace(config.label, initial_timesteps=2048, initial_share=1.0, labels_per_round=40),
+        feedback=replace(config.feedback, initial_timesteps=2048, initial_share=1.0, labels_per_round=40),
         reward_model=replace(config.reward_model, first_epochs=1),
     )
 

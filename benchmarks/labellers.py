@@ -32,8 +32,8 @@ from rich.console import Console
 
 from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, row, write
-from prefrl.feedback import Store
 from prefrl.segments import Query, Segment, SegmentRecorder
+from prefrl.store import Store
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 

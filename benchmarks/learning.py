@@ -26,7 +26,7 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results" / "learning.csv"
 ARMS = {
     "preferences": [],
-    "disagreement": ["--label.selection", "disagreement"],
+    "disagreement": ["--feedback.strategy", "disagreement"],
     "shuffled": ["--shuffle-labels"],
     "true": ["--reward", "true"],
     "constant": ["--reward", "constant"],

@@ -27,7 +27,7 @@ from benchmarks._loops import Clock, Loop, Loops, RunLoop, Stopwatch
 from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.agents import LearnedRewardVecEnv
-from prefrl.agents.vector_env import GymnasiumVecEnv
+from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig, load_preset
 from prefrl.runs.environments import make_environments
 from prefrl.segments import SegmentRecorder

@@ -189,8 +189,8 @@ def _train(arguments: Sequence[str]) -> None:
         TrainingDisplay(f"{config.task}, {config.algo}") as display,
         _page(config, display.say, options) as page,
     ):
-        report = start(config, out, display, opened=page.open)
-    _finished(out, report, as_json=options.json)
+        result = start(config, out, display, opened=page.open)
+    _finished(out, result, as_json=options.json)
 
 
 def _results_only() -> contextlib.redirect_stdout[Any]:
@@ -227,8 +227,8 @@ def _resume(arguments: Sequence[str]) -> None:
         TrainingDisplay(f"resuming {command.run}") as display,
         _page(config, display.say, command) as page,
     ):
-        report = resume(command.run, display, opened=page.open)
-    _finished(command.run, report, as_json=command.json)
+        result = resume(command.run, display, opened=page.open)
+    _finished(command.run, result, as_json=command.json)
 
 
 def _label(arguments: Sequence[str]) -> None:
@@ -254,7 +254,7 @@ def _evaluate(arguments: Sequence[str]) -> None:
 
 def _report(arguments: Sequence[str]) -> None:
     command = _parse("report", ReportCommand, arguments)
-    from prefrl.runs import write_report
+    from prefrl.report import write_report
 
     page = write_report(command.runs, command.out)
     _write(json.dumps({"report": str(page)}) if command.json else str(page))
@@ -303,8 +303,10 @@ def _doctor(arguments: Sequence[str]) -> None:
         sys.exit(EXIT_LACKS)
 
 
-def _finished(folder: Path, report: Path, *, as_json: bool) -> None:
-    result = json.loads((folder / "evaluation.json").read_text())
+def _finished(folder: Path, result: dict[str, Any], *, as_json: bool) -> None:
+    from prefrl.report import write_report
+
+    report = write_report([folder])
     if as_json:
         _write(json.dumps(result))
         return
@@ -343,13 +345,28 @@ def _peek(arguments: Sequence[str], option: str) -> str | None:
 
 
 def _parse(name: str, command: type[C], arguments: Sequence[str], *, default: C | None = None) -> C:
-    """Read the arguments of one command; tyro prints help, and mistakes in the arguments, and exits."""
-    return tyro.cli(
-        command,
-        prog=f"prefrl {name}",
-        args=list(arguments),
-        default=tyro.MISSING_NONPROP if default is None else default,
-    )
+    """Read the arguments of one command; tyro prints help, and mistakes in the arguments, and exits.
+
+    Raises:
+        SettingError: A value is of the right type and cannot be; tyro's own words for it would be a box.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                command,
+                prog=f"prefrl {name}",
+                args=list(arguments),
+                default=tyro.MISSING_NONPROP if default is None else default,
+            )
+    except SystemExit as end:
+        cause: BaseException | None = end
+        while cause is not None and not isinstance(cause, SettingError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            raise cause from None
+        sys.stderr.write(said.getvalue())
+        raise
 
 
 def _write(text: str) -> None:

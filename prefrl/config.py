@@ -17,112 +17,10 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from prefrl.errors import SettingError
+from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
 
 Algo = Literal["ppo", "a2c", "trpo"]
 RewardSource = Literal["preferences", "true", "constant"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelConfig:
-    """When and about what the teacher is asked."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    schedule: Literal["hyperbolic", "constant", "increasing"] = "hyperbolic"
-    """How the labels are spread over the training; hyperbolic is the paper's."""
-    time_constant: float = 2e6
-    """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
-    initial_timesteps: int = 4096
-    """Environment steps before the first questions; until then the learned reward is 0."""
-    initial_share: float = 0.25
-    """Share of the labels asked first, about the initial policy (Christiano et al. 2017, A.1)."""
-    asking_share: float = 0.9
-    """Share of the training after which the last label has been asked."""
-    labels_per_round: int = 25
-    """Labels that must be due before a round of asking and fitting starts."""
-    selection: Literal["uniform", "spread", "disagreement"] = "uniform"
-    """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
-    times as many pairs, those on which the ensemble disagrees most (the paper's)."""
-    recent_share: float = 0.0
-    """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
-    recent_steps: int = 256
-    """Steps per environment that count as recent."""
-    recorder_steps: int = 2560
-    """Steps kept per environment to cut segments from."""
-    slack: int = 10
-    """Labels by which the agent may be ahead of people; then it waits for them."""
-    stock: int = 12
-    """Queries kept ready for people."""
-    stale_after: int = 40_000
-    """Environment steps after which an unanswered query is not put to people any more."""
-    overlap: int = 1
-    """People who should answer each query."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RewardModelConfig:
-    """The ensemble of reward networks and its training."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    n_members: int = 3
-    """Networks in the ensemble."""
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    """Units of each hidden layer; images are read by the paper's convolutional network instead."""
-    dropout: float = 0.0
-    """Share of filters left out while the convolutional network is trained (docs/method.md says why none)."""
-    reward_sd: float = 1.0
-    """Standard deviation of the learned reward over the labelled segments; 0.05 for Atari in the paper."""
-    learning_rate: float = 1e-3
-    """Of Adam."""
-    batch_size: int = 64
-    """Comparisons per gradient step and member."""
-    error_rate: float = 0.1
-    """Share of answers assumed to be a fair coin's."""
-    l2: float = 1e-4
-    """First L2 coefficient; adapted during the run."""
-    first_epochs: int = 20
-    """Passes over the comparisons in the first fit."""
-    epochs: int = 4
-    """Passes in every other fit."""
-    memory: int = 0
-    """Only so many latest comparisons are trained on; 0 for all."""
-
-    def __post_init__(self) -> None:
-        """Refuse figures that would stop the training at its first fit."""
-        if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
-            raise SettingError(
-                "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
-                f"{self.first_epochs}, {self.epochs} and {self.hidden_sizes}."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AgentConfig:
-    """The agent and its environments."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    n_envs: int = 16
-    """Environments that step together."""
-    hidden_sizes: tuple[int, ...] = (64, 64)
-    """Units of each hidden layer of policy and value function; images have a convolutional network instead."""
-    cnn: Literal["small", "nature"] = "small"
-    """That network: small is the one of Mnih et al. 2013, nature the larger one of 2015."""
-    frame_stack: int = 1
-    """Frames that policy and reward network see at once, of environments that hand out one at a time."""
-    log_std_init: float = 0.0
-    """Logarithm of the first standard deviation of continuous actions."""
-    normalize_observations: bool = True
-    """Whether the policy sees normalised observations (the reward network always sees raw ones)."""
-    clip_rewards: bool = False
-    """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
-    normalize_rewards: bool = True
-    """Whether rewards are divided by the running standard deviation of discounted returns."""
-    device: str = "cpu"
-    """Where the policy lives: cpu is faster for networks this small."""
-    settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
-    """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +70,11 @@ class RunConfig:
     stepping: Literal["auto", "sb3", "envpool", "ale"] = "auto"
     """What steps the environments: SB3 one after another, EnvPool (MuJoCo) or ale-py (Atari) many at once; "auto"
     is the fastest that is installed and gives the same trajectories."""
-    label: LabelConfig = field(default_factory=LabelConfig)
+    feedback: FeedbackSettings = field(default_factory=FeedbackSettings)
     """When and about what the teacher is asked."""
-    reward_model: RewardModelConfig = field(default_factory=RewardModelConfig)
+    reward_model: RewardSettings = field(default_factory=RewardSettings)
     """The reward networks and their training."""
-    agent: AgentConfig = field(default_factory=AgentConfig)
+    agent: AgentSettings = field(default_factory=AgentSettings)
     """The agent and its environments."""
 
     def __post_init__(self) -> None:
@@ -195,20 +93,20 @@ class RunConfig:
                 "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received "
                 f"{self.n_threads}, {self.agent.n_envs} and {self.agent.frame_stack}."
             )
-        if self.reward == "preferences" and self.total_timesteps <= self.label.initial_timesteps:
+        if self.reward == "preferences" and self.total_timesteps <= self.feedback.initial_timesteps:
             raise SettingError(
-                f"`total_timesteps` must exceed the {self.label.initial_timesteps} steps before the first "
-                f"questions (label.initial_timesteps). Received {self.total_timesteps}."
+                f"`total_timesteps` must exceed the {self.feedback.initial_timesteps} steps before the first "
+                f"questions (feedback.initial_timesteps). Received {self.total_timesteps}."
             )
         if self.reward == "preferences" and self.labels > self.total_timesteps:
             raise SettingError(
                 f"`labels` must not exceed the {self.total_timesteps} steps of the training (total_timesteps). "
                 f"Received {self.labels}."
             )
-        if self.label.recent_share > 0 and self.label.recent_steps < self.segment_length:
+        if self.feedback.recent_share > 0 and self.feedback.recent_steps < self.segment_length:
             raise SettingError(
-                f"`label.recent_steps` must hold a segment of {self.segment_length} steps. Received "
-                f"{self.label.recent_steps}."
+                f"`feedback.recent_steps` must hold a segment of {self.segment_length} steps. Received "
+                f"{self.feedback.recent_steps}."
             )
         self._settle_environment()
         self._check_people()
@@ -225,12 +123,6 @@ class RunConfig:
             object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "max_episode_steps": self.time_limit})
 
     def _check_people(self) -> None:
-        label = self.label
-        if min(label.stock, label.stale_after, label.overlap, label.slack + 1) < 1:
-            raise SettingError(
-                "`label.stock`, `label.stale_after` and `label.overlap` must be at least 1, and `label.slack` at "
-                f"least 0. Received {label.stock}, {label.stale_after}, {label.overlap} and {label.slack}."
-            )
         if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):
             raise SettingError("`teacher=human` needs reward=preferences, and no shuffled labels.")
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 import torch
 
-from prefrl.feedback import Store
 from prefrl.segments import Query, Segment, SegmentRecorder
+from prefrl.store import Store
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -32,6 +32,47 @@ torch.set_num_threads(1)
 # The same examples every time, and no failure because the machine was busy.
 hypothesis.settings.register_profile("prefrl", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("prefrl")
+
+
+def _make_segment(
+    number: int = 0,
+    *,
+    n_steps: int = 4,
+    rewards: Sequence[float] | None = None,
+    num_timesteps: int = 0,
+    render: bool = True,
+) -> Segment:
+    rng = np.random.default_rng(number)
+    return Segment(
+        observations=rng.normal(size=(n_steps, 3)).astype(np.float32),
+        actions=rng.integers(5, size=n_steps),
+        env_rewards=np.asarray(rng.normal(size=n_steps) if rewards is None else rewards, dtype=np.float32),
+        render_states=rng.normal(size=(n_steps, 2)) if render else None,
+        env_index=number % 3,
+        episode=number // 3,
+        start=number,
+        num_timesteps=num_timesteps,
+    )
+
+
+def _make_query(ordinal: int = 0, *, n_segments: int = 2, n_steps: int = 4, num_timesteps: int = 0) -> Query:
+    segments = (
+        _make_segment(100 * ordinal + k, n_steps=n_steps, num_timesteps=num_timesteps + k)
+        for k in range(n_segments)
+    )
+    return Query(segments=tuple(segments), ordinal=ordinal, num_timesteps=num_timesteps)
+
+
+@pytest.fixture
+def make_segment() -> Callable[..., Segment]:
+    """Segment number `number`: the same number is the same content."""
+    return _make_segment
+
+
+@pytest.fixture
+def make_query() -> Callable[..., Query]:
+    """Query number `ordinal`: the same number is the same content."""
+    return _make_query
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ total_timesteps: 512
 labels: 12
 segment_length: 8
 evaluation_episodes: 3
-label: {initial_timesteps: 128, labels_per_round: 4}
+feedback: {initial_timesteps: 128, labels_per_round: 4}
 reward_model: {hidden_sizes: [16], first_epochs: 2, epochs: 1}
 agent: {n_envs: 4, hidden_sizes: [16], settings: {n_steps: 32, batch_size: 64, n_epochs: 1}}
 """
@@ -193,7 +193,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --total-timesteps 0", "`total_timesteps` must be at least 1. Received 0"),
         ("train pendulum --total-timesteps 4000", "`total_timesteps` must exceed the 4096 steps"),
         (
-            "train pendulum --total-timesteps 9000 --label.initial-timesteps 8500",
+            "train pendulum --total-timesteps 9000 --feedback.initial-timesteps 8500",
             "No rollout of 4096 steps",
         ),
         ("train pendulum --segment-length 201", "`segment_length` must not exceed the episode of 200 steps"),
@@ -204,7 +204,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --device cuda:99", "`device` is 'cuda:99', but this machine has none; use auto or cpu."),
         ("train pendulum --agent.device cuda:99", "`device` is 'cuda:99', but this machine has none"),
         ("train pendulum --seed -1", "`seed` must lie between 0 and 2**63 - 1. Received -1"),
-        ("train pendulum --label.asking-share 7", "Expected 0 < `asking_share` <= 1"),
+        ("train pendulum --feedback.asking-share 7", "Expected 0 < `asking_share` <= 1"),
         (
             "train pendulum --oracle paper",
             "`oracle` is a choice of the paper's MuJoCo tasks only (prefrl/Hopper-v0",
@@ -315,14 +315,16 @@ def test_command_line_wins_over_file_and_preset(
     common = ("train", "pendulum", "--config", settings)
     (tmp_path / "runs" / "pendulum-ppo-0").mkdir(parents=True)
     prefrl(*common)
-    prefrl(*common, "--labels", "11", "--algo=a2c", "--label.labels-per-round", "3", "--out", "x", "--seed", "4")
+    prefrl(
+        *common, "--labels", "11", "--algo=a2c", "--feedback.labels-per-round", "3", "--out", "x", "--seed", "4"
+    )
     prefrl("train", "my_pkg:My/Env-v0", "--seed", "3")
     (by_file, first), (by_line, second), (_, third) = started
-    assert (by_file.labels, by_file.algo, by_file.label.labels_per_round, by_file.seed) == (12, "ppo", 4, 0)
+    assert (by_file.labels, by_file.algo, by_file.feedback.labels_per_round, by_file.seed) == (12, "ppo", 4, 0)
     assert by_file.agent.settings["n_steps"] == 32
     assert by_file.env_id == "prefrl/Pendulum-v0"
-    assert (by_line.labels, by_line.algo, by_line.label.labels_per_round, by_line.seed) == (11, "a2c", 3, 4)
-    assert by_line.label.initial_timesteps == 128
+    assert (by_line.labels, by_line.algo, by_line.feedback.labels_per_round, by_line.seed) == (11, "a2c", 3, 4)
+    assert by_line.feedback.initial_timesteps == 128
     # Without --out a folder that is not there yet.
     assert [str(path) for path in (first, second, third)] == [
         "runs/pendulum-ppo-0-2",

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from prefrl import config as module
+from prefrl import settings
 from prefrl.config import Algo, RunConfig, load_preset, preset_names
 from prefrl.errors import PrefRLError, SettingError
 from prefrl_envs.clips import clip_timing
@@ -137,12 +138,12 @@ def test_file_wins_over_the_preset(tmp_path: Path) -> None:
         ({"shuffle_labels": True, "reward": "true"}, "`shuffle_labels` needs reward=preferences"),
         ({"reward_model": {"first_epochs": 0}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward model"),
         ({"reward_model": {"hidden_sizes": [8, 0]}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward"),
-        ({"label": {"recent_share": 0.5, "recent_steps": 49}}, "must hold a segment of 50 steps. Received 49"),
+        ({"feedback": {"recent_share": 0.5, "recent_steps": 49}}, "must hold a segment of 50 steps. Received 49"),
         ({"labels": "many"}, "The setting `labels` is wrong: .*Received 'many'"),
-        ({"label": 3}, "The setting `label` is wrong: .*Received 3"),
+        ({"feedback": 3}, "The setting `feedback` is wrong: .*Received 3"),
         ({"algo": "dqn"}, "The setting `algo` is wrong: .*'ppo', 'a2c' or 'trpo'.*Received 'dqn'"),
         ({"labelz": 3}, "There is no setting `labelz`"),
-        ({"label": {"schedul": "constant"}}, "There is no setting `label.schedul`"),
+        ({"feedback": {"schedul": "constant"}}, "There is no setting `feedback.schedul`"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], sentence: str) -> None:
@@ -181,7 +182,7 @@ def test_bad_file(content: bytes | None, sentence: str, tmp_path: Path) -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     """The help of the command line is made of these sentences."""
-    source = Path(module.__file__).read_text()
+    source = "".join(Path(str(one.__file__)).read_text() for one in (module, settings))
 
     def check(kind: Any) -> int:
         n = 0
@@ -201,8 +202,8 @@ def test_a_preset_may_extend_another_and_wins_over_it() -> None:
     pong, breakout = load_preset("pong"), load_preset("breakout")
     assert (pong.env_id, breakout.env_id) == ("prefrl/Pong-v0", "prefrl/Breakout-v0")
     assert pong.total_timesteps < breakout.total_timesteps == 10_000_000
-    assert pong.label.labels_per_round == breakout.label.labels_per_round == 50
-    assert pong.label.time_constant < breakout.label.time_constant
+    assert pong.feedback.labels_per_round == breakout.feedback.labels_per_round == 50
+    assert pong.feedback.time_constant < breakout.feedback.time_constant
     assert pong.agent == breakout.agent
     assert pong.agent.frame_stack == 4
 

@@ -65,8 +65,8 @@ def test_the_floors_hold(packages: Path) -> None:
 
 FLOORS = "floors of prefrl"
 ENVS = "the envs know nothing of learning"
-TORCHLESS = "segments and feedback start without torch"
-ONLY_RUNS = "only runs and the command line know the envs package"
+TORCHLESS = "segments, store and feedback start without torch"
+ONLY_RUNS = "only runs, the report and the command line know the envs package"
 NO_PAGE = "the core does not know the labelling page"
 NO_LEARNER = "the labelling page knows the store and the clips, not the learner"
 

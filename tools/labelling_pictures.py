@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from prefrl.feedback import StatusValue, Store
 from prefrl.segments import Query, Segment
+from prefrl.store import StatusValue, Store
 from prefrl_envs.tasks import TASKS
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from prefrl.errors import PrefRLError
-from prefrl.feedback import Labeler
+from prefrl.store import Labeler
 from prefrl_labeling_gui.labeling import Labeling
 
 

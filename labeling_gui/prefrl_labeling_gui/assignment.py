@@ -10,8 +10,8 @@ from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 
-from prefrl.feedback import Claim, NewAnswer, Store, StoredAnswer
 from prefrl.segments import Answer
+from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.ledger import Ledger, is_comparison
 

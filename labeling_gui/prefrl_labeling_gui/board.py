@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prefrl.errors import StoreError
-from prefrl.feedback import Store
+from prefrl.store import Store
 from prefrl_labeling_gui.ledger import Ledger
 from prefrl_labeling_gui.messages import Progress, Run, TrainerProgress
 

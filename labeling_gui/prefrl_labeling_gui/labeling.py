@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from prefrl.feedback import Labeler, Store
+from prefrl.store import Labeler, Store
 from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.board import Board
 from prefrl_labeling_gui.clips import Clips

@@ -6,9 +6,9 @@ A copy of the store's answers that grows with them by sequence number; the store
 import threading
 from collections import deque
 
-from prefrl.feedback import Store, StoredAnswer
 from prefrl.feedback.agreement import answer_rate
 from prefrl.segments import Answer
+from prefrl.store import Store, StoredAnswer
 
 RATE_ANSWERS = 50
 """The pace is that of so many latest answers, so that it is the present one."""

@@ -11,7 +11,7 @@ import threading
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from prefrl.feedback import Labeler, Store
+from prefrl.store import Labeler, Store
 
 SESSION_SECONDS = 90 * 24 * 3600
 TICKET_SECONDS = 600

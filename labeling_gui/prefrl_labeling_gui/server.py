@@ -26,7 +26,7 @@ from types import FrameType
 import uvicorn
 
 from prefrl.errors import RunError, SettingError
-from prefrl.feedback import Store
+from prefrl.store import Store
 from prefrl_labeling_gui.app import create_app
 from prefrl_labeling_gui.labeling import LOG, Labeling
 from prefrl_labeling_gui.people import People

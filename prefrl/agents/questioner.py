@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prefrl.errors import SettingError
-from prefrl.feedback import NewAnswer, OpenQuery, Selector, Store, Teacher
-from prefrl.feedback.selection import PredictReturns
+from prefrl.feedback import Selector, Teacher
+from prefrl.feedback.strategies import PredictReturns
 from prefrl.segments import Comparison, Query, SegmentRecorder
+from prefrl.store import NewAnswer, OpenQuery, Store
 
 # A teacher that skips this many times as often as it answers is not asked further in one go.
 ATTEMPTS_PER_LABEL = 10

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import krippendorff
 
-from prefrl.feedback.answers import StoredAnswer
-from prefrl.feedback.history import HistoryItem
 from prefrl.segments import Answer
+from prefrl.store.answers import StoredAnswer
+from prefrl.store.history import HistoryItem
 
 MIN_REPEATS = 5
 """Repeats below which nothing is said about how often somebody errs."""

@@ -18,10 +18,10 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from prefrl.errors import RewardModelError, SettingError
-from prefrl.reward.convolutions import BatchedCNN, FoldedCNN
+from prefrl.reward.cnn import BatchedCNN, FoldedCNN
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.inputs import FeatureInputs, PixelInputs, make_inputs
-from prefrl.reward.networks import BatchedMLP, NumpyMLP
+from prefrl.reward.mlp import BatchedMLP, NumpyMLP
 from prefrl.seeding import Streams
 from prefrl.segments import Segment, space_from_json, space_to_json
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
+from prefrl.reward.cnn import BatchedCNN
 from prefrl.reward.comparisons import ComparisonData, ComparisonTensors, CompressedComparisons
-from prefrl.reward.convolutions import BatchedCNN
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.losses import masked_mean, preference_log_probabilities, preference_loss, segment_returns
 from prefrl.seeding import Streams

@@ -1,8 +1,7 @@
-"""A run, from start to end: train, checkpoint and resume, evaluate, report."""
+"""One run, from start to end: train, checkpoint and resume, evaluate."""
 
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder
-from prefrl.runs.report import write_report
 from prefrl.runs.train import TrainingProgress, resume, start
 
-__all__ = ["RunFolder", "TrainingProgress", "evaluate", "resume", "start", "write_report"]
+__all__ = ["RunFolder", "TrainingProgress", "evaluate", "resume", "start"]

@@ -22,7 +22,7 @@ import torch
 from safetensors.numpy import load_file, save
 
 from prefrl.errors import RunError
-from prefrl.runs.folder import read_json, write_json, write_whole
+from prefrl.files import read_json, write_json, write_whole
 
 FORMAT_VERSION = 1
 AGENT_FILE, ARRAYS_FILE, STATE_FILE = "agent.zip", "arrays.safetensors", "state.json"

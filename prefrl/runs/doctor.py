@@ -5,8 +5,8 @@ import sys
 
 import torch
 
-from prefrl.feedback.database import sqlite_module
 from prefrl.runs.folder import versions
+from prefrl.store.database import sqlite_module
 from prefrl_envs.machine import Check, check_machine
 
 SQLITE_MEND = "pip install 'pysqlite3>=0.6.1'"

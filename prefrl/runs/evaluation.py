@@ -11,11 +11,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import PrefRLError, RunError, SettingError
+from prefrl.files import write_json, write_whole
 from prefrl.reward import RewardEnsemble
 from prefrl.reward.inputs import is_image
 from prefrl.runs.checkpoint import Checkpoint, checkpoints, unprefixed
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
-from prefrl.runs.folder import RunFolder, write_json, write_whole
+from prefrl.runs.folder import RunFolder
 from prefrl.runs.policy_view import load_normalizer, make_normalizer, stack_frames
 from prefrl.seeding import Streams
 from prefrl.segments import as_array

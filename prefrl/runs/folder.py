@@ -10,11 +10,10 @@ report.html, report/*.csv   the same to look at
 """
 
 import fcntl
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from typing import Any
 
 from prefrl.config import RunConfig
 from prefrl.errors import RunError
+from prefrl.files import read_json, write_json
 
 CONFIG_FILE, METRICS_FILE, LOCK_FILE = "config.json", "log/metrics.jsonl", "lock"
 PACKAGES = ("torch", "stable-baselines3", "sb3-contrib", "gymnasium", "mujoco", "numpy")
@@ -160,40 +160,6 @@ class RunFolder:
                     f"{self.path} is in use by another process; wait for it, or stop it first."
                 ) from error
             yield
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file that is whole or not there."""
-    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there: to a draft, to the disk, then renamed."""
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RunError: The file is missing or damaged.
-    """
-    try:
-        values = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(values, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object.")
-    return values
 
 
 def versions() -> dict[str, str]:

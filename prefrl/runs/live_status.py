@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from prefrl.agents import PreferenceLearning, Refit
 from prefrl.config import RunConfig
 from prefrl.errors import StoreError
-from prefrl.feedback import Store
+from prefrl.store import Store
 from prefrl_envs.tasks import TASKS
 
 State = Literal["starting", "training", "waiting", "finished", "stopped"]

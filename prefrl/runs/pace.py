@@ -58,7 +58,7 @@ class PacedCallback(PreferenceCallback):
         # The first fit needs answers: without any the agent would go on with no reward at all.
         at_least = 0 if self.preferences.reward_model.fitted else 1
         due = self.preferences.n_due(self.num_timesteps)
-        wanted = max(due - self.run.config.label.slack, min(at_least, due))
+        wanted = max(due - self.run.config.feedback.slack, min(at_least, due))
         return max(0, wanted - self.preferences.trainer.n_known)
 
     def update(self, *, at_least: int | None = None) -> Refit | None:

@@ -6,7 +6,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from prefrl.agents import LearnedRewardVecEnv
-from prefrl.agents.vec_env import ClippedRewardVecEnv
+from prefrl.agents.learned_reward import ClippedRewardVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import SettingError
 from prefrl.reward.inputs import is_image

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from prefrl.agents.vector_env import GymnasiumVecEnv
+from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.runs.checkpoint import Arrays, prefixed, unprefixed
 from prefrl_envs.snapshot import EnvState, restore, snapshot
 

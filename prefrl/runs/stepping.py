@@ -13,7 +13,7 @@ from typing import Any, Literal
 import gymnasium
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
-from prefrl.agents.vector_env import GymnasiumVecEnv
+from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import MissingDependencyError, SettingError
 from prefrl.runs.environments import a_sentence_for_what_fails, check_oracle, make_environments

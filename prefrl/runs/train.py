@@ -1,4 +1,4 @@
-"""A run from start to end: train, save on the way, evaluate, report."""
+"""A run from start to end: train, save on the way, evaluate."""
 
 import gc
 import signal
@@ -15,13 +15,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
+from prefrl.files import read_json
 from prefrl.memory import give_back_memory
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
-from prefrl.runs.folder import RunFolder, read_json
+from prefrl.runs.folder import RunFolder
 from prefrl.runs.live_status import LiveStatus
 from prefrl.runs.pace import PacedCallback
-from prefrl.runs.report import write_report
 from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
 
@@ -47,8 +47,8 @@ ProgressListener = Callable[[TrainingProgress], None]
 
 def start(
     config: RunConfig, out: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None
-) -> Path:
-    """Train a new run to its end, evaluate it and write its report.
+) -> dict[str, Any]:
+    """Train a new run to its end and evaluate it.
 
     Args:
         config: The settings.
@@ -57,7 +57,7 @@ def start(
         opened: Called with the folder once the training is set up, before its first step.
 
     Returns:
-        The report.
+        What `evaluation.json` holds (see `evaluate`).
 
     Raises:
         PrefRLError: A setting cannot be, or the folder cannot be had. No folder is left behind if the training
@@ -80,7 +80,9 @@ def start(
             return _finish(folder)
 
 
-def resume(path: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None) -> Path:
+def resume(
+    path: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None
+) -> dict[str, Any]:
     """Go on with a run that was stopped or died, from its last checkpoint, and finish it.
 
     Without a checkpoint it begins anew; questions that were answered before are not asked again.
@@ -91,7 +93,7 @@ def resume(path: Path, listener: ProgressListener, *, opened: Callable[[Path], N
         opened: As for `start`.
 
     Returns:
-        The report.
+        What `evaluation.json` holds (see `evaluate`).
 
     Raises:
         RunError: The folder is no run, is in use, its checkpoint is damaged, or the run is complete.
@@ -135,11 +137,10 @@ def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def _finish(folder: RunFolder) -> Path:
+def _finish(folder: RunFolder) -> dict[str, Any]:
     gc.collect()
     give_back_memory()
-    evaluate(folder)
-    return write_report([folder.path])
+    return evaluate(folder)
 
 
 def _learn(training: Training, listener: ProgressListener) -> None:

@@ -17,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv, People, PreferenceLearning, make_agent
 from prefrl.agents.algorithms import use_channels_last
-from prefrl.agents.learning import frame_stack_of
-from prefrl.agents.vec_env import WINDOW
+from prefrl.agents.learned_reward import WINDOW
+from prefrl.agents.preference_learning import frame_stack_of
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError, StoreError
 from prefrl.feedback import (
@@ -27,12 +27,11 @@ from prefrl.feedback import (
     Selector,
     ShuffledTeacher,
     SpreadSelector,
-    Store,
     Teacher,
     UniformSelector,
 )
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
-from prefrl.runs.budget import check_memory, fitting_recorder_steps
+from prefrl.runs.advice import notes_on
 from prefrl.runs.checkpoint import (
     Arrays,
     Checkpoint,
@@ -43,13 +42,14 @@ from prefrl.runs.checkpoint import (
     write_checkpoint,
 )
 from prefrl.runs.folder import RunFolder
+from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
 from prefrl.runs.metrics_log import MetricsLog
-from prefrl.runs.notes import notes_on
 from prefrl.runs.policy_view import load_normalizer, make_normalizer, normalizer_arrays, stack_frames
 from prefrl.runs.simulators import restore_simulators, save_simulators
 from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
 from prefrl.segments.spaces import check_space
+from prefrl.store import Store
 
 # A line in the log for about this many environment steps.
 LOG_EVERY = 4096
@@ -284,17 +284,17 @@ def _check_time_to_ask(config: RunConfig) -> None:
         raise SettingError(f"`agent.settings` must hold n_steps of at least 1. Received {n_steps!r}.")
     rollout = n_steps * config.agent.n_envs
     last_rollout = (config.total_timesteps - 1) // rollout * rollout
-    if last_rollout < config.label.initial_timesteps:
+    if last_rollout < config.feedback.initial_timesteps:
         raise SettingError(
-            f"No rollout of {rollout} steps begins between the first questions (label.initial_timesteps="
-            f"{config.label.initial_timesteps}) and the end; make `total_timesteps` larger. Received "
+            f"No rollout of {rollout} steps begins between the first questions (feedback.initial_timesteps="
+            f"{config.feedback.initial_timesteps}) and the end; make `total_timesteps` larger. Received "
             f"{config.total_timesteps}."
         )
 
 
 def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> PreferenceLearning:
     _check_time_to_ask(config)
-    label, model = config.label, config.reward_model
+    label, model = config.feedback, config.reward_model
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
         environments.observation_space,
@@ -345,7 +345,7 @@ def _window(config: RunConfig) -> int:
 
 
 def _teacher(config: RunConfig) -> Teacher | People:
-    label = config.label
+    label = config.feedback
     if config.teacher == "human":
         return People(stock=label.stock, stale_after=label.stale_after, overlap=label.overlap)
     oracle = OracleTeacher()
@@ -355,9 +355,9 @@ def _teacher(config: RunConfig) -> Teacher | People:
 
 
 def _selector(config: RunConfig) -> Selector:
-    label = config.label
-    if label.selection == "disagreement":
+    label = config.feedback
+    if label.strategy == "disagreement":
         return DisagreementSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
-    if label.selection == "spread":
+    if label.strategy == "spread":
         return SpreadSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
     return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)

@@ -11,8 +11,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
 from prefrl.agents import PreferenceLearning
-from prefrl.agents.learning import frame_stack_of
-from prefrl.feedback import OracleTeacher, Store
+from prefrl.agents.preference_learning import frame_stack_of
+from prefrl.feedback import OracleTeacher
+from prefrl.store import Store
 from prefrl_envs.testing import SpacesEnv
 
 SIDE = 43

@@ -101,7 +101,7 @@ def test_the_spec_builds_it_again_with_the_same_reward() -> None:
     env = LearnedReward(gym.make("Pendulum-v1"), negative_torque)
     assert env.spec is not None
     (wrapper,) = [w for w in env.spec.additional_wrappers if w.name == "LearnedReward"]
-    assert wrapper.entry_point == "prefrl.agents.gym_wrapper:LearnedReward"
+    assert wrapper.entry_point == "prefrl.agents.learned_reward:LearnedReward"
     assert wrapper.kwargs == {"reward_fn": negative_torque}
     again = gym.make(env.spec)
     again.reset(seed=0)

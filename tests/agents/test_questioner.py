@@ -6,8 +6,9 @@ from gymnasium import spaces
 
 from prefrl.agents import People, Questioner
 from prefrl.errors import SettingError
-from prefrl.feedback import NewAnswer, OracleTeacher, Store, Teacher, UniformSelector
+from prefrl.feedback import OracleTeacher, Teacher, UniformSelector
 from prefrl.segments import Answer, Query, SegmentRecorder
+from prefrl.store import NewAnswer, Store
 
 
 @pytest.fixture

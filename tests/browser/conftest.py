@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from prefrl.feedback import HistoryItem, Store, StoredAnswer
+from prefrl.store import HistoryItem, Store, StoredAnswer
 from prefrl_labeling_gui.assignment import choice_of
 
 CHROMIUM = Path("/usr/bin/chromium")

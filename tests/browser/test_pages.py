@@ -12,8 +12,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, Playwright, expect
 
-from prefrl.feedback import Store
 from prefrl.segments import Query
+from prefrl.store import Store
 
 GONE_MS = 3_600_000
 

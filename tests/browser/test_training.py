@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
 
-from prefrl.feedback import Store
 from prefrl.runs.metrics_log import read_metrics
+from prefrl.store import Store
 
 LOGGER = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefrl.feedback import HistoryItem, StoredAnswer
 from prefrl.feedback.agreement import Agreement, answer_rate, error_estimate, people_agreement
 from prefrl.segments import Answer
+from prefrl.store import HistoryItem, StoredAnswer
 
 F, S, E, X = Answer.FIRST, Answer.SECOND, Answer.EQUAL, Answer.CANNOT_TELL
 Said = tuple[str, str, Answer]

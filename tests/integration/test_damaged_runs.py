@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
+from prefrl import report
 from prefrl.cli import main
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import InterruptedRunError
-from prefrl.feedback import Store
 from prefrl.runs import RunFolder, TrainingProgress, start, train, training
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.metrics_log import MetricsLog
+from prefrl.store import Store
 
 Refused = Callable[..., str]
 N_ANSWERS = 14
@@ -31,7 +32,12 @@ def small_config() -> RunConfig:
     values = load_preset("gridworld", "ppo").to_json()
     values |= {"total_timesteps": 1024, "labels": 24, "segment_length": 8, "evaluation_episodes": 2}
     values |= {"checkpoint_every": 128}
-    values["label"] |= {"initial_timesteps": 128, "labels_per_round": 2, "initial_share": 0.5, "asking_share": 1.0}
+    values["feedback"] |= {
+        "initial_timesteps": 128,
+        "labels_per_round": 2,
+        "initial_share": 0.5,
+        "asking_share": 1.0,
+    }
     values["reward_model"] |= {"hidden_sizes": [16], "first_epochs": 2, "epochs": 1}
     values["agent"] |= {"n_envs": 4, "hidden_sizes": [16]}
     values["agent"]["settings"] |= {"n_steps": 32, "batch_size": 64, "n_epochs": 1}
@@ -183,7 +189,7 @@ def test_log_cut_short_is_repaired(run: Path, monkeypatch: pytest.MonkeyPatch) -
     log = RunFolder(run).metrics
     lines = log.read_text().splitlines(keepends=True)
     log.write_text("".join(lines) + lines[-1][: len(lines[-1]) // 2])
-    monkeypatch.setattr(train, "_finish", lambda folder: folder.report)
+    monkeypatch.setattr(train, "_finish", lambda folder: {})
     train.resume(run, lambda progress: None)
     steps = [json.loads(line)["time/total_timesteps"] for line in log.read_text().splitlines()]
     assert steps == list(range(128, 1025, 128))
@@ -230,7 +236,7 @@ def on_a_full_disk(function: Callable[..., Any], size: int = 200) -> Callable[..
         (Store, "add_answers", r"refused a step \(.*\): nothing of this step was stored"),
         (MetricsLog, "write", r"The run cannot go on: .*File too large; mend that and go on"),
         (train, "evaluate", r"The run cannot go on: .*File too large.*; mend that and go on"),
-        (train, "write_report", r"cannot be written"),
+        (report, "write_report", r"cannot be written"),
     ],
 )
 def test_no_space_left(

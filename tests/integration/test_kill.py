@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from prefrl.cli import main
-from prefrl.feedback import Store
-from prefrl.feedback.answers import StoredAnswer
 from prefrl.runs.metrics_log import read_metrics
+from prefrl.store import Store
+from prefrl.store.answers import StoredAnswer
 
 SETTINGS = """
 segment_length: 8
@@ -22,7 +22,7 @@ evaluation_episodes: 2
 checkpoint_every: {checkpoint_every}
 labels: {labels}
 total_timesteps: {total_timesteps}
-label: {{initial_timesteps: 256, labels_per_round: 3, recorder_steps: 200}}
+feedback: {{initial_timesteps: 256, labels_per_round: 3, recorder_steps: 200}}
 reward_model: {{hidden_sizes: [16], first_epochs: 3, epochs: 2}}
 agent: {{n_envs: 4, hidden_sizes: [16], settings: {{n_steps: 32, batch_size: 64, n_epochs: 2}}}}
 """
@@ -31,7 +31,7 @@ WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/ref
 
 # Processes that start with everything imported, so that what is killed is the training.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.feedback.migrations"])
+PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.store.migrations"])
 
 
 def prefrl(run: Path, *arguments: str, kill_at: int | None = None) -> int:

@@ -15,7 +15,7 @@ labels: 12
 segment_length: 10
 total_timesteps: 1024
 evaluation_episodes: 2
-label: {initial_timesteps: 256, labels_per_round: 4, recorder_steps: 100}
+feedback: {initial_timesteps: 256, labels_per_round: 4, recorder_steps: 100}
 reward_model: {hidden_sizes: [16], first_epochs: 2, epochs: 1}
 agent: {n_envs: 4, hidden_sizes: [16], settings: {n_steps: 32, batch_size: 64, n_epochs: 1}}
 """

@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from prefrl.cli import main
-from prefrl.feedback import NewAnswer, OracleTeacher, Store
+from prefrl.feedback import OracleTeacher
+from prefrl.store import NewAnswer, Store
 
 SETTINGS = """
 segment_length: 8
@@ -28,7 +29,7 @@ evaluation_episodes: 2
 checkpoint_every: {checkpoint_every}
 labels: {labels}
 total_timesteps: {total_timesteps}
-label: {{initial_timesteps: 256, labels_per_round: 2, recorder_steps: 200, slack: 3, stock: 6}}
+feedback: {{initial_timesteps: 256, labels_per_round: 2, recorder_steps: 200, slack: 3, stock: 6}}
 reward_model: {{hidden_sizes: [16], first_epochs: 3, epochs: 2}}
 agent: {{n_envs: 4, hidden_sizes: [16], settings: {{n_steps: 32, batch_size: 64, n_epochs: 2}}}}
 """
@@ -36,7 +37,7 @@ agent: {{n_envs: 4, hidden_sizes: [16], settings: {{n_steps: 32, batch_size: 64,
 SLACK = 3
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.feedback.migrations"])
+PROCESSES.set_forkserver_preload(["prefrl.cli", "prefrl.runs", "torch._dynamo", "prefrl.store.migrations"])
 
 
 def write_settings(folder: Path, *, labels: int, total_timesteps: int) -> Path:

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from prefrl.feedback import Store
 from prefrl.segments import Query, Segment
+from prefrl.store import Store
 from prefrl_labeling_gui.labeling import Labeling
 from prefrl_labeling_gui.server import Server, bound_socket
 from prefrl_labeling_gui.settings import Settings

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from prefrl.feedback import Claim, Store
 from prefrl.segments import Answer, Query
+from prefrl.store import Claim, Store
 from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, sides_of
 from prefrl_labeling_gui.ledger import Ledger
 

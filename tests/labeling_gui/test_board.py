@@ -9,8 +9,8 @@ import pytest
 import time_machine
 
 from prefrl.errors import StoreError
-from prefrl.feedback import NewAnswer, Store
 from prefrl.segments import Answer, Query
+from prefrl.store import NewAnswer, Store
 from prefrl_labeling_gui.board import Board
 from prefrl_labeling_gui.ledger import Ledger
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pytest
 
 from prefrl.errors import PrefRLError, SettingError, StoreError
-from prefrl.feedback.blobs import FolderBlobs
 from prefrl.segments import Segment
+from prefrl.store.blobs import FolderBlobs
 from prefrl_envs.clips import clip_timing
 from prefrl_envs.live_frames import pack_frame
 from prefrl_envs.rendering import StateRenderer

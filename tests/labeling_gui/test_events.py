@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from prefrl.feedback import Store
+from prefrl.store import Store
 from prefrl_labeling_gui.events import Streams, event, messages
 from prefrl_labeling_gui.messages import Progress, TrainerProgress
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from prefrl.feedback import Store
+from prefrl.store import Store
 
 N_PEOPLE = 4
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from prefrl.feedback import Store
 from prefrl.segments import Answer
+from prefrl.store import Store
 
 Claimed = Callable[..., list[dict[str, Any]]]
 Said = Callable[..., dict[str, Any]]

@@ -7,8 +7,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from prefrl.feedback import NewAnswer, Store
 from prefrl.segments import Answer, Query
+from prefrl.store import NewAnswer, Store
 from prefrl_labeling_gui.ledger import RATE_ANSWERS, Ledger
 
 NAMES = ("Ann", "Bo")

@@ -7,7 +7,7 @@ from typing import Any
 import av
 import pytest
 
-from prefrl.feedback import Store
+from prefrl.store import Store
 
 Claimed = Callable[..., list[dict[str, Any]]]
 

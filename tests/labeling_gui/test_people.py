@@ -7,7 +7,7 @@ import time_machine
 from itsdangerous import URLSafeTimedSerializer
 
 from prefrl.errors import SettingError, StoreError
-from prefrl.feedback import Labeler, Store
+from prefrl.store import Labeler, Store
 from prefrl_labeling_gui.people import OWNER, SESSION_SECONDS, People, token_hash
 
 SECRET = "s" * 64

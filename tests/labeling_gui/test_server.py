@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from prefrl.feedback import Store
+from prefrl.store import Store
 from prefrl_labeling_gui import __main__ as command
 from prefrl_labeling_gui.server import bound_socket
 

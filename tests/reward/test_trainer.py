@@ -13,7 +13,7 @@ from torch import nn
 from prefrl.errors import NotEnoughExperienceError, SettingError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
-from prefrl.reward.networks import BatchedMLP
+from prefrl.reward.mlp import BatchedMLP
 from prefrl.reward.trainer import L2_STEP, RATIO_HIGH, RATIO_LOW
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, Segment

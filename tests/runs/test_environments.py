@@ -12,9 +12,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError, SpaceError
-from prefrl.runs import RunFolder, budget, start
+from prefrl.report import write_report
+from prefrl.runs import RunFolder, memory_limits, start
+from prefrl.runs.advice import notes_on
 from prefrl.runs.environments import make_environments
-from prefrl.runs.notes import notes_on
 from prefrl.runs.stepping import resolve_stepping
 
 MakeConfig = Callable[..., RunConfig]
@@ -188,32 +189,32 @@ def test_numbers_that_are_not_finite_are_a_sentence(own: MakeConfig, quiet: List
 
 
 def test_the_recorder_keeps_what_fits(own: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = own(env_kwargs={"sees": "large"}, label={"recorder_steps": 2560})
+    config = own(env_kwargs={"sees": "large"}, feedback={"recorder_steps": 2560})
     venv = make_environments(config, n_envs=2, seed=0)
-    assert budget.fitting_recorder_steps(config, venv) == 2560
-    monkeypatch.setattr(budget, "RECORDER_BYTES", 2 * 100 * 120_100)
-    assert budget.fitting_recorder_steps(config, venv) == 100
+    assert memory_limits.fitting_recorder_steps(config, venv) == 2560
+    monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 2 * 100 * 120_100)
+    assert memory_limits.fitting_recorder_steps(config, venv) == 100
     (note,) = notes_on(config, venv)
     assert "the latest 100 steps are kept to ask about, not 2,560" in note
-    monkeypatch.setattr(budget, "RECORDER_BYTES", 1)
-    assert budget.fitting_recorder_steps(config, venv) == 2 * config.segment_length
+    monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 1)
+    assert memory_limits.fitting_recorder_steps(config, venv) == 2 * config.segment_length
 
 
 def test_kept_frames_count(own: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = own(label={"recorder_steps": 2560})
-    monkeypatch.setattr(budget, "RECORDER_BYTES", 2 * 100 * 8300)
-    assert budget.fitting_recorder_steps(config, make_environments(config, n_envs=2, seed=0)) == 2560
+    config = own(feedback={"recorder_steps": 2560})
+    monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 2 * 100 * 8300)
+    assert memory_limits.fitting_recorder_steps(config, make_environments(config, n_envs=2, seed=0)) == 2560
     shown = make_environments(config, n_envs=2, seed=0, keep_frames=True)
-    assert 95 <= budget.fitting_recorder_steps(config, shown) <= 100
+    assert 95 <= memory_limits.fitting_recorder_steps(config, shown) <= 100
 
 
 def test_what_this_machine_cannot_hold_is_refused(own: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = own(env_kwargs={"sees": "large"}, label={"recorder_steps": 200})
+    config = own(env_kwargs={"sees": "large"}, feedback={"recorder_steps": 200})
     venv = make_environments(config, n_envs=2, seed=0)
-    budget.check_memory(config, venv)
-    monkeypatch.setattr(budget, "memory_bytes", lambda: 50_000_000)
+    memory_limits.check_memory(config, venv)
+    monkeypatch.setattr(memory_limits, "memory_bytes", lambda: 50_000_000)
     with pytest.raises(SettingError, match=r"a rollout 0\.0 GB, the recorder 0\.0 GB; make them smaller"):
-        budget.check_memory(config, venv)
+        memory_limits.check_memory(config, venv)
 
 
 def test_many_numbers_that_are_no_image_are_told(own: MakeConfig) -> None:
@@ -226,7 +227,7 @@ def test_many_numbers_that_are_no_image_are_told(own: MakeConfig) -> None:
 
 
 def test_keeping_frames_is_told_with_what_it_costs(own: MakeConfig) -> None:
-    (note,) = notes(own(label={"recorder_steps": 2560}), keep_frames=True)
+    (note,) = notes(own(feedback={"recorder_steps": 2560}), keep_frames=True)
     assert note.startswith(
         "Own-v0 cannot be drawn from a stored state, so every step is drawn and kept for the people"
     )
@@ -250,7 +251,7 @@ def test_what_draws_frames_has_a_clip_at_the_end_and_its_figures(
     assert not folder.clip_error.exists()
     assert drawn == [0, *range(51), 0], "one episode, and the reset that tries the drawing"
     assert '"steps_per_episode": 50.0' in folder.evaluation.read_text()
-    report = folder.report.read_text()
+    report = write_report([folder.path]).read_text()
     assert "No clips of the labelled pairs: no states" in report
     assert "docs/own-environment.md" in report
 
@@ -263,7 +264,7 @@ def test_what_draws_nothing_is_a_sentence(
     folder = RunFolder(tmp_path / "run")
     said = "Own-v0 cannot be drawn from a stored state, and draws no frames"
     assert folder.clip_error.read_text() == f"{said}; docs/own-environment.md shows what it takes.\n"
-    assert said in folder.report.read_text()
+    assert said in write_report([folder.path]).read_text()
 
 
 def test_each_environment_has_a_seed_of_its_own(own: MakeConfig) -> None:

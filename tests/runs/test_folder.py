@@ -12,9 +12,9 @@ import pytest
 
 from prefrl.config import RunConfig
 from prefrl.errors import RunError
+from prefrl.files import read_json, write_json, write_whole
 from prefrl.runs import RunFolder
 from prefrl.runs.checkpoint import Checkpoint, checkpoints, write_checkpoint
-from prefrl.runs.folder import read_json, write_json, write_whole
 from prefrl.runs.metrics_log import MetricsLog, read_metrics
 
 MakeConfig = Callable[..., RunConfig]

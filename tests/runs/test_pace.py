@@ -15,11 +15,12 @@ import pytest
 
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, MissingDependencyError, SettingError, StoreError
-from prefrl.feedback import NewAnswer, OracleTeacher, Store
+from prefrl.feedback import OracleTeacher
 from prefrl.runs import RunFolder, TrainingProgress, live_status, pace, resume, start
 from prefrl.runs.live_status import LiveStatus, question_of
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer
+from prefrl.store import NewAnswer, Store
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.testing import CountingEnv
 
@@ -41,8 +42,8 @@ def human(small_config: MakeConfig) -> MakeConfig:
     """Settings of the short run, with people who should give 12 labels."""
 
     def make(**changes: Any) -> RunConfig:
-        label = {"slack": SLACK, "stock": 4, "labels_per_round": 2, "asking_share": 0.7}
-        return small_config(teacher="human", labels=12, label=label, **changes)
+        feedback = {"slack": SLACK, "stock": 4, "labels_per_round": 2, "asking_share": 0.7}
+        return small_config(teacher="human", labels=12, feedback=feedback, **changes)
 
     return make
 

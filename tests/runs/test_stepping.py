@@ -9,14 +9,14 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-from prefrl.agents.vector_env import GymnasiumVecEnv
+from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import MissingDependencyError, SettingError
-from prefrl.feedback import Store
 from prefrl.runs import RunFolder, TrainingProgress, start, stepping
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
+from prefrl.store import Store
 from prefrl_envs.testing import CountingEnv
 
 MakeConfig = Callable[..., RunConfig]
@@ -144,7 +144,6 @@ def test_a_run_writes_down_what_steps_it_and_is_evaluated_one_by_one(
     small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = small_config("hopper", total_timesteps=256, env_kwargs={"max_episode_steps": 20}, stepping="auto")
-    monkeypatch.setattr("prefrl.runs.train.write_report", lambda folders: None)
     monkeypatch.setattr("prefrl.runs.evaluation.draw_clip", lambda *arguments: None)
     start(config, tmp_path / "run", quiet)
     folder = RunFolder(tmp_path / "run")

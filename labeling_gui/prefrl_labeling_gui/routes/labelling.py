@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
-from prefrl.feedback import Claim, HistoryItem, StoredAnswer
+from prefrl.store import Claim, HistoryItem, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
 from prefrl_labeling_gui.assignment import choice_of, sides_of

@@ -3,8 +3,8 @@
 from fastapi import FastAPI, Request
 
 from prefrl.errors import SettingError
-from prefrl.feedback import HistoryItem, Labeler
 from prefrl.feedback.agreement import error_estimate, people_agreement
+from prefrl.store import HistoryItem, Labeler
 from prefrl_labeling_gui.access import Owner, Refusal, Shared
 from prefrl_labeling_gui.board import number_or_none
 from prefrl_labeling_gui.labeling import Labeling

@@ -1,0 +1,134 @@
+"""Every part's settings: one frozen dataclass each, with its defaults, checks and docstrings, and without torch.
+
+The command line, the presets, the docs, `PreferenceLearning` and the parts themselves all read these, so that a
+setting is written once.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import tyro
+from pydantic import ConfigDict
+
+from prefrl.errors import SettingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedbackSettings:
+    """When and about what the teacher is asked."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    schedule: Literal["hyperbolic", "constant", "increasing"] = "hyperbolic"
+    """How the labels are spread over the training; hyperbolic is the paper's."""
+    time_constant: float = 2e6
+    """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
+    initial_timesteps: int = 4096
+    """Environment steps before the first questions; until then the learned reward is 0."""
+    initial_share: float = 0.25
+    """Share of the labels asked first, about the initial policy (Christiano et al. 2017, A.1)."""
+    asking_share: float = 0.9
+    """Share of the training after which the last label has been asked."""
+    labels_per_round: int = 25
+    """Labels that must be due before a round of asking and fitting starts."""
+    strategy: Literal["uniform", "spread", "disagreement"] = "uniform"
+    """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
+    times as many pairs, those on which the ensemble disagrees most (the paper's)."""
+    recent_share: float = 0.0
+    """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
+    recent_steps: int = 256
+    """Steps per environment that count as recent."""
+    recorder_steps: int = 2560
+    """Steps kept per environment to cut segments from."""
+    slack: int = 10
+    """Labels by which the agent may be ahead of people; then it waits for them."""
+    stock: int = 12
+    """Queries kept ready for people."""
+    stale_after: int = 40_000
+    """Environment steps after which an unanswered query is not put to people any more."""
+    overlap: int = 1
+    """People who should answer each query."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that cannot be."""
+        if min(self.labels_per_round, self.recorder_steps, self.recent_steps) < 1:
+            raise SettingError(
+                "`labels_per_round`, `recorder_steps` and `recent_steps` must be at least 1. Received "
+                f"{self.labels_per_round}, {self.recorder_steps} and {self.recent_steps}."
+            )
+        if not 0 < self.asking_share <= 1 or not 0 <= self.initial_share <= 1 or not 0 <= self.recent_share <= 1:
+            raise SettingError(
+                "Expected 0 < `asking_share` <= 1, 0 <= `initial_share` <= 1 and 0 <= `recent_share` <= 1. "
+                f"Received {self.asking_share}, {self.initial_share} and {self.recent_share}."
+            )
+        if min(self.stock, self.stale_after, self.overlap, self.slack + 1) < 1:
+            raise SettingError(
+                "`stock`, `stale_after` and `overlap` must be at least 1, and `slack` at least 0. Received "
+                f"{self.stock}, {self.stale_after}, {self.overlap} and {self.slack}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewardSettings:
+    """The ensemble of reward networks and its training."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    n_members: int = 3
+    """Networks in the ensemble."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer; images are read by the paper's convolutional network instead."""
+    dropout: float = 0.0
+    """Share of filters left out while the convolutional network is trained (docs/method.md says why none)."""
+    reward_sd: float = 1.0
+    """Standard deviation of the learned reward over the labelled segments; 0.05 for Atari in the paper."""
+    learning_rate: float = 1e-3
+    """Of Adam."""
+    batch_size: int = 64
+    """Comparisons per gradient step and member."""
+    error_rate: float = 0.1
+    """Share of answers assumed to be a fair coin's."""
+    l2: float = 1e-4
+    """First L2 coefficient; adapted during the run."""
+    first_epochs: int = 20
+    """Passes over the comparisons in the first fit."""
+    epochs: int = 4
+    """Passes in every other fit."""
+    memory: int = 0
+    """Only so many latest comparisons are trained on; 0 for all."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that would stop the training at its first fit."""
+        if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
+            raise SettingError(
+                "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
+                f"{self.first_epochs}, {self.epochs} and {self.hidden_sizes}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings:
+    """The agent and its environments."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    n_envs: int = 16
+    """Environments that step together."""
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    """Units of each hidden layer of policy and value function; images have a convolutional network instead."""
+    cnn: Literal["small", "nature"] = "small"
+    """That network: small is the one of Mnih et al. 2013, nature the larger one of 2015."""
+    frame_stack: int = 1
+    """Frames that policy and reward network see at once, of environments that hand out one at a time."""
+    log_std_init: float = 0.0
+    """Logarithm of the first standard deviation of continuous actions."""
+    normalize_observations: bool = True
+    """Whether the policy sees normalised observations (the reward network always sees raw ones)."""
+    clip_rewards: bool = False
+    """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
+    normalize_rewards: bool = True
+    """Whether rewards are divided by the running standard deviation of discounted returns."""
+    device: str = "cpu"
+    """Where the policy lives: cpu is faster for networks this small."""
+    settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
+    """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""

@@ -1,0 +1,23 @@
+"""What was asked and said, durably: the only place where the trainer and the people meet."""
+
+from prefrl.store.answers import NewAnswer, StoreCounts, StoredAnswer
+from prefrl.store.claims import Claim
+from prefrl.store.history import HistoryItem, Tally
+from prefrl.store.people import Labeler, Role
+from prefrl.store.published import StatusValue
+from prefrl.store.queries import OpenQuery
+from prefrl.store.store import Store
+
+__all__ = [
+    "Claim",
+    "HistoryItem",
+    "Labeler",
+    "NewAnswer",
+    "OpenQuery",
+    "Role",
+    "StatusValue",
+    "Store",
+    "StoreCounts",
+    "StoredAnswer",
+    "Tally",
+]

@@ -1,0 +1,92 @@
+"""The history of what people said: their present answers, with what they were shown."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import exists, func, select
+
+from prefrl.segments import Answer
+from prefrl.store import schema
+from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored
+from prefrl.store.base import StoreBase
+from prefrl.store.queries import segment_places
+
+_answer, _query = schema.answer, schema.query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """A present answer, and what it is about."""
+
+    answer: StoredAnswer
+    """The answer."""
+    segment_ids: tuple[str, str]
+    """Segments of the query, in the order in which the answer names them."""
+    changed: bool
+    """This labeler had said something else of the query before."""
+    repeat_of: str | None
+    """The earlier query that this one asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How much one person has answered, repeats included."""
+
+    answers: int
+    """Present answers, "can't tell" included."""
+    cannot_tell: int
+    """Present answers that are "can't tell"."""
+
+
+class HistoryMethods(StoreBase):
+    """What people have said so far."""
+
+    def history(
+        self, labeler: str | None, *, before: int | None = None, limit: int | None = 50
+    ) -> list[HistoryItem]:
+        """Return present answers, newest first.
+
+        Args:
+            labeler: Whose; None for everybody's.
+            before: Only those with a smaller `seq`.
+            limit: At most that many; None for all.
+        """
+        earlier = _answer.alias("earlier")
+        changed = exists().where(
+            earlier.c.query_id == _answer.c.query_id,
+            earlier.c.labeler == _answer.c.labeler,
+            earlier.c.seq < _answer.c.seq,
+        )
+        statement = (
+            select(*STORED_COLUMNS, _query.c.repeat_of, changed.label("changed"))
+            .join(_query, _query.c.id == _answer.c.query_id)
+            .where(IS_CURRENT, _answer.c.answer.is_not(None))
+        )
+        if labeler is not None:
+            statement = statement.where(_answer.c.labeler == labeler)
+        if before is not None:
+            statement = statement.where(_answer.c.seq < before)
+        with self._database.read() as connection:
+            rows = connection.execute(statement.order_by(_answer.c.seq.desc()).limit(limit)).mappings().all()
+            places = segment_places(connection, [row["query_id"] for row in rows])
+        items = []
+        for row in rows:
+            (first, _), (second, _) = places[row["query_id"]]
+            items.append(
+                HistoryItem(
+                    answer=as_stored(row),
+                    segment_ids=(first, second),
+                    changed=bool(row["changed"]),
+                    repeat_of=row["repeat_of"],
+                )
+            )
+        return items
+
+    def tally(self, labeler: str) -> Tally:
+        """Return how much a person has answered."""
+        cannot_tell = func.count().filter(_answer.c.answer == Answer.CANNOT_TELL.value)
+        statement = select(func.count().label("answers"), cannot_tell.label("cannot_tell")).where(
+            _answer.c.labeler == labeler, _answer.c.answer.is_not(None), IS_CURRENT
+        )
+        with self._database.read() as connection:
+            row = connection.execute(statement).mappings().one()
+        return Tally(**row)

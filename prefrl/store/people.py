@@ -1,0 +1,110 @@
+"""The people who answer: their names, what they may do, and the hash of what lets them in."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from sqlalchemy import Connection, insert, select, update
+
+from prefrl.errors import SettingError, StoreError
+from prefrl.store import schema
+from prefrl.store.base import StoreBase
+from prefrl.store.leases import end_leases
+
+Role: TypeAlias = Literal["owner", "labeler"]
+
+_labeler = schema.labeler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labeler:
+    """Somebody who answers."""
+
+    name: str
+    """Name, as the answers carry it."""
+    role: Role
+    """The owner of a run sees what all say, a labeler only what is theirs."""
+    token_hash: str | None
+    """SHA-256 in hex of the token that lets this person in; None if there is none."""
+    revoked: bool
+    """May not come in any more."""
+    created_at: int
+    """When the person was added, milliseconds since 1970 UTC."""
+
+
+class PeopleMethods(StoreBase):
+    """Who may answer."""
+
+    def add_labeler(self, name: str, *, role: Role = "labeler", token_hash: str | None = None) -> Labeler:
+        """Add a person. Whoever answers or claims under a new name is added too, as a labeler without a token.
+
+        Raises:
+            SettingError: `name` is empty or taken, or there is no such role.
+        """
+        if not name:
+            raise SettingError("`name` must not be empty.")
+        if role not in get_args(Role):
+            raise SettingError(f"`role` must be one of {', '.join(get_args(Role))}. Received {role!r}.")
+        values = {"name": name, "role": role, "token_hash": token_hash, "revoked": 0}
+        with self._database.write() as connection:
+            if _is_known(connection, name):
+                raise SettingError(f"There is a labeler {name!r} already; choose another name.")
+            values["created_at"] = self._clock()
+            connection.execute(insert(_labeler).values(values))
+        return _as_labeler(values)
+
+    def set_token_hash(self, name: str, token_hash: str | None) -> None:
+        """Give somebody a new way in; the old one is closed, and whoever was revoked may come in again.
+
+        Raises:
+            StoreError: There is nobody of that name.
+        """
+        with self._database.write() as connection:
+            _update(connection, name, token_hash=token_hash, revoked=0)
+
+    def revoke(self, name: str) -> None:
+        """Let somebody in no more. What they said stays; what they have in hand is asked of others.
+
+        Raises:
+            StoreError: There is nobody of that name.
+        """
+        with self._database.write() as connection:
+            _update(connection, name, token_hash=None, revoked=1)
+            end_leases(connection, name, None, self._clock())
+
+    def labelers(self) -> list[Labeler]:
+        """Return everybody, in the order in which they came."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(_labeler).order_by(_labeler.c.created_at, _labeler.c.name)).mappings()
+            return [_as_labeler(dict(row)) for row in rows]
+
+    def labeler(self, name: str) -> Labeler | None:
+        """Return somebody by name, also if revoked; None if there is nobody of that name."""
+        with self._database.read() as connection:
+            row = connection.execute(select(_labeler).where(_labeler.c.name == name)).mappings().one_or_none()
+        return None if row is None else _as_labeler(dict(row))
+
+    def labeler_by_token_hash(self, token_hash: str) -> Labeler | None:
+        """Return whom a token lets in; None if nobody."""
+        statement = select(_labeler).where(_labeler.c.token_hash == token_hash, _labeler.c.revoked == 0)
+        with self._database.read() as connection:
+            row = connection.execute(statement).mappings().one_or_none()
+        return None if row is None else _as_labeler(dict(row))
+
+
+def ensure_labeler(connection: Connection, name: str, now: int) -> None:
+    """Add somebody who is not known yet."""
+    if not _is_known(connection, name):
+        connection.execute(insert(_labeler).values(name=name, created_at=now))
+
+
+def _is_known(connection: Connection, name: str) -> bool:
+    return connection.execute(select(_labeler.c.name).where(_labeler.c.name == name)).one_or_none() is not None
+
+
+def _update(connection: Connection, name: str, **values: Any) -> None:
+    if connection.execute(update(_labeler).where(_labeler.c.name == name).values(values)).rowcount == 0:
+        raise StoreError(f"There is no labeler {name!r}; add one with `add_labeler` first.")
+
+
+def _as_labeler(row: dict[str, Any]) -> Labeler:
+    return Labeler(**row | {"revoked": bool(row["revoked"])})

@@ -1,0 +1,209 @@
+"""Queries in the store: added with their segments, open until enough people have answered, or expired."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all, update
+
+from prefrl.errors import SettingError, StoreError
+from prefrl.segments import Query, Segment
+from prefrl.store import schema
+from prefrl.store.base import StoreBase
+from prefrl.store.database import among, chunks
+from prefrl.store.leases import n_in_hand, restart_leases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenQuery:
+    """A query that still wants an answer."""
+
+    query_id: str
+    """The query."""
+    num_timesteps: int
+    """Environment steps the agent had taken when it was made."""
+    n_answers: int
+    """People who have answered it, "can't tell" included."""
+    n_leases: int
+    """People who have it in hand now."""
+
+
+class QueryMethods(StoreBase):
+    """What the trainer asks."""
+
+    def add_queries(self, queries: Sequence[Query], *, overlap: int = 1) -> None:
+        """Put queries to whoever answers, all or none of them. Those that are there already are left alone.
+
+        Args:
+            queries: May repeat queries of earlier calls.
+            overlap: How many people are to answer each of them.
+
+        Raises:
+            SettingError: `overlap` is not positive.
+            StoreError: The store cannot be written; none of them has been added.
+        """
+        if overlap < 1:
+            raise SettingError(f"`overlap` must be at least 1. Received {overlap}.")
+        new = {query.id: query for query in queries}
+        with self._database.read() as connection:
+            for known in among(connection, schema.query.c.id, list(new)):
+                del new[known]
+        if not new:
+            return
+        segment_ids = {key: [segment.id for segment in query.segments] for key, query in new.items()}
+        segments = {
+            segment_id: segment
+            for key, query in new.items()
+            for segment_id, segment in zip(segment_ids[key], query.segments, strict=True)
+        }
+        self._blobs.write(segments)  # first, so that no row ever names a file that is not there
+        with self._database.write() as connection:
+            for known in among(connection, schema.query.c.id, list(new)):  # another process was faster
+                del new[known]
+            now = self._clock()
+            insert_segments(connection, segments, now)
+            _insert_queries(connection, new, segment_ids, overlap=overlap, now=now)
+
+    def query(self, query_id: str) -> Query:
+        """Return a query with its segments; a repeat looks like the query it repeats.
+
+        Raises:
+            StoreError: There is no such query, or a segment file is missing or damaged.
+        """
+        statement = select(schema.query.c.ordinal, schema.query.c.num_timesteps)
+        with self._database.read() as connection:
+            row = connection.execute(statement.where(schema.query.c.id == query_id)).one_or_none()
+            places = segment_places(connection, [query_id])
+        if row is None:
+            raise StoreError(unknown_query(query_id))
+        segments = tuple(self._segments(places[query_id]))
+        return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps)
+
+    def segment(self, segment_id: str) -> Segment:
+        """Return a segment as it was when it was first cut.
+
+        Raises:
+            StoreError: There is no such segment, or its file is missing or damaged.
+        """
+        cut = union_all(
+            *(_times(table, segment_id) for table in (schema.query_segment, schema.showcase))
+        ).subquery()
+        with self._database.read() as connection:
+            num_timesteps = connection.execute(select(func.min(cut.c.num_timesteps))).scalar()
+        if num_timesteps is None:
+            raise StoreError(f"The store has no segment {segment_id!r}.")
+        return self._blobs.read(segment_id, num_timesteps=num_timesteps)
+
+    def open_queries(self) -> list[OpenQuery]:
+        """Return the queries that still want an answer, oldest first.
+
+        They have fewer present answers than people were to answer them ("can't tell" is an answer), have not
+        expired, and are no repeats.
+        """
+        table = schema.query
+        statement = (
+            select(
+                table.c.id.label("query_id"),
+                table.c.num_timesteps,
+                table.c.n_answers,
+                n_in_hand(self._clock()).label("n_leases"),
+            )
+            .where(text(schema.OPEN))
+            .order_by(table.c.num_timesteps, table.c.ordinal)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(statement).mappings().all()
+        return [OpenQuery(**row) for row in rows]
+
+    def expire_queries(self, query_ids: Sequence[str]) -> int:
+        """Ask these queries no more, except those that somebody has answered or has in hand.
+
+        Returns:
+            How many have expired by this call.
+        """
+        table = schema.query
+        n_expired = 0
+        with self._database.write() as connection:
+            now = self._clock()
+            restart_leases(connection, now)
+            for some in chunks(query_ids):
+                statement = update(table).where(
+                    table.c.id.in_(some), table.c.expires_at.is_(None), table.c.n_answers == 0, n_in_hand(now) == 0
+                )
+                n_expired += connection.execute(statement.values(expires_at=now)).rowcount
+        return n_expired
+
+
+def insert_segments(connection: Connection, segments: Mapping[str, Segment], now: int) -> None:
+    """Add rows for those segments that have none; their arrays must be in the blobs already."""
+    known = set(among(connection, schema.segment.c.id, list(segments)))
+    rows = [
+        {"id": key, "n_steps": segment.n_steps, "created_at": now}
+        for key, segment in segments.items()
+        if key not in known
+    ]
+    if rows:
+        connection.execute(insert(schema.segment), rows)
+
+
+def segment_places(connection: Connection, query_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
+    """Return for each query the ids of its segments in order, each with the time at which it was cut."""
+    table = schema.query_segment
+    places: dict[str, list[tuple[str, int]]] = {}
+    for some in chunks(list(dict.fromkeys(query_ids))):
+        statement = (
+            select(table.c.query_id, table.c.segment_id, table.c.num_timesteps)
+            .where(table.c.query_id.in_(some))
+            .order_by(table.c.query_id, table.c.position)
+        )
+        for query_id, segment_id, num_timesteps in connection.execute(statement):
+            places.setdefault(query_id, []).append((segment_id, num_timesteps))
+    return places
+
+
+def unknown_query(query_id: str) -> str:
+    """Return the sentence for a query that is not there."""
+    return f"The store has no query {query_id!r}; add it with `add_queries` first."
+
+
+def _insert_queries(
+    connection: Connection,
+    queries: Mapping[str, Query],
+    segment_ids: Mapping[str, Sequence[str]],
+    *,
+    overlap: int,
+    now: int,
+) -> None:
+    if not queries:
+        return
+    rows = [
+        {
+            "id": key,
+            "ordinal": query.ordinal,
+            "num_timesteps": query.num_timesteps,
+            "overlap": overlap,
+            "created_at": now,
+            "pair": _pair(segment_ids[key]),
+        }
+        for key, query in queries.items()
+    ]
+    parts = [
+        {
+            "query_id": key,
+            "position": position,
+            "segment_id": segment_ids[key][position],
+            "num_timesteps": segment.num_timesteps,
+        }
+        for key, query in queries.items()
+        for position, segment in enumerate(query.segments)
+    ]
+    connection.execute(insert(schema.query), rows)
+    connection.execute(insert(schema.query_segment), parts)
+
+
+def _pair(segment_ids: Sequence[str]) -> str | None:
+    """Return a text that is the same for two segments in either order; only two can be compared."""
+    return ":".join(sorted(segment_ids)) if len(segment_ids) == 2 else None
+
+
+def _times(table: Table, segment_id: str) -> Select[int]:
+    return select(table.c.num_timesteps).where(table.c.segment_id == segment_id)

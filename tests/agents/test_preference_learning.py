@@ -1,0 +1,560 @@
+import copy
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import KVWriter, Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from prefrl.agents import EntropyTRPO, People, PreferenceLearning
+from prefrl.agents.questioner import Questioner
+from prefrl.errors import SettingError, SpaceError
+from prefrl.feedback import ConstantSchedule, DisagreementSelector, OracleTeacher, Teacher
+from prefrl.reward.inputs import FeatureInputs
+from prefrl.segments import Answer, Comparison, Query
+from prefrl.store import NewAnswer, Store
+from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
+
+MakeVenv = Callable[..., VecEnv]
+FloatArray = npt.NDArray[np.float32]
+
+SMALL: dict[str, Any] = {
+    "n_labels": 20,
+    "segment_length": 5,
+    "initial_timesteps": 64,
+    "labels_per_round": 3,
+    "first_epochs": 3,
+    "epochs": 2,
+}
+ALGORITHMS: dict[str, tuple[type[OnPolicyAlgorithm], dict[str, Any]]] = {
+    "ppo": (PPO, {"n_steps": 16, "batch_size": 64, "n_epochs": 2}),
+    "a2c": (A2C, {"n_steps": 16}),
+    "trpo": (EntropyTRPO, {"n_steps": 16, "batch_size": 64, "ent_coef": 0.01}),
+}
+algorithms = pytest.mark.parametrize("algo", ALGORITHMS)
+
+
+def make_model(algo: str, venv: VecEnv, seed: int = 0) -> OnPolicyAlgorithm:
+    kind, settings = ALGORITHMS[algo]
+    return kind("MlpPolicy", venv, seed=seed, device="cpu", **settings)
+
+
+class Written(KVWriter):
+    """Everything that was logged, one mapping per dump."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, key_values: dict[str, Any], key_excluded: Any, step: int = 0) -> None:
+        self.rows.append(dict(key_values))
+
+    def close(self) -> None:
+        pass
+
+
+class Undecided:
+    """Sometimes cannot tell, otherwise calls the first better."""
+
+    name = "undecided"
+
+    def __init__(self, every: int) -> None:
+        self.every, self.n_asked = every, 0
+
+    def answer(self, query: Query) -> Answer:
+        self.n_asked += 1
+        return Answer.CANNOT_TELL if self.n_asked % self.every == 0 else Answer.FIRST
+
+
+# --- one rollout, one reward ------------------------------------------------------------------------------
+
+
+class RewardHashes(BaseCallback):
+    """What the reward was at every step, as the bytes of weights and normalisers, by rollout."""
+
+    def __init__(self, preferences: PreferenceLearning) -> None:
+        super().__init__()
+        self.preferences = preferences
+        self.rollouts: list[list[int]] = []
+
+    def _on_rollout_start(self) -> None:
+        self.rollouts.append([])
+
+    def _on_step(self) -> bool:
+        arrays = self.preferences.reward_model.state_arrays().values()
+        self.rollouts[-1].append(hash(b"".join(array.tobytes() for array in arrays)))
+        return True
+
+
+@algorithms
+def test_one_rollout_sees_one_reward(drift_venv: MakeVenv, algo: str) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        hashes = RewardHashes(preferences)
+        make_model(algo, preferences.venv).learn(640, callback=[hashes, preferences.callback()])
+    assert [len(rollout) for rollout in hashes.rollouts] == [16] * 10
+    assert all(len(set(rollout)) == 1 for rollout in hashes.rollouts)
+    assert len({rollout[0] for rollout in hashes.rollouts}) > 3, "it is refitted now and then"
+
+
+# --- the budget -------------------------------------------------------------------------------------------
+
+
+@algorithms
+@pytest.mark.parametrize("schedule", ["hyperbolic", "constant", "increasing"])
+def test_the_budget_is_spent_to_the_label(drift_venv: MakeVenv, algo: str, schedule: Any) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(), teacher=OracleTeacher(), schedule=schedule, store=store, **SMALL
+        )
+        make_model(algo, preferences.venv).learn(640, callback=preferences.callback())
+        assert preferences.trainer.n_comparisons == 20
+        assert store.counts().comparisons == 20
+        assert store.counts().queries == 20
+
+
+def test_what_cannot_be_told_costs_nothing_and_is_never_trained_on(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=Undecided(every=3), store=store, **SMALL)
+        make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        counts = store.counts()
+        assert counts.cannot_tell >= 9
+        assert counts.comparisons == preferences.trainer.n_comparisons == 20
+        assert counts.queries == counts.comparisons + counts.cannot_tell
+        assert {comparison.preference for comparison in store.comparisons()} == {1.0}
+
+
+def test_a_teacher_who_can_never_tell_stops_nothing(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=Undecided(every=1), store=store, **SMALL)
+        model = make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
+        assert model.num_timesteps == 128
+        assert preferences.trainer.n_comparisons == 0
+        assert not preferences.reward_model.fitted
+
+
+def test_ties_are_trained_on_as_ties(drift_venv: MakeVenv) -> None:
+    """Where every return is equal the oracle says so, and the answers are worth log 2."""
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(hidden_reward=lambda env, action: 1.0), teacher=OracleTeacher(), store=store, **SMALL
+        )
+        make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        assert [comparison.preference for comparison in store.comparisons()] == [0.5] * 20
+
+
+# --- asking, step by step ---------------------------------------------------------------------------------
+
+
+def step_randomly(preferences: PreferenceLearning, n_steps: int) -> None:
+    rng = np.random.default_rng(0)
+    if preferences.venv.last_observations is None:
+        preferences.venv.reset()
+    for _ in range(n_steps):
+        preferences.venv.step(rng.uniform(-1, 1, size=(4, 1)).astype(np.float32))
+
+
+def test_nothing_is_asked_before_the_initial_steps(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        preferences.plan(640)
+        assert preferences.update(0) is None
+        step_randomly(preferences, 15)
+        assert preferences.update(60) is None
+        assert store.counts().queries == 0
+        step_randomly(preferences, 1)
+        refit = preferences.update(64)
+        assert refit is not None
+        # A quarter at the start and log(1 + 64/2e6) / log(1 + 576/2e6) of the other 15: 5 + round(1.667).
+        assert refit.metrics.n_comparisons == 7
+        assert refit.seconds > 0
+        assert math.isnan(refit.fresh_accuracy), "the first comparisons have no reward to be fresh for"
+
+
+def test_a_round_waits_until_enough_is_due(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(),
+            teacher=OracleTeacher(),
+            store=store,
+            schedule=ConstantSchedule(100, 1000, initial_share=0.0),
+            **SMALL | {"labels_per_round": 10, "n_labels": 100},
+        )
+        preferences.plan(10)  # a schedule that was given is not replaced
+        step_randomly(preferences, 30)
+        asked = {}
+        for num_timesteps in range(64, 1001, 4):
+            if preferences.update(num_timesteps) is not None:
+                asked[num_timesteps] = preferences.trainer.n_comparisons
+        assert asked == {96: 10} | {100 * i - 4: 10 * i for i in range(2, 11)}
+
+
+def test_many_labels_are_asked_in_parts_and_trained_on_together(
+    drift_venv: MakeVenv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where clips are large: as many labels as without, and each part is taken in before the next is asked."""
+    monkeypatch.setattr(Questioner, "most_at_once", 4)
+    at_once = []
+    ask = Questioner.ask
+
+    def remember(self: Questioner, n_labels: int, num_timesteps: int) -> list[Comparison]:
+        comparisons = ask(self, n_labels, num_timesteps)
+        at_once.append((len(comparisons), preferences.trainer.n_known))
+        return comparisons
+
+    monkeypatch.setattr(Questioner, "ask", remember)
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"n_labels": 60}
+        )
+        preferences.plan(640)
+        step_randomly(preferences, 20)
+        first = preferences.update(64)
+        assert first is not None
+        assert preferences.trainer.n_comparisons == preferences.n_due(64) == 20
+        assert preferences.trainer.seqs.tolist() == list(range(1, 21))
+        assert at_once == [(4, n) for n in range(0, 20, 4)]
+        second = preferences.update(500)
+        assert second is not None
+        assert preferences.trainer.seqs.tolist() == list(range(1, preferences.n_due(500) + 1))
+        assert at_once[5:8] == [(4, 20), (4, 24), (4, 28)]
+        assert second.fresh_accuracy >= 0
+
+
+def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"n_labels": 60}
+        )
+        preferences.plan(640)
+        step_randomly(preferences, 20)
+        preferences.update(64)
+        seen = store.counts().comparisons
+        before = copy.deepcopy(preferences.trainer)
+        refit = preferences.update(500)
+        assert refit is not None
+        comparisons = store.comparisons(after=seen)
+        right, log_loss = before.evaluate(comparisons)
+        assert np.isnan(right).sum() < len(right) > 20
+        assert refit.fresh_accuracy == np.nanmean(right)
+        assert refit.fresh_log_loss == pytest.approx(np.nanmean(log_loss))
+        # sigmoid of the difference of returns, spread over members, pair by pair
+        pairs = [before.ensemble.returns([c.first, c.second]) for c in comparisons]
+        spreads = [np.std([1 / (1 + math.exp(second - first)) for first, second in pair]) for pair in pairs]
+        assert refit.fresh_disagreement == pytest.approx(np.mean(spreads), rel=1e-6)
+        assert refit.fresh_disagreement > 0
+        assert len(preferences.trainer.draws[0]) > seen
+
+
+def say(store: Store, query_id: str, answer: Answer | None, number: int, **more: Any) -> None:
+    store.add_answers([NewAnswer(id=f"a{number}", query_id=query_id, answer=answer, labeler="Ann", **more)])
+
+
+def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(stock=7), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        assert preferences.update(60) is None
+        assert store.open_queries() == [], "not before there is something to see"
+        assert preferences.update(64) is None
+        queries = [query.query_id for query in store.open_queries()]
+        assert len(queries) == 7
+        assert preferences.update(68) is None
+        assert store.counts().queries == 7
+        for number, query_id in enumerate(queries[:3]):
+            say(store, query_id, Answer.CANNOT_TELL if number == 2 else Answer.FIRST, number)
+        assert preferences.update(72) is None, "two are not a round"
+        assert preferences.trainer.n_known == 2
+        say(store, queries[3], Answer.SECOND, 3)
+        refit = preferences.update(76)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == preferences.trainer.n_known == 3
+        assert preferences.update(80, at_least=1) is None
+
+
+def test_one_answer_is_enough_where_the_agent_waits(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        say(store, store.open_queries()[0].query_id, Answer.FIRST, 0)
+        assert preferences.update(64, at_least=1) is not None
+
+
+def test_the_reward_follows_a_change_of_mind(drift_venv: MakeVenv) -> None:
+    """All answers are turned round after the first fit, and one is withdrawn."""
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        queries = [query.query_id for query in store.open_queries()]
+        for number, query_id in enumerate(queries):
+            say(store, query_id, PositionAnswer.of(store.query(query_id)), number)
+        preferences.update(64)
+        for number, query_id in enumerate(queries[1:], start=1):
+            opposite = PositionAnswer.opposite(store.query(query_id))
+            say(store, query_id, opposite, 100 + number, supersedes=f"a{number}")
+        say(store, queries[0], None, 100, supersedes="a0")
+        refit = preferences.update(68)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == preferences.trainer.n_known == len(queries) - 1
+        for _ in range(100):
+            preferences.trainer.fit(1)
+        comparisons = store.comparisons()
+        assert [c.preference for c in comparisons] == [
+            PositionAnswer.opposite(store.query(query_id)).preference for query_id in queries[1:]
+        ]
+        right, _ = preferences.trainer.evaluate(comparisons)
+        assert np.mean(right) > 0.9
+
+
+def test_when_everything_is_withdrawn_nothing_is_fitted(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        query_id = store.open_queries()[0].query_id
+        say(store, query_id, Answer.FIRST, 0)
+        assert preferences.update(64, at_least=1) is not None
+        say(store, query_id, None, 1, supersedes="a0")
+        assert preferences.update(64, at_least=1) is None
+        assert preferences.trainer.n_known == 0
+
+
+def test_answers_read_but_not_fitted_survive_a_restart(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        settings: dict[str, Any] = {"teacher": People(), "store": store, **SMALL}
+        preferences = PreferenceLearning(drift_venv(), **settings)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        preferences.update(64)
+        for number, query in enumerate(store.open_queries()[:2]):
+            say(store, query.query_id, Answer.FIRST, number)
+        assert preferences.update(64) is None
+        resumed = PreferenceLearning(drift_venv(), **settings)
+        resumed.plan(640)
+        resumed.recorder.load_state_dict(preferences.recorder.state_dict())
+        resumed.trainer.load_state_dict(*preferences.trainer.state_dict(), store.comparisons())
+        resumed.load_state_dict(json.loads(json.dumps(preferences.state_dict())))
+        assert resumed.trainer.n_known == 2
+        say(store, store.open_queries()[0].query_id, Answer.SECOND, 2)
+        refit = resumed.update(64)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == 3
+
+
+class PositionAnswer:
+    """What `PositionTeacher` says, and its opposite."""
+
+    @staticmethod
+    def of(query: Query) -> Answer:
+        first, second = (float(segment.observations[:, 0].sum()) for segment in query.segments)
+        return Answer.FIRST if first > second else Answer.SECOND
+
+    @staticmethod
+    def opposite(query: Query) -> Answer:
+        return Answer.SECOND if PositionAnswer.of(query) is Answer.FIRST else Answer.FIRST
+
+
+def test_selection_by_disagreement_works_through_the_same_door(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(), teacher=OracleTeacher(), selector=DisagreementSelector(), store=store, **SMALL
+        )
+        make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        assert store.counts().comparisons == 20
+
+
+# --- inputs -----------------------------------------------------------------------------------------------
+
+
+def test_inputs_are_normalised_by_every_step_seen_once(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        preferences.plan(640)
+        for num_timesteps in (64, 320, 576):
+            step_randomly(preferences, 20)
+            preferences.update(num_timesteps)
+        recorder, inputs = preferences.recorder, preferences.reward_model.inputs
+        assert isinstance(inputs, FeatureInputs)
+        moments = inputs.moments
+        steps = np.concatenate([recorder.latest_observations(100), recorder.latest_actions(100)], axis=1)
+        assert len(steps) == 240
+        assert moments.count == 240
+        np.testing.assert_allclose(moments.mean, steps.mean(axis=0, dtype=np.float64), atol=1e-6)
+        np.testing.assert_allclose(moments.variance, steps.var(axis=0, dtype=np.float64), rtol=1e-5)
+
+
+@pytest.mark.parametrize("observation", ["discrete", "multi-binary", "dict"])
+@pytest.mark.parametrize("action", ["discrete", "multi-discrete", "box"])
+def test_it_runs_on_every_kind_of_space(observation: str, action: str) -> None:
+    kinds = EXAMPLE_SPACES[observation], EXAMPLE_SPACES[action]
+    if isinstance(kinds[1], spaces.Discrete):
+        kinds = kinds[0], spaces.Discrete(3)  # SB3 knows no other start
+    if isinstance(kinds[0], spaces.Discrete):
+        kinds = spaces.Discrete(4), kinds[1]
+    venv = make_vec_env(lambda: SpacesEnv(*kinds), n_envs=4, seed=0)
+    with Store() as store:
+        preferences = PreferenceLearning(venv, teacher=OracleTeacher(), store=store, **SMALL)
+        policy = "MultiInputPolicy" if observation == "dict" else "MlpPolicy"
+        model = A2C(policy, preferences.venv, n_steps=16, device="cpu", seed=0)
+        model.learn(640, callback=preferences.callback())
+        assert preferences.trainer.n_comparisons == 20
+        assert preferences.reward_model.fitted
+
+
+def test_a_space_that_no_network_reads_is_an_error() -> None:
+    venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["box"], EXAMPLE_SPACES["box"]), n_envs=1)
+    venv.observation_space = spaces.Text(5)
+    with pytest.raises(SpaceError, match=r"The observation space is Text"):
+        PreferenceLearning(venv, teacher=OracleTeacher())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("n_labels", 0),
+        ("segment_length", 0),
+        ("labels_per_round", 0),
+        ("asking_share", 0.0),
+        ("asking_share", 1.1),
+        ("initial_share", -0.1),
+    ],
+)
+def test_a_setting_out_of_range_is_an_error(drift_venv: MakeVenv, setting: str, value: float) -> None:
+    settings: dict[str, Any] = {setting: value}
+    with pytest.raises(SettingError, match=rf"`{setting}`.* Received .*{value}"):
+        PreferenceLearning(drift_venv(), teacher=OracleTeacher(), **settings)
+
+
+# --- what is logged ---------------------------------------------------------------------------------------
+
+
+def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv: MakeVenv) -> None:
+    """The true reward is 7 a step, so the true return of 10 steps is 70; the predicted one has mean about 0."""
+    written = Written()
+    with Store() as store:
+        preferences = PreferenceLearning(
+            drift_venv(hidden_reward=lambda env, action: 7.0), teacher=Undecided(100), store=store, **SMALL
+        )
+        model = make_model("ppo", preferences.venv)
+        model.set_logger(Logger(None, [written]))
+        model.learn(640, callback=preferences.callback())
+    last = written.rows[-1]
+    assert last["rollout/ep_rew_mean"] == pytest.approx(70.0)
+    assert last["rollout/ep_predicted_rew_mean"] == pytest.approx(np.mean(preferences.venv.predicted_returns))
+    assert abs(last["rollout/ep_predicted_rew_mean"]) < 60
+    assert last["labels/total"] == 20
+    assert last["labels/asked"] == 20
+    assert written.rows[0]["rollout/ep_predicted_rew_mean"] == 0.0, "0 before the first fit"
+    fits = [row for row in written.rows if "reward_model/train_loss" in row]
+    assert 3 < len(fits) < len(written.rows), "a fit is logged once"
+    expected = {"train_loss", "validation_loss", "accuracy", "log_loss", "l2", "n_comparisons"}
+    fresh = {"fresh_accuracy", "fresh_log_loss", "disagreement"}
+    for row in fits:
+        names = {key.removeprefix("reward_model/") for key in row if key.startswith("reward_model/")}
+        assert expected <= names <= expected | fresh
+    assert all(f"reward_model/{name}" not in fits[0] for name in fresh), "NaN is not logged"
+    assert all(f"reward_model/{name}" in fits[-1] for name in fresh)
+    assert all(math.isfinite(value) for row in written.rows for value in row.values())
+
+
+# --- seeds, and going on ----------------------------------------------------------------------------------
+
+
+def trained(venv: VecEnv, seed: int) -> tuple[OnPolicyAlgorithm, PreferenceLearning]:
+    preferences = PreferenceLearning(venv, teacher=OracleTeacher(), seed=seed, **SMALL)
+    with preferences.store:
+        model = make_model("ppo", preferences.venv, seed=0)
+        model.learn(320, callback=preferences.callback())
+    return model, preferences
+
+
+def test_same_seed_same_training_other_seed_another(
+    drift_venv: MakeVenv, policy_weights: Callable[[OnPolicyAlgorithm], FloatArray]
+) -> None:
+    results = []
+    for seed in (0, 0, 1):
+        model, preferences = trained(drift_venv(seed=0), seed)
+        reward = preferences.reward_model.state_arrays()["weights.0"]
+        results.append((policy_weights(model), reward))
+    for first, again, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+
+def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVenv) -> None:
+    """All that a checkpoint holds, taken between two rounds and put into new objects."""
+    with Store() as store:
+        straight = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        straight.plan(640)
+        step_randomly(straight, 20)
+        straight.update(64)
+        state = json.loads(json.dumps(straight.state_dict()))
+        recorded = {name: array.copy() for name, array in straight.recorder.state_dict().items()}
+        weights = {name: array.copy() for name, array in straight.reward_model.state_arrays().items()}
+        arrays, values = straight.trainer.state_dict()
+        arrays = {name: array.copy() for name, array in arrays.items()}
+        known = store.comparisons()
+        straight.update(576)
+        queries = [answer.query_id for answer in store.answers()]
+        assert straight.trainer.n_comparisons == 20
+
+        resumed = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"seed": 5})
+        resumed.plan(640)
+        resumed.load_state_dict(state)
+        resumed.recorder.load_state_dict(recorded)
+        resumed.reward_model.load_state_arrays(weights)
+        resumed.reward_model.fitted = True
+        resumed.trainer.load_state_dict(arrays, values, known)
+        resumed.update(576)
+        assert [answer.query_id for answer in store.answers()] == queries, (
+            "the replayed round asks the same queries"
+        )
+        assert store.counts().answers == 20, "nothing is answered twice"
+    for name, expected in straight.reward_model.state_arrays().items():
+        np.testing.assert_array_equal(resumed.reward_model.state_arrays()[name], expected, err_msg=name)
+    ours, theirs = resumed.state_dict(), straight.state_dict()
+    assert ours.pop("refit_seconds") > 0
+    assert theirs.pop("refit_seconds") > 0
+    assert ours == theirs
+
+
+def test_a_reward_that_was_given_is_gone_on_with(drift_venv: MakeVenv) -> None:
+    _, first = trained(drift_venv(), 0)
+    again = PreferenceLearning(
+        drift_venv(), teacher=OracleTeacher(), reward_model=first.reward_model, trainer=first.trainer
+    )
+    assert again.reward_model is first.reward_model
+    assert again.trainer is first.trainer
+
+
+def test_episodes_shorter_than_a_segment_are_compared_whole() -> None:
+    """Terminating environments, as users have them."""
+    venv = make_vec_env(lambda: CountingEnv((2, 3), terminates=True), n_envs=4, seed=0)
+    with Store() as store:
+        preferences = PreferenceLearning(venv, teacher=OracleTeacher(), store=store, **SMALL)
+        with pytest.warns(UserWarning, match="An episode ended before its time limit"):
+            make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        lengths = {s.n_steps for c in store.comparisons() for s in (c.first, c.second)}
+        assert lengths == {2, 3}
+        assert preferences.trainer.n_comparisons == 20
+
+
+def test_any_teacher_with_a_name_and_an_answer_will_do(drift_venv: MakeVenv, position_teacher: Teacher) -> None:
+    with Store() as store:
+        preferences = PreferenceLearning(drift_venv(), teacher=position_teacher, store=store, **SMALL)
+        make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
+        assert {c.teacher for c in store.comparisons()} == {"position"}

@@ -1,0 +1,255 @@
+from collections import Counter
+from collections.abc import Sequence
+from math import exp, log
+from statistics import pvariance
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from prefrl.errors import NotEnoughExperienceError, SettingError
+from prefrl.feedback import DisagreementSelector, SpreadSelector, UniformSelector
+from prefrl.feedback.strategies import disagreement, spread_weights
+from prefrl.segments import Segment, SegmentRecorder
+
+
+def recorded(n_steps: int, *, n_envs: int = 1, values: Sequence[float] | None = None) -> SegmentRecorder:
+    """Experience of one long episode per environment, in which the observation is the step, or `values`."""
+    space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+    recorder = SegmentRecorder(space, spaces.Discrete(2), n_envs, capacity=n_steps)
+    zeros = np.zeros(n_envs, dtype=np.int64)
+    for step in range(n_steps):
+        value = step if values is None else values[step]
+        observations = np.full((n_envs, 1), value, dtype=np.float32)
+        recorder.record(observations, zeros, np.zeros(n_envs), np.zeros(n_envs, dtype=bool))
+    return recorder
+
+
+def not_asked(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+    raise AssertionError(f"asked about {len(segments)} segments")
+
+
+class Spy:
+    """Three members that see different things in the first observation, and the pools they were shown."""
+
+    def __init__(self) -> None:
+        self.pools: list[list[Segment]] = []
+
+    def __call__(self, segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+        self.pools.append(list(segments))
+        x = np.array([float(segment.observations[0, 0]) for segment in segments])
+        return np.stack([np.sin(x), np.sin(2.3 * x), 0.05 * x])
+
+
+def place(segment: Segment) -> tuple[int, int, int]:
+    return segment.env_index, segment.episode, segment.start
+
+
+def test_uniform_reaches_every_start_position_equally() -> None:
+    recorder = recorded(24, n_envs=2)
+    rng = np.random.default_rng(0)
+    pairs = UniformSelector(recent_share=0.0).select(recorder, 2_000, length=5, rng=rng, predict_returns=not_asked)
+    for side in range(2):
+        seen = Counter(place(pair[side]) for pair in pairs)
+        assert set(seen) == {(env, 0, start) for env in range(2) for start in range(20)}
+        # 2,000 draws into 40 places: mean 50, standard deviation 7; five of them on either side.
+        assert all(15 <= count <= 85 for count in seen.values())
+    assert all(segment.n_steps == 5 for pair in pairs for segment in pair)
+
+
+@pytest.mark.parametrize(("share", "n_recent"), [(0.0, 0), (0.25, 50), (0.7, 140), (1.0, 200)])
+def test_the_recent_share_is_kept_exactly(share: float, n_recent: int) -> None:
+    asked: Counter[int | None] = Counter()
+
+    class Watched:
+        def sample(
+            self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
+        ) -> list[Segment]:
+            asked[recent_steps] += n
+            return recorder.sample(n, length=length, rng=rng, recent_steps=recent_steps)
+
+    recorder = recorded(5_000)
+    rng = np.random.default_rng(1)
+    selector = UniformSelector(recent_share=share, recent_steps=50)
+    pairs = selector.select(Watched(), 100, length=10, rng=rng, predict_returns=not_asked)
+    # A redraw of the second segment, one time in forty among the recent, asks for one more of its kind.
+    assert n_recent <= asked[50] <= n_recent + 15
+    assert 200 - n_recent <= asked[None] <= 200 - n_recent + 1
+    starts = [segment.start for pair in pairs for segment in pair]
+    recent = sum(start >= 4_950 for start in starts)
+    assert n_recent <= recent <= n_recent + 10  # one in a hundred of the others falls there too
+
+
+def test_recent_and_older_segments_mix_within_pairs() -> None:
+    rng = np.random.default_rng(2)
+    selector = UniformSelector(recent_share=0.5, recent_steps=50)
+    pairs = selector.select(recorded(5_000), 400, length=10, rng=rng, predict_returns=not_asked)
+    kinds = Counter((first.start >= 4_950, second.start >= 4_950) for first, second in pairs)
+    # Independent sides: a quarter of 400 each, standard deviation below 9.
+    assert all(55 <= kinds[a, b] <= 145 for a in (True, False) for b in (True, False))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_segment_is_never_paired_with_itself(share: float) -> None:
+    recorder = recorded(6)
+    assert recorder.n_starts(5) == 2
+    rng = np.random.default_rng(3)
+    selector = UniformSelector(recent_share=share, recent_steps=6)
+    pairs = selector.select(recorder, 100, length=5, rng=rng, predict_returns=not_asked)
+    assert {frozenset((first.start, second.start)) for first, second in pairs} == {frozenset((0, 1))}
+
+
+def test_a_single_segment_makes_no_pair() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(NotEnoughExperienceError, match="Only one segment of 5 steps can be cut"):
+        UniformSelector().select(recorded(5), 1, length=5, rng=rng, predict_returns=not_asked)
+
+
+def test_the_pairs_of_most_disagreement_are_chosen_most_first() -> None:
+    spy = Spy()
+    rng = np.random.default_rng(4)
+    chosen = DisagreementSelector(pool_factor=10, recent_share=0.3, recent_steps=100).select(
+        recorded(500), 7, length=4, rng=rng, predict_returns=spy
+    )
+    (pool,) = spy.pools
+    assert len(pool) == 2 * 7 * 10
+
+    def variance(first: Segment, second: Segment) -> float:
+        returns = spy([first, second])
+        return pvariance([1 / (1 + exp(-(float(r[0]) - float(r[1])))) for r in returns])
+
+    ranked = sorted(zip(pool[::2], pool[1::2], strict=True), key=lambda pair: -variance(*pair))
+    assert [(place(a), place(b)) for a, b in chosen] == [(place(a), place(b)) for a, b in ranked[:7]]
+    assert all(place(a) != place(b) for a, b in chosen)
+
+
+def test_clips_that_look_identical_are_not_chosen_for_disagreement() -> None:
+    values = [1.0] * 300 + list(np.linspace(0, 3, 100))  # three quarters show the same all the time
+    recorder = recorded(400, values=values)
+    rng = np.random.default_rng(5)
+    spy = Spy()
+    chosen = DisagreementSelector(recent_share=0.0).select(recorder, 10, length=1, rng=rng, predict_returns=spy)
+    pool = spy.pools[0]
+    pairs = zip(pool[::2], pool[1::2], strict=True)
+    alike = [np.array_equal(a.observations, b.observations) for a, b in pairs]
+    assert sum(alike) > 30
+    assert not any(np.array_equal(a.observations, b.observations) for a, b in chosen)
+
+
+@pytest.mark.parametrize("selector", [UniformSelector(recent_steps=50), DisagreementSelector(recent_steps=50)])
+def test_the_choice_depends_on_the_random_numbers_only(
+    selector: UniformSelector | DisagreementSelector,
+) -> None:
+    recorder = recorded(300)
+
+    def starts(seed: int, n: int = 5) -> list[tuple[int, int]]:
+        rng = np.random.default_rng(seed)
+        pairs = selector.select(recorder, n, length=4, rng=rng, predict_returns=Spy())
+        return [(first.start, second.start) for first, second in pairs]
+
+    assert starts(0) == starts(0)
+    assert starts(0) != starts(1)
+    assert starts(0, n=0) == []
+
+
+def test_disagreement_by_hand() -> None:
+    returns_1 = np.array([[0.0, 5.0], [log(3.0), 7.0]])
+    returns_2 = np.array([[0.0, 5.0], [0.0, 7.0]])
+    # First pair: probabilities 1/2 and 3/4, so mean 5/8 and variance (1/8)². Second: 1/2 and 1/2.
+    np.testing.assert_allclose(disagreement(returns_1, returns_2), [1 / 64, 0.0], rtol=1e-12)
+    np.testing.assert_array_equal(disagreement(np.array([[1e6], [-1e6]]), np.zeros((2, 1))), [0.25])
+
+
+_RETURNS = hnp.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6))
+
+
+@given(returns_1=_RETURNS, returns_2=_RETURNS)
+@settings(deadline=None)
+def test_disagreement_is_symmetric_bounded_and_zero_on_identical_clips(
+    returns_1: npt.NDArray[np.float64], returns_2: npt.NDArray[np.float64]
+) -> None:
+    found = disagreement(returns_1, returns_2)
+    assert ((found >= 0) & (found <= 0.25)).all()
+    np.testing.assert_allclose(found, disagreement(returns_2, returns_1), atol=1e-12)
+    np.testing.assert_array_equal(disagreement(returns_1, returns_1), np.zeros(4))
+
+
+def test_what_cannot_be_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"`recent_share` must lie between 0 and 1\. Received -0.1"):
+        UniformSelector(recent_share=-0.1)
+    with pytest.raises(SettingError, match=r"`recent_steps` must be at least 1\. Received 0"):
+        UniformSelector(recent_steps=0)
+    with pytest.raises(SettingError, match=r"`pool_factor` must be at least 1\. Received 0"):
+        DisagreementSelector(pool_factor=0)
+    rng = np.random.default_rng(0)
+    with pytest.raises(SettingError, match="No segment of 8 steps fits into `recent_steps`=5"):
+        UniformSelector(recent_steps=5).select(recorded(50), 1, length=8, rng=rng, predict_returns=not_asked)
+    with pytest.raises(SettingError, match=r"at least 2 members\. Received 1"):
+        DisagreementSelector().select(
+            recorded(50), 1, length=8, rng=rng, predict_returns=lambda segments: np.zeros((1, len(segments)))
+        )
+
+
+def test_every_bin_is_drawn_alike() -> None:
+    values = np.array([0.0, 0.01, 0.02, 0.03, 0.5, 0.99, 1.0])
+    # Three of four bins hold something: four values, one, and two.
+    expected = np.array([1 / 12, 1 / 12, 1 / 12, 1 / 12, 1 / 3, 1 / 6, 1 / 6])
+    np.testing.assert_allclose(spread_weights(values, 4), expected)
+    np.testing.assert_allclose(spread_weights(values * -3 + 7, 4).sum(), 1.0)
+
+
+def test_equal_values_are_drawn_alike() -> None:
+    np.testing.assert_allclose(spread_weights(np.full(5, 2.5), 8), np.full(5, 0.2))
+
+
+class Numbered:
+    """Experience in which one segment of a hundred has a high return."""
+
+    def sample(
+        self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
+    ) -> list[Segment]:
+        return [numbered(int(i)) for i in rng.integers(1000, size=n)]
+
+
+def numbered(i: int) -> Segment:
+    return Segment(
+        observations=np.full((2, 1), i),
+        actions=np.zeros((2, 1)),
+        env_rewards=np.zeros(2, dtype=np.float32),
+        start=i,
+    )
+
+
+def predicted(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+    """Two members, whose mean is 1 for one start in a hundred and 0 for the others."""
+    rare = np.array([float(segment.start % 100 == 0) for segment in segments])
+    return np.stack([rare + 1.0, rare - 1.0])
+
+
+def test_spread_brings_up_what_is_rare(rng: np.random.Generator) -> None:
+    pairs = SpreadSelector(recent_share=0.0).select(Numbered(), 40, length=2, rng=rng, predict_returns=predicted)
+    starts = [segment.start for pair in pairs for segment in pair]
+    assert len(pairs) == 40
+    assert len(set(starts)) == 80, "a segment is in two pairs"
+    pool_share = 0.01
+    assert sum(start % 100 == 0 for start in starts) > 3 * pool_share * 80
+
+
+def test_spread_is_repeatable(rng: np.random.Generator) -> None:
+    def starts(seed: int) -> list[int]:
+        pairs = SpreadSelector(recent_share=0.0).select(
+            Numbered(), 10, length=2, rng=np.random.default_rng(seed), predict_returns=predicted
+        )
+        return [segment.start for pair in pairs for segment in pair]
+
+    assert starts(1) == starts(1)
+    assert starts(1) != starts(2)
+
+
+def test_spread_refuses_what_cannot_be() -> None:
+    with pytest.raises(SettingError, match="`pool_factor` and `n_bins` must be at least 1"):
+        SpreadSelector(n_bins=0)

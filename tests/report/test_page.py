@@ -1,0 +1,137 @@
+"""The report of a run: one page that stands alone, and its figures as tables."""
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prefrl.config import RunConfig, load_preset
+from prefrl.errors import RunError
+from prefrl.report import write_report
+from prefrl.runs import TrainingProgress, start
+
+MakeConfig = Callable[..., RunConfig]
+
+
+def trained(folder: Path, **changes: Any) -> Path:
+    """A whole run of a few hundred steps, with its report."""
+    values = load_preset("pendulum").to_json()
+    values |= {"total_timesteps": 640, "labels": 24, "segment_length": 8, "evaluation_episodes": 2} | changes
+    values["feedback"] |= {"initial_timesteps": 128, "labels_per_round": 4, "recorder_steps": 80}
+    values["reward_model"] |= {"hidden_sizes": [16], "first_epochs": 3, "epochs": 2, "batch_size": 8}
+    values["agent"] |= {"n_envs": 2, "hidden_sizes": [16]}
+    values["agent"]["settings"] |= {"n_steps": 32, "batch_size": 64, "n_epochs": 2}
+    start(RunConfig.from_json(values), folder, ignore)
+    write_report([folder])
+    return folder
+
+
+def ignore(progress: TrainingProgress) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned from preferences; tests that change it copy it."""
+    return trained(tmp_path_factory.mktemp("runs") / "learned")
+
+
+@pytest.fixture(scope="module")
+def true_reward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that learned from the true reward."""
+    return trained(tmp_path_factory.mktemp("runs") / "true", reward="true")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_page_needs_nothing_from_outside(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    # Namespaces and licence notes inside SVG are names, not requests; what a browser would fetch is checked.
+    fetched = re.findall(r"""(?:src|href)\s*=\s*["']([^"']+)["']|url\(([^)]+)\)""", page)
+    assert [a or b for a, b in fetched if not (a or b).strip("'\"").startswith(("data:", "#"))] == []
+    assert len(page) < 3_000_000
+
+
+def test_the_page_shows_the_clip_and_the_figures(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    assert page.count("<video") >= 2, "the policy's clip and clips of labelled pairs"
+    assert page.count("<svg") >= 5
+    assert "24" in page
+
+
+def test_answers_are_counted_over_steps(finished: Path) -> None:
+    tables = {path.stem: rows(path) for path in (finished / "report").glob("*.csv")}
+    assert tables, "no table was written"
+    answers = next(table for name, table in tables.items() if "answer" in name)
+    assert len(answers) >= 1
+    last = {key: float(value) for key, value in answers[-1].items() if _is_number(value)}
+    assert 24.0 in last.values(), f"24 labels were asked, the table ends with {last}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def test_true_return_in_the_table_is_that_of_the_log(finished: Path) -> None:
+    lines = [json.loads(line) for line in (finished / "log" / "metrics.jsonl").read_text().splitlines()]
+    logged = [line["rollout/ep_rew_mean"] for line in lines if "rollout/ep_rew_mean" in line]
+    tables = [rows(path) for path in (finished / "report").glob("*.csv")]
+    shown = [
+        [float(row["true_return"]) for row in table if row["true_return"]]
+        for table in tables
+        if table and "true_return" in table[0]
+    ]
+    assert logged
+    assert any(values == pytest.approx(logged) for values in shown)
+
+
+def test_a_run_on_the_true_reward_has_no_labels(true_reward: Path) -> None:
+    page = (true_reward / "report.html").read_text()
+    assert "true reward" in page
+    assert "Held-out accuracy" not in page
+
+
+def test_runs_side_by_side(finished: Path, true_reward: Path, tmp_path: Path) -> None:
+    page = write_report([finished, true_reward], tmp_path / "both.html")
+    text = page.read_text()
+    assert page == tmp_path / "both.html"
+    assert finished.name in text
+    assert true_reward.name in text
+
+
+def test_a_line_cut_short_is_left_out(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "torn"
+    shutil.copytree(finished, run)
+    with (run / "log" / "metrics.jsonl").open("a") as file:
+        file.write('{"time/total_timesteps": 99999, "rollout/ep_rew')
+    write_report([run])
+    assert "99999" not in (run / "report.html").read_text()
+    assert "99,999" not in (run / "report.html").read_text()
+
+
+def test_an_unfinished_run_says_so(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "unfinished"
+    shutil.copytree(finished, run)
+    for name in ("evaluation.json", "evaluation_states.safetensors", "clip.mp4"):
+        (run / name).unlink()
+    write_report([run])
+    whole, partial = (path.joinpath("report.html").read_text() for path in (finished, run))
+    assert "evaluat" in partial
+    assert partial.count("<video") < whole.count("<video")
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is no run"):
+        write_report([tmp_path])

@@ -1,0 +1,140 @@
+"""Many people at once on one SQLite file: nobody gets what another has in hand, and nothing fails."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from prefrl.segments import Answer, Query, Segment
+from prefrl.store import NewAnswer, Store
+
+
+def fill(folder: Path, n_queries: int, *, overlap: int = 1) -> list[Query]:
+    """Put queries of different pairs of a few segments into a store."""
+    segments = [
+        Segment(observations=np.full((1, 1), k), actions=np.zeros(1), env_rewards=np.zeros(1, np.float32), start=k)
+        for k in range(80)
+    ]
+    pairs = [(a, b) for i, a in enumerate(segments) for b in segments[:i]]
+    queries = [Query(segments=pair, ordinal=k) for k, pair in enumerate(pairs[:n_queries])]
+    with Store(folder) as store:
+        store.add_queries(queries, overlap=overlap)
+    return queries
+
+
+def test_16_threads_never_get_the_same_query(tmp_path: Path) -> None:
+    fill(tmp_path, 3000)
+    deadline = time.monotonic() + 2.0
+    answered: dict[str, list[str]] = {f"person {k}": [] for k in range(16)}
+    held: dict[str, list[str]] = {name: [] for name in answered}
+    failures: list[BaseException] = []
+
+    def work(name: str) -> None:
+        try:
+            # SQLite is not fair: on a busy machine somebody's first turn comes late.
+            while time.monotonic() < deadline or len(answered[name]) < 2:
+                claims = store.claim(name, 2, exclude=held[name])
+                held[name] += [claim.query_id for claim in claims]
+                query_id = held[name].pop(0)
+                answer_id = f"{name} {len(answered[name])}"
+                store.add_answers([NewAnswer(query_id=query_id, answer=Answer.FIRST, labeler=name, id=answer_id)])
+                answered[name].append(query_id)
+        except BaseException as error:
+            failures.append(error)
+
+    with Store(tmp_path) as store:
+        threads = [threading.Thread(target=work, args=(name,)) for name in answered]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        times_taken = Counter(query_id for own in (*answered.values(), *held.values()) for query_id in own)
+        assert set(times_taken.values()) == {1}
+        assert sorted(row.query_id for row in store.answers()) == sorted(
+            q for own in answered.values() for q in own
+        )
+        in_hand = {query.query_id for query in store.open_queries() if query.n_leases}
+        assert in_hand == {query_id for own in held.values() for query_id in own}
+
+
+_LABELER = """
+import json, sys, time
+from pathlib import Path
+from prefrl.store import NewAnswer, Store
+from prefrl.segments import Answer
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+done = []
+with Store(folder) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while claims := store.claim(name, 3):
+        for claim in claims:
+            store.add_answers(
+                [NewAnswer(query_id=claim.query_id, answer=Answer.EQUAL, labeler=name, id=f"{name} {len(done)}")]
+            )
+            done.append(claim.query_id)
+            time.sleep(0.005)  # a person would take longer; SQLite is not fair between processes
+print(json.dumps(done))
+"""
+
+
+def test_two_processes_share_the_queries(tmp_path: Path) -> None:
+    queries = fill(tmp_path, 120)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _LABELER, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        for name in ("ann", "bob")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    done = []
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        output, _ = process.communicate()
+        assert process.returncode == 0
+        done.append(json.loads(output))
+    assert min(len(own) for own in done) > 0, "both had a share"
+    assert sorted(done[0] + done[1]) == sorted(query.id for query in queries)
+    with Store(tmp_path) as store:
+        assert store.counts().comparisons == len(queries)
+        assert store.open_queries() == []
+        assert [row.seq for row in store.answers()] == list(range(1, len(queries) + 1))
+
+
+def test_readers_never_wait_for_each_other(tmp_path: Path) -> None:
+    """More threads read at once than a pool of connections usually has."""
+    fill(tmp_path, 10)
+    inside = threading.Barrier(40, timeout=20)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with store._database.read():
+                inside.wait()
+        except BaseException as error:
+            failures.append(error)
+
+    with Store(tmp_path) as store:
+        threads = [threading.Thread(target=work) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failures == []

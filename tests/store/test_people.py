@@ -1,0 +1,102 @@
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import pytest
+
+from prefrl.errors import SettingError, StoreError
+from prefrl.segments import Answer, Query
+from prefrl.store import Labeler, NewAnswer, Store
+
+MakeQuery = Callable[..., Query]
+
+
+class Clock(Protocol):
+    now: int
+
+    def advance(self, seconds: float) -> None: ...
+
+
+def test_people_come_in_by_the_hash_of_their_token(timed: Store, clock: Clock) -> None:
+    owner = timed.add_labeler("eva", role="owner", token_hash="aa")
+    clock.advance(1)
+    ann = timed.add_labeler("ann", token_hash="bb")
+    bob = timed.add_labeler("bob")
+    assert owner == Labeler(name="eva", role="owner", token_hash="aa", revoked=False, created_at=clock.now - 1000)
+    assert (ann.role, bob.token_hash) == ("labeler", None)
+    assert timed.labelers() == [owner, ann, bob]
+    assert timed.labeler("ann") == ann
+    assert timed.labeler("nobody") is None
+    assert timed.labeler_by_token_hash("aa") == owner
+    assert timed.labeler_by_token_hash("bb") == ann
+    assert timed.labeler_by_token_hash("cc") is None
+
+
+def test_a_new_token_closes_the_old_way_in(timed: Store) -> None:
+    timed.add_labeler("ann", token_hash="old")
+    timed.set_token_hash("ann", "new")
+    assert timed.labeler_by_token_hash("old") is None
+    found = timed.labeler_by_token_hash("new")
+    assert found is not None
+    assert found.name == "ann"
+    timed.set_token_hash("ann", None)
+    assert timed.labeler_by_token_hash("new") is None
+
+
+def test_somebody_revoked_is_out_until_a_new_token(timed: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    timed.add_queries([query])
+    timed.add_labeler("ann", token_hash="aa")
+    timed.claim("ann", 1)
+    assert timed.claim("bob", 1) == []
+    timed.revoke("ann")
+    assert timed.labeler_by_token_hash("aa") is None
+    ann = timed.labeler("ann")
+    assert ann is not None
+    assert (ann.revoked, ann.token_hash) == (True, None)
+    assert len(timed.claim("bob", 1)) == 1, "what ann had in hand is asked of others"
+    timed.set_token_hash("ann", "bb")
+    again = timed.labeler_by_token_hash("bb")
+    assert again is not None
+    assert not again.revoked
+
+
+def test_whoever_answers_is_known(timed: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    timed.add_queries([query])
+    timed.add_answers([NewAnswer(query_id=query.id, answer=Answer.FIRST, labeler="oracle", id="a")])
+    timed.claim("ann", 1)
+    assert [(p.name, p.role, p.token_hash) for p in timed.labelers()] == [
+        ("ann", "labeler", None),
+        ("oracle", "labeler", None),
+    ]
+    with pytest.raises(SettingError, match="There is a labeler 'oracle' already"):
+        timed.add_labeler("oracle", token_hash="aa")
+    timed.set_token_hash("oracle", "aa")
+    assert timed.labeler_by_token_hash("aa") is not None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": ""}, "`name` must not be empty"),
+        ({"name": "ann", "role": "king"}, "`role` must be one of owner, labeler. Received 'king'"),
+    ],
+)
+def test_people_who_cannot_be_added(timed: Store, values: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        timed.add_labeler(**values)
+    assert timed.labelers() == []
+
+
+def test_nobody_is_changed_who_is_not_there(timed: Store) -> None:
+    with pytest.raises(StoreError, match="no labeler 'ann'; add one with `add_labeler`"):
+        timed.revoke("ann")
+    with pytest.raises(StoreError, match="no labeler 'ann'; add one with `add_labeler`"):
+        timed.set_token_hash("ann", "aa")
+
+
+def test_no_two_people_share_a_token(timed: Store) -> None:
+    timed.add_labeler("ann", token_hash="aa")
+    with pytest.raises(StoreError, match=r"refused a step .*UNIQUE"):
+        timed.add_labeler("bob", token_hash="aa")
+    assert timed.labeler("bob") is None
