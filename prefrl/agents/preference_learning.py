@@ -9,7 +9,7 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from gymnasium import spaces
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, unwrap_vec_wrapper
@@ -19,10 +19,9 @@ from prefrl.agents.questioner import People, Questioner
 from prefrl.errors import SettingError
 from prefrl.feedback import LabelSchedule, Selector, Teacher, UniformSelector, make_schedule
 from prefrl.feedback.schedules import ScheduleName
-from prefrl.feedback.strategies import disagreement
 from prefrl.memory import give_back_memory
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
-from prefrl.reward.inputs import is_image
+from prefrl.reward.inputs import has_channels_first, is_image
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, SegmentRecorder
 from prefrl.store import Store
@@ -243,8 +242,7 @@ class PreferenceLearning:
     def _take_in(self, comparisons: list[Comparison]) -> None:
         """Have the trainer keep what it needs of comparisons; what the reward says of them is asked first."""
         if self.reward_model.fitted and comparisons:
-            right, log_loss = self.trainer.evaluate(comparisons)
-            spread = self._disagreement(comparisons)
+            right, log_loss, spread = self.trainer.evaluate(comparisons)
         else:
             right = log_loss = spread = np.full(len(comparisons), np.nan)
         seqs = [comparison.seq for comparison in comparisons]
@@ -273,12 +271,6 @@ class PreferenceLearning:
             fresh_disagreement=_mean([one.disagreement for one in fresh]),
             seconds=0.0,
         )
-
-    def _disagreement(self, comparisons: list[Comparison]) -> npt.NDArray[np.float64]:
-        """Standard deviation over members of the predicted preference, shape [n]."""
-        first = self.reward_model.returns([comparison.first for comparison in comparisons])
-        second = self.reward_model.returns([comparison.second for comparison in comparisons])
-        return np.sqrt(disagreement(first, second))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is neither in the store, the recorder, the reward nor its trainer, ready for JSON."""
@@ -312,9 +304,10 @@ def _mean(values: list[float]) -> float:
 def frame_stack_of(venv: VecEnv) -> int:
     """Return how many frames SB3's `VecFrameStack` stacks into an image; 1 where there is none.
 
-    Each of them is then recorded once only. Stacks of anything but images are left as they are.
+    Each of them is then recorded once only. Stacks of anything but images with channels last are left as they are.
     """
-    if not is_image(venv.observation_space):
+    space = venv.observation_space
+    if not isinstance(space, spaces.Box) or not is_image(space) or has_channels_first(space):
         return 1
     stack = unwrap_vec_wrapper(venv, VecFrameStack)
     return stack.stacked_obs.n_stack if isinstance(stack, VecFrameStack) else 1
