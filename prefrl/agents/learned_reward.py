@@ -89,7 +89,9 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         if self.reward_fn is not None:
             rewards = self.reward_fn(self._last_observations, self._actions)
         if self.recorder is not None:
-            self.recorder.record(self._last_observations, self._actions, env_rewards, dones, self._render_states)
+            self.recorder.record(
+                self._last_observations, self._actions, env_rewards, dones, render_states=self._render_states
+            )
         self._running_returns += rewards
         for env, info in enumerate(infos):
             info[ENV_REWARD] = float(env_rewards[env])

@@ -207,7 +207,7 @@ class PreferenceLearning:
         """
         started = time.perf_counter()
         if isinstance(self.questioner.teacher, People):
-            waiting = self.store.open_queries()
+            waiting = self.store.open_queries(run=self.questioner.run)
             self._read()
             if num_timesteps >= self.initial_timesteps:
                 self.questioner.restock(waiting, self.n_labels - self.trainer.n_known, num_timesteps)

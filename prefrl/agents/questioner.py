@@ -14,7 +14,7 @@ from prefrl.errors import SettingError
 from prefrl.feedback import Selector, Teacher
 from prefrl.feedback.strategies import PredictReturns
 from prefrl.segments import Comparison, Query, SegmentRecorder
-from prefrl.store import NewAnswer, OpenQuery, Store
+from prefrl.store import NewAnswer, OpenQuery, RunAbout, Store
 
 # A teacher that skips this many times as often as it answers is not asked further in one go.
 ATTEMPTS_PER_LABEL = 10
@@ -91,6 +91,21 @@ class Questioner:
         """Queries made so far."""
         self.cursor = 0
         """Number of the last answer that was read."""
+        self._run: int | None = None
+
+    @property
+    def run(self) -> int:
+        """Number of the run in the store, which begins when this is first asked for."""
+        if self._run is None:
+            recorder = self.recorder
+            about = RunAbout.of(
+                recorder.observation_space,
+                recorder.action_space,
+                segment_length=self.segment_length,
+                frame_stack=recorder.frame_stack,
+            )
+            self._run = self.store.begin_run(about)
+        return self._run
 
     @property
     def most_at_once(self) -> int:
@@ -114,8 +129,7 @@ class Questioner:
             missing = n_labels - len(comparisons)
             if missing <= 0:
                 break
-            queries = self._make(missing, num_timesteps)
-            self.store.add_queries(queries)
+            queries = self.store.add_queries(self._make(missing, num_timesteps), run=self.run)
             self._answer(queries, self.teacher)
             comparisons += self.read(limit=len(queries)).comparisons
         return comparisons
@@ -143,26 +157,28 @@ class Questioner:
         kept = len(waiting) - (self.store.expire_queries(unwanted) if unwanted else 0)
         missing = wanted - kept
         if missing >= max(1, wanted // 2) and self.recorder.n_starts(self.segment_length) >= 2:
-            self.store.add_queries(self._make(missing, num_timesteps), overlap=people.overlap)
+            queries = self._make(missing, num_timesteps)
+            self.store.add_queries(queries, run=self.run, overlap=people.overlap)
 
     def read(self, limit: int | None = None) -> Reading:
         """Return what came since the last call, of at most `limit` answers."""
-        answers = self.store.answers(self.cursor, limit=limit)
+        answers = self.store.answers(self.cursor, limit=limit, run=self.run)
         if not answers:
             return Reading([], [])
         last = answers[-1].seq
-        comparisons = [c for c in self.store.comparisons(self.cursor) if c.seq <= last]
-        outdated = self.store.replaced(self.cursor)
+        comparisons = [c for c in self.store.comparisons(self.cursor, run=self.run) if c.seq <= last]
+        outdated = self.store.replaced(self.cursor, run=self.run)
         self.cursor = last
         return Reading(comparisons, outdated)
 
     def state_dict(self) -> dict[str, int]:
         """Return how far asking and reading have come."""
-        return {"n_asked": self.n_asked, "cursor": self.cursor}
+        return {"n_asked": self.n_asked, "cursor": self.cursor, "run": self.run}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
         self.n_asked, self.cursor = state["n_asked"], state["cursor"]
+        self._run = state.get("run", 0)
 
     def _make(self, n: int, num_timesteps: int) -> list[Query]:
         pairs = self.selector.select(

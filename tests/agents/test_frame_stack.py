@@ -53,7 +53,7 @@ def test_every_recorded_step_can_be_seen_as_the_agent_saw_it() -> None:
         preferences.plan(100)
         venv, model = preferences.venv, preferences.reward_model
         assert (model.frame_stack, preferences.recorder.frame_stack) == (4, 4)
-        assert preferences.recorder.state_dict()["observations"].shape[2:] == (SIDE, SIDE, 1)
+        assert preferences.recorder.state()[0]["observations"].shape[2:] == (SIDE, SIDE, 1)
         seen: list[npt.NDArray[np.uint8]] = [np.asarray(venv.reset())]
         rewards = []
         rng = np.random.default_rng(0)

@@ -126,7 +126,7 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     segments = recorder.sample(20, length=4, rng=rng)
     trainer.add(
         [
-            Comparison(first=first, second=second, preference=float(rng.integers(2)))
+            Comparison(segments=(first, second), preference=float(rng.integers(2)))
             for first, second in zip(segments[::2], segments[1::2], strict=True)
         ]
     )
@@ -278,7 +278,7 @@ def test_processes_of_their_own_give_the_same(drift_venv: MakeVenv) -> None:
         recorder = recorder_of(inner)
         venv = LearnedRewardVecEnv(inner, first_number_plus_action, recorder)
         act(venv, 12)
-        results.append(recorder.state_dict() | {"returns": np.array(venv.predicted_returns)})
+        results.append(recorder.state()[0] | {"returns": np.array(venv.predicted_returns)})
         venv.close()
     for name, expected in results[0].items():
         np.testing.assert_array_equal(results[1][name], expected, err_msg=name)

@@ -345,7 +345,7 @@ def test_answers_read_but_not_fitted_survive_a_restart(drift_venv: MakeVenv) -> 
         assert preferences.update(64) is None
         resumed = PreferenceLearning(drift_venv(), **settings)
         resumed.plan(640)
-        resumed.recorder.load_state_dict(preferences.recorder.state_dict())
+        resumed.recorder.restore(*preferences.recorder.state())
         resumed.trainer.load_state_dict(*preferences.trainer.state_dict(), store.comparisons())
         resumed.load_state_dict(json.loads(json.dumps(preferences.state_dict())))
         assert resumed.trainer.n_known == 2
@@ -503,7 +503,7 @@ def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVen
         step_randomly(straight, 20)
         straight.update(64)
         state = json.loads(json.dumps(straight.state_dict()))
-        recorded = {name: array.copy() for name, array in straight.recorder.state_dict().items()}
+        recorded = straight.recorder.state()
         weights = {name: array.copy() for name, array in straight.reward_model.state_arrays().items()}
         arrays, values = straight.trainer.state_dict()
         arrays = {name: array.copy() for name, array in arrays.items()}
@@ -515,7 +515,7 @@ def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVen
         resumed = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"seed": 5})
         resumed.plan(640)
         resumed.load_state_dict(state)
-        resumed.recorder.load_state_dict(recorded)
+        resumed.recorder.restore(*recorded)
         resumed.reward_model.load_state_arrays(weights)
         resumed.reward_model.fitted = True
         resumed.trainer.load_state_dict(arrays, values, known)
@@ -548,7 +548,7 @@ def test_episodes_shorter_than_a_segment_are_compared_whole() -> None:
         preferences = PreferenceLearning(venv, teacher=OracleTeacher(), store=store, **SMALL)
         with pytest.warns(UserWarning, match="An episode ended before its time limit"):
             make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
-        lengths = {s.n_steps for c in store.comparisons() for s in (c.first, c.second)}
+        lengths = {s.n_steps for c in store.comparisons() for s in c.segments}
         assert lengths == {2, 3}
         assert preferences.trainer.n_comparisons == 20
 
