@@ -168,8 +168,7 @@ class TeacherLabels:
             missing = n_labels - len(comparisons)
             if missing <= 0:
                 break
-            queries = self._maker.make(missing, num_timesteps)
-            self._store.add_queries(queries, run=self._run)
+            queries = self._store.add_queries(self._maker.make(missing, num_timesteps), run=self._run)
             self._answer(queries)
             comparisons += self._store.comparisons_of([query.id for query in queries])
         return comparisons

@@ -184,7 +184,7 @@ class RewardTrainer:
         """
         if not comparisons:
             return np.empty(0), np.empty(0)
-        returns = self.ensemble.returns([segment for c in comparisons for segment in (c.first, c.second)])
+        returns = self.ensemble.returns([segment for c in comparisons for segment in c.segments])
         logits = torch.as_tensor(returns[:, 0::2] - returns[:, 1::2])
         preferences = np.array([c.preference for c in comparisons])
         log_first, _ = preference_log_probabilities(logits, self.error_rate)

@@ -126,7 +126,7 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     segments = recorder.sample(20, length=4, rng=rng)
     trainer.add(
         [
-            Comparison(first=first, second=second, preference=float(rng.integers(2)))
+            Comparison(segments=(first, second), preference=float(rng.integers(2)))
             for first, second in zip(segments[::2], segments[1::2], strict=True)
         ]
     )

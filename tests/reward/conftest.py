@@ -30,7 +30,7 @@ def _make_comparisons(
         steps = (n_steps, n_steps) if lengths is None else rng.choice(lengths, size=2)
         first, second = (_make_segment(rng, int(t)) for t in steps)
         preference = float(first.env_return > second.env_return)
-        comparisons.append(Comparison(first=first, second=second, preference=preference, seq=i))
+        comparisons.append(Comparison(segments=(first, second), preference=preference, seq=i))
     return comparisons
 
 
