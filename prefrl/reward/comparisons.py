@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from prefrl.reward.inputs import RewardInputs
-from prefrl.segments import Comparison, Segment
 
 Array = npt.NDArray[Any]
 
@@ -53,12 +52,6 @@ class ComparisonData(Protocol):
         Shorter segments, and those that a comparison lacks, are padded with zeros and masked by 0.
         """
         ...
-
-
-def segments_of(comparison: Comparison) -> tuple[Segment, ...]:
-    """Return the segments that were compared, in the order in which the answer names them."""
-    segments: tuple[Segment, ...] | None = getattr(comparison, "segments", None)
-    return segments if segments is not None else (comparison.first, comparison.second)
 
 
 def make_data(inputs: RewardInputs, device: torch.device) -> ComparisonData:

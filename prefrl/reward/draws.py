@@ -24,7 +24,7 @@ def query_key(comparison: Comparison) -> str:
     """Return what tells queries apart: the query's id, or the segments where there is none (in either order)."""
     if comparison.query_id:
         return comparison.query_id
-    return "+".join(sorted((comparison.first.id, comparison.second.id)))
+    return "+".join(sorted(segment.id for segment in comparison.segments))
 
 
 def bootstrap_draws(keys: Iterable[str], n_members: int, seed: int) -> IntArray:

@@ -16,7 +16,7 @@ from torch import Tensor
 from prefrl.errors import NotEnoughExperienceError, RewardModelError, SettingError
 from prefrl.parts import Arrays, Json, State
 from prefrl.reward.adam import MemberAdam
-from prefrl.reward.comparisons import make_data, segments_of
+from prefrl.reward.comparisons import make_data
 from prefrl.reward.draws import IntArray, bootstrap_draws, epoch_batches, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.losses import (
@@ -120,7 +120,7 @@ class RewardTrainer:
 
     @property
     def seqs(self) -> IntArray:
-        """Number in the store of each comparison that is trained on, in the order in which they came, shape [n]."""
+        """Number in the store of each comparison that is trained on, in the order of their coming, shape [n]."""
         return self._seqs
 
     @property
@@ -185,7 +185,7 @@ class RewardTrainer:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
         if not comparisons:
             return Evaluation(*np.empty((3, 0)))
-        segments = [segment for comparison in comparisons for segment in segments_of(comparison)]
+        segments = [segment for comparison in comparisons for segment in comparison.segments]
         returns = self.ensemble.returns(segments).reshape(self.ensemble.n_members, len(comparisons), -1)
         logits = preference_logits(torch.as_tensor(returns))
         preferences = np.array([comparison.preference for comparison in comparisons])
@@ -241,8 +241,8 @@ class RewardTrainer:
         """Take the comparisons back after `restore`.
 
         Args:
-            comparisons: Those whose numbers are `seqs`, in that order; taken in one by one, so that they need not be
-                in memory together.
+            comparisons: Those whose numbers are `seqs`, in that order; taken in one by one, so that they need not
+                be in memory together.
 
         Raises:
             RewardModelError: They are others, or not as many.
@@ -259,14 +259,15 @@ class RewardTrainer:
     def _check_filled(self) -> None:
         if len(self._data) != len(self._seqs):
             raise RewardModelError(
-                f"The reward's training was restored with {len(self._seqs)} comparisons; hand them back by `refill` first."
+                f"The reward's training was restored with {len(self._seqs)} comparisons; hand them back by "
+                "`refill` first."
             )
 
     def _append(self, comparisons: Iterable[Comparison]) -> list[int]:
         """Keep what networks read of comparisons, and return their numbers."""
         seqs = []
         for comparison in comparisons:
-            read = [self.ensemble.inputs.of_segment(segment) for segment in segments_of(comparison)]
+            read = [self.ensemble.inputs.of_segment(segment) for segment in comparison.segments]
             self._data.append(read, comparison.preference)
             seqs.append(comparison.seq)
         return seqs
@@ -280,7 +281,7 @@ class RewardTrainer:
         self._seqs = self._seqs[kept]
 
     def _epoch(self) -> tuple[Tensor, IntArray]:
-        """One pass of every member over its own draw; return mean losses and the gradient steps taken, both [E]."""
+        """One pass of every member over its own draw; return mean losses and gradient steps taken, both [E]."""
         losses = torch.zeros(self.ensemble.n_members, device=self.ensemble.device)
         n_before = self.optimizer.n_steps.copy()
         for indices, weights in epoch_batches(self._draws, self.settings.batch_size, self._rng):

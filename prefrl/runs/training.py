@@ -169,7 +169,8 @@ class Training:
         arrays |= _observation_arrays(self.rewarded)
         arrays |= prefixed("normalizer", normalizer_arrays(self.normalizer))
         if self.preferences is not None:
-            arrays |= prefixed("recorder", self.preferences.recorder.state_dict())
+            recorder_arrays, state["recorder"] = self.preferences.recorder.state()
+            arrays |= prefixed("recorder", recorder_arrays)
             reward_arrays, reward = self.preferences.reward_model.state()
             arrays |= prefixed("reward", reward_arrays)
             trainer_arrays, state["trainer"] = self.preferences.trainer.state()
@@ -228,7 +229,7 @@ class Training:
         return agent
 
     def _restore_preferences(self, preferences: PreferenceLearning, arrays: Arrays, state: dict[str, Any]) -> None:
-        preferences.recorder.load_state_dict(unprefixed("recorder", arrays))
+        preferences.recorder.restore(unprefixed("recorder", arrays), state.get("recorder", {}))
         preferences.reward_model.restore(unprefixed("reward", arrays), {"fitted": state["reward_fitted"]})
         preferences.load_state_dict(state["preferences"])
         seqs = [int(seq) for seq in arrays["trainer.seqs"]]

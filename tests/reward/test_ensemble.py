@@ -128,7 +128,7 @@ def test_before_the_first_fit_the_reward_is_0(make_ensemble: MakeEnsemble) -> No
 
 def test_returns_are_raw_sums_of_each_member(fitted: RewardEnsemble, make_comparisons: MakeComparisons) -> None:
     """Raw, so that their differences are the logits of preferences; of segments of several lengths at once."""
-    segments = [s for c in make_comparisons(10, seed=3, lengths=(1, 2, 7)) for s in (c.first, c.second)]
+    segments = [s for c in make_comparisons(10, seed=3, lengths=(1, 2, 7)) for s in c.segments]
     returns = fitted.returns(segments)
     assert returns.shape == (3, 20)
     assert returns.dtype == np.float64
@@ -180,7 +180,7 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
         np.testing.assert_allclose(features, flat[[segment.env_index] * 4], rtol=1e-6)
 
     trainer = RewardTrainer(ensemble)
-    trainer.add([Comparison(first=a, second=b, preference=1.0) for a, b in itertools.pairwise(segments)])
+    trainer.add([Comparison(segments=(a, b), preference=1.0) for a, b in itertools.pairwise(segments)])
     trainer.fit(2)
     rewards = ensemble.predict(observations, actions)
     assert rewards.shape == (6,)

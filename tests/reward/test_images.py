@@ -39,7 +39,7 @@ def make_comparisons(n: int, seed: int = 0) -> list[Comparison]:
     rng = np.random.default_rng(seed)
     pairs = [(make_segment(rng), make_segment(rng)) for _ in range(n)]
     return [
-        Comparison(first=a, second=b, preference=float(a.env_return > b.env_return), query_id=f"{seed}-{i}", seq=i)
+        Comparison(segments=(a, b), preference=float(a.env_return > b.env_return), query_id=f"{seed}-{i}", seq=i)
         for i, (a, b) in enumerate(pairs)
     ]
 
@@ -82,7 +82,7 @@ def test_the_reward_of_a_stack_is_that_of_the_step_in_its_segment(trained: Rewar
 
 
 def test_the_reward_is_normalised_over_the_labelled_steps(trained: RewardTrainer) -> None:
-    segments = [s for c in make_comparisons(60) for s in (c.first, c.second)]
+    segments = [s for c in make_comparisons(60) for s in c.segments]
     ensemble = trained.ensemble
     rewards = np.stack([ensemble.predict_members(stacks_of(s), s.actions) for s in segments], axis=1)
     np.testing.assert_allclose(rewards.mean(axis=(1, 2)), 0.0, atol=1e-3)

@@ -41,7 +41,7 @@ def same_weights(a: RewardEnsemble, b: RewardEnsemble, *, member: int | None = N
 
 
 def labelled_steps(comparisons: Sequence[Comparison]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    segments = [segment for c in comparisons for segment in (c.first, c.second)]
+    segments = [segment for c in comparisons for segment in c.segments]
     return (
         np.concatenate([s.observations for s in segments]),
         np.concatenate([s.actions for s in segments]),
@@ -50,7 +50,7 @@ def labelled_steps(comparisons: Sequence[Comparison]) -> tuple[npt.NDArray[np.fl
 
 def losses_by_hand(ensemble: RewardEnsemble, comparisons: Sequence[Comparison]) -> Array:
     """Loss of every comparison by every member with a label error of 0.1, shape [E, n]."""
-    returns = ensemble.returns([segment for c in comparisons for segment in (c.first, c.second)])
+    returns = ensemble.returns([segment for c in comparisons for segment in c.segments])
     p = 1 / (1 + np.exp(-(returns[:, 0::2] - returns[:, 1::2])))
     answered = np.array([c.preference for c in comparisons])
     losses: Array = -(answered * np.log(0.9 * p + 0.05) + (1 - answered) * np.log(0.9 * (1 - p) + 0.05))
@@ -134,7 +134,7 @@ def test_metrics_are_means_over_each_members_own_split(
     trainer.optimizer.learning_rate = STILL  # so that the weights after are the weights before
     metrics = trainer.fit(1)
     losses, draws = losses_by_hand(ensemble, comparisons), trainer.draws
-    returns = ensemble.returns([segment for c in comparisons for segment in (c.first, c.second)])
+    returns = ensemble.returns([segment for c in comparisons for segment in c.segments])
     right = (returns[:, 0::2] > returns[:, 1::2]) == [c.preference > 0.5 for c in comparisons]
     out = draws == 0
     decided = out & (np.arange(70) < 50)
@@ -205,7 +205,7 @@ def test_a_fit_equals_members_trained_alone_one_comparison_at_a_time(
 
     def log_loss(network: nn.Sequential, comparison: Comparison) -> torch.Tensor:
         returns = []
-        for segment in (comparison.first, comparison.second):
+        for segment in comparison.segments:
             steps = np.concatenate([segment.observations, segment.actions], axis=1)
             scaled = np.clip((steps - mean) / np.sqrt(variance), -10, 10)
             returns.append(network(torch.as_tensor(scaled, dtype=torch.float32)).sum())
@@ -279,7 +279,7 @@ def test_swapping_every_pair_and_its_answer_gives_the_same_reward(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
 ) -> None:
     comparisons = make_comparisons(20)
-    swapped = [replace(c, first=c.second, second=c.first, preference=1 - c.preference) for c in comparisons]
+    swapped = [replace(c, segments=c.segments[::-1], preference=1 - c.preference) for c in comparisons]
     metrics, fitted = [], []
     for answered in (comparisons, swapped):
         ensemble = make_ensemble()
@@ -301,11 +301,11 @@ def test_identical_segments_are_predicted_even(
     trainer.fit(10)
     index = torch.arange(20).expand(3, -1)
     assert preference_logits(trainer._returns(index)).abs().min() > 1e-4
-    same = [replace(c, second=c.first) for c in comparisons]
+    same = [replace(c, segments=(c.first, c.first)) for c in comparisons]
     trainer.add(same)
     # float32, and kernels that may compute rows at the edge of a block in another way.
     np.testing.assert_allclose(preference_logits(trainer._returns(index + 20)).detach(), 0.0, atol=1e-5)
-    returns = trainer.ensemble.returns([segment for c in same for segment in (c.first, c.second)])
+    returns = trainer.ensemble.returns([segment for c in same for segment in c.segments])
     assert returns.any()
     np.testing.assert_allclose(returns[:, 0::2], returns[:, 1::2], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(trainer.evaluate(same).disagreement, 0.0, atol=1e-5)
@@ -314,7 +314,7 @@ def test_identical_segments_are_predicted_even(
 def test_identical_segments_teach_nothing(make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons) -> None:
     ensemble = make_ensemble()
     before = weights(ensemble)
-    same = [replace(c, second=c.first) for c in make_comparisons(10)]
+    same = [replace(c, segments=(c.first, c.first)) for c in make_comparisons(10)]
     trainer = RewardTrainer(ensemble, settings=RewardSettings(l2=0.0), seed=0)
     trainer.add(same)
     metrics = trainer.fit(3)
@@ -340,7 +340,7 @@ def test_it_learns_the_reward_that_answered(
     assert metrics.accuracy > 0.85
     assert np.mean(log_loss) < 0.35
     steps = labelled_steps(fresh)
-    true_rewards = np.concatenate([s.env_rewards for c in fresh for s in (c.first, c.second)])
+    true_rewards = np.concatenate([s.env_rewards for c in fresh for s in c.segments])
     assert np.corrcoef(ensemble.predict(*steps), true_rewards)[0, 1] > 0.9
 
 
@@ -440,7 +440,7 @@ def test_evaluation_by_hand(make_ensemble: MakeEnsemble, make_comparisons: MakeC
     trainer.fit(10)
     fresh = make_comparisons(40, seed=7)
     ties = [replace(c, preference=0.5) for c in make_comparisons(5, seed=8)]
-    returns = ensemble.returns([segment for c in fresh for segment in (c.first, c.second)])
+    returns = ensemble.returns([segment for c in fresh for segment in c.segments])
     right, nats = [], []
     for i, comparison in enumerate(fresh):
         members = [0.9 / (1 + math.exp(r[2 * i + 1] - r[2 * i])) + 0.05 for r in returns]
@@ -562,7 +562,7 @@ def test_segments_of_one_step_and_of_another_number_type(make_ensemble: MakeEnse
         )
 
     trainer = RewardTrainer(make_ensemble(), seed=0)
-    pair = Comparison(first=segment(1.0), second=segment(-1.0), preference=1.0)
+    pair = Comparison(segments=(segment(1.0), segment(-1.0)), preference=1.0)
     trainer.add([replace(pair, query_id=str(i)) for i in range(20)])
     trainer.fit(200)
     high, low = trainer.ensemble.predict(np.array([[1.0] * 3, [-1.0] * 3]), np.zeros((2, 2)))
