@@ -123,7 +123,9 @@ def test_before_the_comparisons_are_back_nothing_goes_on(
         lambda: other.forget([0]),
     ]
     for call in calls:
-        with pytest.raises(RewardModelError, match="restored with 30 comparisons; hand them back by `refill` first"):
+        with pytest.raises(
+            RewardModelError, match="restored with 30 comparisons; hand them back by `refill` first"
+        ):
             call()
 
 
@@ -144,7 +146,9 @@ def test_other_comparisons_than_there_were_are_refused(
 ) -> None:
     other = RewardTrainer(make_ensemble())
     other.restore(*trained.state())
-    with pytest.raises(RewardModelError, match=r"Expected the 30 comparisons that the training had, in their order"):
+    with pytest.raises(
+        RewardModelError, match=r"Expected the 30 comparisons that the training had, in their order"
+    ):
         other.refill(choose(make_comparisons(30)))
     other.refill(make_comparisons(30))
     assert other.fit(1).n_comparisons == 30
@@ -159,7 +163,9 @@ def test_other_comparisons_than_there_were_are_refused(
         pytest.param(lambda a, v: a.pop("weights.1"), r"lacks weights\.1 and has nothing", id="no_weights"),
         pytest.param(lambda a, v: a.pop("input_count"), r"lacks input_count and has nothing", id="no_count"),
         pytest.param(lambda a, v: a.update(spare=np.ones(1)), r"lacks nothing and has spare", id="unknown"),
-        pytest.param(lambda a, v: a.update({"weights.1": np.ones((3, 8, 9))}), r"`weights\.1` .*shape", id="shape"),
+        pytest.param(
+            lambda a, v: a.update({"weights.1": np.ones((3, 8, 9))}), r"`weights\.1` .*shape", id="shape"
+        ),
         pytest.param(lambda a, v: a.update(output_sd=np.ones(2)), r"`output_sd` .*shape \(2,\)", id="moments"),
         pytest.param(lambda a, v: v.clear(), r"does not say whether it is fitted", id="fitted"),
     ],
@@ -198,7 +204,9 @@ def test_a_state_that_does_not_fit_the_training_is_one_sentence(
 ) -> None:
     arrays, values = trained.state()
     change(arrays, values)
-    with pytest.raises(RewardModelError, match=r"^(The state of the reward's training is damaged|`.*optimiser)") as e:
+    with pytest.raises(
+        RewardModelError, match=r"^(The state of the reward's training is damaged|`.*optimiser)"
+    ) as e:
         RewardTrainer(make_ensemble()).restore(arrays, values)
     assert "\n" not in str(e.value)
 
@@ -225,9 +233,7 @@ def test_a_reward_model_of_format_1_still_loads(trained: RewardTrainer, tmp_path
     assert loaded.settings == RewardSettings(hidden_sizes=(8, 8))
     rng = np.random.default_rng(0)
     observations, actions = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
-    np.testing.assert_array_equal(
-        loaded.predict(observations, actions), ensemble.predict(observations, actions)
-    )
+    np.testing.assert_array_equal(loaded.predict(observations, actions), ensemble.predict(observations, actions))
 
 
 def test_all_settings_come_back_from_disk(make_ensemble: MakeEnsemble, tmp_path: Path) -> None:
