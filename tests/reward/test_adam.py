@@ -41,7 +41,7 @@ def test_each_member_steps_as_with_an_adam_of_its_own() -> None:
     references = [torch.optim.Adam(parameters, lr=0.01) for parameters in alone]
     for step, active in enumerate(ACTIVE * 4):
         give_gradients(stacked, step)
-        for member in np.flatnonzero(active):
+        for member in np.flatnonzero(active).tolist():
             for parameter, whole in zip(alone[member], stacked, strict=True):
                 assert whole.grad is not None
                 parameter.grad = own(whole.grad, member).clone()

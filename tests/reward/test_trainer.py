@@ -179,11 +179,11 @@ def test_nothing_is_learned_of_noise_that_two_people_agree_on(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
 ) -> None:
     """Had a member one person's answer to train on and the other's to be validated on, it would know that one."""
-    trainer = RewardTrainer(make_ensemble(hidden_sizes=(64, 64)), seed=0)
+    trainer = RewardTrainer(make_ensemble(hidden_sizes=(64, 64), learning_rate=5e-3), seed=0)
     trainer.add(noise(make_comparisons, 150))
     metrics = trainer.fit(60)
-    assert metrics.train_loss < 0.6, "it has learned its own answers by heart"
-    # Three sd of a share of about 150 (1 - 0.632^3) queries that some member is validated on.
+    assert metrics.train_loss < 0.2, "it has learned its own answers by heart"
+    # Three sd of a share of the 112 queries that some member is validated on. A draw per answer gives 0.8.
     assert metrics.accuracy == pytest.approx(0.5, abs=0.14)
 
 
