@@ -169,13 +169,13 @@ class Training:
         arrays |= _observation_arrays(self.rewarded)
         arrays |= prefixed("normalizer", normalizer_arrays(self.normalizer))
         if self.preferences is not None:
-            recorder_arrays, state["recorder"] = self.preferences.recorder.state()
-            arrays |= prefixed("recorder", recorder_arrays)
-            arrays |= prefixed("reward", self.preferences.reward_model.state_arrays())
-            trainer_arrays, state["trainer"] = self.preferences.trainer.state_dict()
+            arrays |= prefixed("recorder", self.preferences.recorder.state_dict())
+            reward_arrays, reward = self.preferences.reward_model.state()
+            arrays |= prefixed("reward", reward_arrays)
+            trainer_arrays, state["trainer"] = self.preferences.trainer.state()
             arrays |= prefixed("trainer", trainer_arrays)
             state["preferences"] = self.preferences.state_dict()
-            state["reward_fitted"] = self.preferences.reward_model.fitted
+            state["reward_fitted"] = reward["fitted"]
         write_checkpoint(
             self.folder.checkpoints,
             self.agent.num_timesteps,
@@ -228,14 +228,14 @@ class Training:
         return agent
 
     def _restore_preferences(self, preferences: PreferenceLearning, arrays: Arrays, state: dict[str, Any]) -> None:
-        preferences.recorder.restore(unprefixed("recorder", arrays), state.get("recorder", {}))
-        preferences.reward_model.load_state_arrays(unprefixed("reward", arrays))
-        preferences.reward_model.fitted = state["reward_fitted"]
+        preferences.recorder.load_state_dict(unprefixed("recorder", arrays))
+        preferences.reward_model.restore(unprefixed("reward", arrays), {"fitted": state["reward_fitted"]})
         preferences.load_state_dict(state["preferences"])
         seqs = [int(seq) for seq in arrays["trainer.seqs"]]
         known = preferences.store.comparisons_at(seqs)
         try:
-            preferences.trainer.load_state_dict(unprefixed("trainer", arrays), state["trainer"], known)
+            preferences.trainer.restore(unprefixed("trainer", arrays), state["trainer"])
+            preferences.trainer.refill(known)
         except StoreError as error:
             raise RunError(
                 f"The store in {self.folder.path} lacks some of the {len(seqs)} comparisons that the checkpoint "
@@ -300,23 +300,12 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
     ensemble = RewardEnsemble(
         environments.observation_space,
         environments.action_space,
-        n_members=model.n_members,
-        hidden_sizes=model.hidden_sizes,
+        settings=model,
         frame_stack=frame_stack_of(environments),
-        dropout=model.dropout,
-        reward_sd=model.reward_sd,
         seed=seeds.integer("reward-model"),
         device=config.device,
     )
-    trainer = RewardTrainer(
-        ensemble,
-        learning_rate=model.learning_rate,
-        batch_size=model.batch_size,
-        error_rate=model.error_rate,
-        l2=model.l2,
-        memory=model.memory,
-        seed=seeds.integer("reward-trainer"),
-    )
+    trainer = RewardTrainer(ensemble, seed=seeds.integer("reward-trainer"))
     return PreferenceLearning(
         environments,
         teacher=_teacher(config),

@@ -19,6 +19,7 @@ from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Comparison, SegmentRecorder
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
+from prefrl.settings import RewardSettings
 
 MakeVenv = Callable[..., VecEnv]
 FloatArray = npt.NDArray[np.float32]
@@ -121,7 +122,9 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     recorder = recorder_of(venv)
     act(LearnedRewardVecEnv(venv, first_number_plus_action, recorder), 30)
     rng = np.random.default_rng(0)
-    ensemble = RewardEnsemble(venv.observation_space, venv.action_space, hidden_sizes=(8,))
+    ensemble = RewardEnsemble(
+        venv.observation_space, venv.action_space, settings=RewardSettings(hidden_sizes=(8,))
+    )
     trainer = RewardTrainer(ensemble)
     segments = recorder.sample(20, length=4, rng=rng)
     trainer.add(
@@ -202,7 +205,7 @@ def test_without_states_none_are_recorded() -> None:
 def test_every_kind_of_space_is_rewarded_and_recorded(observation: str, action: str) -> None:
     spaces_ = EXAMPLE_SPACES[observation], EXAMPLE_SPACES[action]
     inner = make_vec_env(lambda: SpacesEnv(*spaces_, length=5), n_envs=2, seed=0)
-    ensemble, recorder = RewardEnsemble(*spaces_, hidden_sizes=(4,)), recorder_of(inner)
+    ensemble, recorder = RewardEnsemble(*spaces_, settings=RewardSettings(hidden_sizes=(4,))), recorder_of(inner)
     ensemble.set_output_moments(np.zeros(3), np.ones(3))
     venv = LearnedRewardVecEnv(inner, ensemble.predict, recorder)
     venv.action_space.seed(0)
