@@ -6,7 +6,6 @@ setting is written once.
 
 import math
 from dataclasses import dataclass, field
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
