@@ -78,7 +78,9 @@ def test_every_schedule_grows_from_the_initial_share_to_the_budget(
     steps: list[int],
 ) -> None:
     schedule: LabelSchedule = make_schedule(
-        name, n_labels, total, FeedbackSettings(initial_share=initial_share, time_constant=time_constant)
+        n_labels,
+        total,
+        FeedbackSettings(schedule=name, initial_share=initial_share, time_constant=time_constant),
     )
     assert schedule.n_labels(0) == round(initial_share * n_labels)
     assert schedule.n_labels(total) == schedule.n_labels(total + 1) == n_labels

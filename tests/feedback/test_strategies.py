@@ -89,7 +89,7 @@ def test_a_segment_is_never_paired_with_itself(share: float) -> None:
     recorder = recorded(6)
     assert recorder.n_starts(5) == 2
     rng = np.random.default_rng(3)
-    strategy = UniformStrategy(FeedbackSettings(recent_share=share, recent_steps=6))
+    strategy = UniformStrategy(FeedbackSettings(recent_share=share, recent_steps=6, segment_length=5))
     pairs = strategy.select(recorder, 100, length=5, rng=rng, predict_returns=not_asked)
     assert {frozenset((first.start, second.start)) for first, second in pairs} == {frozenset((0, 1))}
 
