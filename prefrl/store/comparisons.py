@@ -60,6 +60,12 @@ class ComparisonMethods(StoreBase):
             rows = connection.execute(statement.order_by(_answer.c.seq)).mappings()
             return self._comparisons(connection, [as_stored(row) for row in rows])
 
+    def comparison_seqs(self, after: int = 0, *, run: int | None = None) -> list[int]:
+        """Return the numbers of what `comparisons` returns, without reading segments."""
+        statement = select(_answer.c.seq).where(_answer.c.seq > after, *in_run(run), *IS_PRESENT_COMPARISON)
+        with self._database.read() as connection:
+            return list(connection.execute(statement.order_by(_answer.c.seq)).scalars())
+
     def comparisons_of(self, query_ids: Sequence[str]) -> list[Comparison]:
         """Return what is to be trained on of the answers to these queries, in order of `seq`.
 
@@ -121,9 +127,7 @@ class ComparisonMethods(StoreBase):
         """Return how many queries, answers and comparisons there are, in a run or in all."""
         present = (IS_CURRENT, _IS_NO_REPEAT, *in_run(run))
         cannot_tell = _IS_PAIR & (_answer.c.value == as_value(Answer.CANNOT_TELL))
-        asked = [_query.c.repeat_of.is_(None)]
-        if run is not None:
-            asked.append(_query.c.run_id == run)
+        asked = (_query.c.repeat_of.is_(None), *([] if run is None else [_query.c.run_id == run]))
         with self._database.read() as connection:
             return StoreCounts(
                 queries=count(connection, _query.c.id, *asked),
@@ -151,11 +155,12 @@ class ComparisonMethods(StoreBase):
 
 def count_comparisons(connection: Connection) -> dict[int, int]:
     """Return the number of comparisons of each run that has any."""
+    asked = _query.alias("asked")  # the conditions speak of `query` themselves
     statement = (
-        select(_query.c.run_id, func.count())
+        select(asked.c.run_id, func.count())
         .select_from(_answer)
-        .join(_query, _query.c.id == _answer.c.query_id)
+        .join(asked, asked.c.id == _answer.c.query_id)
         .where(*IS_PRESENT_COMPARISON)
-        .group_by(_query.c.run_id)
+        .group_by(asked.c.run_id)
     )
     return {run: n for run, n in connection.execute(statement)}
