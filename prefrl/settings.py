@@ -12,6 +12,9 @@ from pydantic import ConfigDict
 
 from prefrl.errors import SettingError
 
+MAX_ENVS = 4096
+"""More environments than this fill the memory of most machines before the first step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings:
@@ -132,3 +135,7 @@ class AgentSettings:
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
+
+    def __post_init__(self) -> None:
+        if self.n_envs > MAX_ENVS:
+            raise SettingError(f"`agent.n_envs` must be at most {MAX_ENVS:,}. Received {self.n_envs:,}.")

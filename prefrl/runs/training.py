@@ -31,7 +31,7 @@ from prefrl.feedback import (
     UniformSelector,
 )
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
-from prefrl.runs.advice import notes_on
+from prefrl.runs.advice import environment_advice
 from prefrl.runs.checkpoint import (
     Arrays,
     Checkpoint,
@@ -90,7 +90,7 @@ class Training:
         check_space(self.environments.observation_space, what="observation space")
         self.stacked = stack_frames(config, self.environments)
         check_memory(config, self.stacked)
-        for note in notes_on(config, self.stacked):
+        for note in environment_advice(config, self.stacked):
             warnings.warn(note, stacklevel=2)
         self.store: Store | None = None
         self.preferences: PreferenceLearning | None = None

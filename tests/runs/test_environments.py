@@ -14,7 +14,7 @@ from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError, SpaceError
 from prefrl.report import write_report
 from prefrl.runs import RunFolder, memory_limits, start
-from prefrl.runs.advice import notes_on
+from prefrl.runs.advice import environment_advice
 from prefrl.runs.environments import make_environments
 from prefrl.runs.stepping import resolve_stepping
 
@@ -100,7 +100,7 @@ def episode_length(config: RunConfig) -> int:
 
 
 def notes(config: RunConfig, **settings: Any) -> list[str]:
-    return list(notes_on(config, make_environments(config, n_envs=2, seed=0, **settings)))
+    return list(environment_advice(config, make_environments(config, n_envs=2, seed=0, **settings)))
 
 
 # --- the ends of episodes ---------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_the_recorder_keeps_what_fits(own: MakeConfig, monkeypatch: pytest.Monke
     assert memory_limits.fitting_recorder_steps(config, venv) == 2560
     monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 2 * 100 * 120_100)
     assert memory_limits.fitting_recorder_steps(config, venv) == 100
-    (note,) = notes_on(config, venv)
+    (note,) = environment_advice(config, venv)
     assert "the latest 100 steps are kept to ask about, not 2,560" in note
     monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 1)
     assert memory_limits.fitting_recorder_steps(config, venv) == 2 * config.segment_length

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from prefrl_envs.atari.games import GAMES, Game, Rectangle
 from prefrl_envs.atari.randomness import draw_noops, episode_seed, noop_generator
 from prefrl_envs.atari.screen import SIDE, agent_frame, blank, enlarged, pack_screen, unpack_screen
+from prefrl_envs.extras import ATARI
 
 FRAME_SKIP = 4
 """Frames of the emulator in one step; the action is held that long."""
@@ -255,7 +256,7 @@ def _rom(game: str) -> tuple[Any, Any]:
         from ale_py import roms
     except ImportError as error:
         raise gymnasium.error.DependencyNotInstalled(
-            'Atari games need ale-py; run `pip install "prefrl[atari]"`'
+            f"Atari games need {ATARI.package}; install it by `{ATARI.command}`"
         ) from error
     if game not in roms.get_all_rom_ids():
         names = {name.replace("_", ""): name for name in roms.get_all_rom_ids()}
