@@ -196,11 +196,11 @@ def _train(arguments: Sequence[str]) -> None:
 
 def _check_environment(config: RunConfig) -> None:
     """Say at once, before torch is imported, that there is no such environment."""
-    import prefrl_envs  # noqa: F401  registers its ids
-    from prefrl.env_errors import check_env_id
+    from prefrl.env_errors import explain_env_errors
+    from prefrl_envs.ids import find_spec
 
-    with _results_only():
-        check_env_id(config)
+    with _results_only(), explain_env_errors(config):  # an imported module may print
+        find_spec(config.env_id)
 
 
 def _results_only() -> contextlib.redirect_stdout[Any]:

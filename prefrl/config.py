@@ -118,11 +118,11 @@ class RunConfig:
         said = self.env_kwargs.get("max_episode_steps", self.time_limit or None)
         if self.time_limit and said != self.time_limit:
             raise SettingError(
-                f"`time_limit` and `max_episode_steps` in `env_kwargs` say the same. Received {self.time_limit} and "
-                f"{said}; leave the latter out."
+                "`time_limit` and `max_episode_steps` in `env_kwargs` say the same. Received "
+                f"{self.time_limit} and {said}; leave the latter out."
             )
         if said is not None and (not isinstance(said, int) or said < 1):
-            raise SettingError(f"`time_limit` must be a whole number of at least 0. Received {said!r}.")
+            raise SettingError(f"`time_limit` must be at least 0. Received {said!r}.")
         others = {key: value for key, value in self.env_kwargs.items() if key != "max_episode_steps"}
         object.__setattr__(self, "env_kwargs", others)
         object.__setattr__(self, "time_limit", said or 0)

@@ -10,18 +10,6 @@ from prefrl.config import RunConfig, preset_names
 from prefrl.errors import MissingDependencyError, PrefRLError, SettingError
 
 
-def check_env_id(config: RunConfig) -> None:
-    """Refuse an environment that gymnasium does not know, without making one.
-
-    The module of an id such as `my_pkg:MyEnv-v0` is imported; ids of `prefrl_envs` must be registered already.
-
-    Raises:
-        SettingError: There is no such environment, or its module cannot be imported.
-    """
-    with explain_env_errors(config):
-        gym.spec(config.env_id)
-
-
 @contextmanager
 def explain_env_errors(config: RunConfig) -> Iterator[None]:
     """Turn whatever the making of an environment raises into a sentence; it may be the code of others.

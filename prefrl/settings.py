@@ -137,5 +137,6 @@ class AgentSettings:
     """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
 
     def __post_init__(self) -> None:
+        """Refuse figures that cannot be."""
         if self.n_envs > MAX_ENVS:
             raise SettingError(f"`agent.n_envs` must be at most {MAX_ENVS:,}. Received {self.n_envs:,}.")

@@ -1,9 +1,10 @@
-"""Which of gymnasium's ids bring code of the user's."""
+"""What gymnasium's ids stand for, and which of them bring code of the user's."""
 
+import importlib
 from collections.abc import Callable
 
 import gymnasium
-from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 
 OWN_PACKAGES = frozenset({"gymnasium", "prefrl_envs", "ale_py"})
 """The packages whose environments may be made for anybody who asks."""
@@ -29,7 +30,24 @@ def imports_foreign_module(env_id: str) -> bool:
     return not all(_is_own(_module_of(entry_point)) for entry_point in (spec.entry_point, *wrappers))
 
 
-def _latest(env_id: str) -> gymnasium.envs.registration.EnvSpec | None:
+def find_spec(env_id: str) -> EnvSpec:
+    """Return what `gymnasium.make` would make, without making it.
+
+    Args:
+        env_id: A gymnasium id; the module of one such as `my_pkg:MyEnv-v0` is imported. Without a version it is
+            the latest, as in gymnasium.
+
+    Raises:
+        ModuleNotFoundError: There is no such module. Importing it may raise anything else.
+        gymnasium.error.Error: No such id is registered.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    return gymnasium.registry.get(name) or _latest(name) or gymnasium.spec(name)
+
+
+def _latest(env_id: str) -> EnvSpec | None:
     """Return what gymnasium makes of an id without a version, or None."""
     try:
         namespace, name, version = parse_env_id(env_id)

@@ -127,7 +127,7 @@ def restore(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
 
 
 def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[Any]:
-    """Yield what has a state: the wrappers from the outermost to the environment itself, but for `stateless` ones."""
+    """Yield the wrappers that have a state, from the outermost on, and the environment itself."""
     return (layer for layer in layers(env) if not getattr(type(layer), "stateless", False))
 
 

@@ -169,6 +169,7 @@ def test_atari_is_stepped_by_ale_py() -> None:
         _, _, dones, infos = venv.step(np.zeros(2, dtype=np.int64))
     assert dones.all()
     assert infos[0]["episode"]["l"] == 5
+    assert infos[0]["TimeLimit.truncated"] is True
     assert "score" in infos[0]["task_metrics"]
     venv.close()
 

@@ -64,7 +64,7 @@ TASKS: tuple[Task, ...] = (
         "qbert",
         "Qbert",
         description="Hop over all cubes of a pyramid to change their colour, away from what rolls and crawls.",
-        question="In which clip does the orange creature do better: change more cubes, neither fall nor get caught?",
+        question="In which clip does the orange creature do better: change more cubes, not fall or get caught?",
         oracle=_SCORE.format("-125, five cubes,"),
     ),
     _game(

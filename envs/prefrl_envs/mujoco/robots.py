@@ -37,6 +37,7 @@ class TwoOracles(MujocoEnv):
     """The paper's reward for this robot, see `prefrl_envs.mujoco.oracles`."""
 
     def __init_subclass__(cls, *, paper: PaperReward) -> None:
+        """Keep the paper's reward for this robot."""
         super().__init_subclass__()
         cls.paper_reward = staticmethod(paper)
 
