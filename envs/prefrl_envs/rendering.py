@@ -44,7 +44,6 @@ class StateRenderer:
     def __init__(
         self, env_id: str, width: int, height: int, *, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the environment. What drawing needs besides (OpenGL) is fetched at the first frame."""
         self._env_id = env_id
         self._width, self._height = width, height
         self._draw: Callable[[State], Frame] | None = None
@@ -134,9 +133,9 @@ def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
 def _make(env_id: str, env_kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
     if "mujoco" not in str(find_spec(env_id).entry_point):
         return gymnasium.make(env_id, **env_kwargs)
-    from prefrl_envs.mujoco.deprecations import deprecations_hidden
+    from prefrl_envs.mujoco.deprecations import hide_deprecations
 
-    with deprecations_hidden():
+    with hide_deprecations():
         return gymnasium.make(env_id, **env_kwargs)
 
 

@@ -68,7 +68,6 @@ class ActionRewardEnv(gymnasium.Env[FloatArray, FloatArray]):
     """
 
     def __init__(self, length: int = 10) -> None:
-        """Keep the length."""
         self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._length = length
@@ -100,7 +99,6 @@ class SpacesEnv(gymnasium.Env[Any, Any]):
     def __init__(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], *, length: int = 10
     ) -> None:
-        """Keep the spaces."""
         self.observation_space = observation_space
         self.action_space = action_space
         self._length = length

@@ -68,10 +68,10 @@ def check_oracle(config: RunConfig) -> None:
 def _maker(config: RunConfig, keep_frames: bool) -> Callable[[], gym.Env[Any, Any]]:
     def make() -> gym.Env[Any, Any]:
         with explain_env_errors(config):
-            env = _made(config)
+            env = _make_one(config)
             if keep_frames and not is_redrawable(env):
                 env.close()
-                env = _with_frames(config)
+                env = _make_with_frames(config)
             else:
                 with suppress(TypeError):  # no state to draw from: then there are no clips
                     env = SimulatorState(env)
@@ -108,7 +108,7 @@ def _is_ours(env: gym.Env[Any, Any]) -> bool:
     return env.spec is not None and env.spec.id in TASKS_BY_ENV_ID
 
 
-def _made(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
+def _make_one(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
     """Make one environment that comes to an end, tells its metrics, and can be brought back by a snapshot."""
     env = gym.make(config.env_id, **config.make_kwargs | more)
     if env.spec is None or env.spec.max_episode_steps is None:
@@ -123,10 +123,10 @@ def _made(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
     return TaskMetrics(env) if counts and not told else env
 
 
-def _with_frames(config: RunConfig) -> gym.Env[Any, Any]:
+def _make_with_frames(config: RunConfig) -> gym.Env[Any, Any]:
     """Make one environment whose every step is drawn."""
     try:
-        env = LiveFrames(_made(config, render_mode="rgb_array"))
+        env = LiveFrames(_make_one(config, render_mode="rgb_array"))
         env.reset(seed=0)  # draws; what drawing lacks is said now and not in the middle of the training
     except gym.error.DependencyNotInstalled:
         raise

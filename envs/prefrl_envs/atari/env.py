@@ -67,7 +67,6 @@ class AtariGame(gymnasium.Env[Frame, np.int64]):
         show_score: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        """Load the game; it is not started before the first reset."""
         ale_py, self._rom = _rom(game)
         if noop_max < 0:
             raise ValueError(f"`noop_max` must be at least 0. Received {noop_max}.")

@@ -9,7 +9,7 @@ import numpy as np
 
 from prefrl_envs.lockstep import Array, LockstepVector
 from prefrl_envs.mujoco.behaviour import BehavingEnv, Counts
-from prefrl_envs.mujoco.deprecations import deprecations_hidden
+from prefrl_envs.mujoco.deprecations import hide_deprecations
 from prefrl_envs.mujoco.envpool_stepping import EnvpoolStepping
 from prefrl_envs.tasks import TASKS_BY_ENV_ID
 
@@ -46,7 +46,7 @@ class EnvpoolVector(LockstepVector):
                 f"`env_id` must be an environment that EnvPool can step. Received {env_id} with {kwargs}."
             )
         self._envpool = importlib.import_module("envpool")
-        with deprecations_hidden():
+        with hide_deprecations():
             example = gymnasium.make(env_id, **kwargs)
         super().__init__(example, n_envs)
         inner: Any = example.unwrapped
