@@ -13,7 +13,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -180,6 +180,7 @@ def _overview() -> str:
 
 def _train(arguments: Sequence[str]) -> None:
     options, config = _train_settings(arguments)
+    _check_environment(config)
     from prefrl.console import TrainingDisplay
     from prefrl.runs import start
 
@@ -191,6 +192,15 @@ def _train(arguments: Sequence[str]) -> None:
     ):
         result = start(config, out, display, opened=page.open)
     _finished(out, result, as_json=options.json)
+
+
+def _check_environment(config: RunConfig) -> None:
+    """Say at once, before torch is imported, that there is no such environment."""
+    from prefrl.env_errors import explain_env_errors
+    from prefrl_envs.ids import find_spec
+
+    with _results_only(), explain_env_errors(config):  # an imported module may print
+        find_spec(config.env_id)
 
 
 def _results_only() -> contextlib.redirect_stdout[Any]:
@@ -262,7 +272,7 @@ def _report(arguments: Sequence[str]) -> None:
 
 _FAMILIES = {
     "behaviour": "Behaviours that no task of gymnasium's rewards",
-    "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where it says so)",
+    "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where there is one)",
     "small": "Small ones, for minutes and for tests",
     "atari": "Atari",
 }
@@ -273,7 +283,7 @@ def _tasks(arguments: Sequence[str]) -> None:
     from prefrl_envs.tasks import TASKS
 
     if command.json:
-        _write(json.dumps({name: asdict(task) for name, task in TASKS.items()}))
+        _write(json.dumps({name: task.facts() for name, task in TASKS.items()}))
         return
     for family, tasks in groupby(TASKS.values(), key=lambda task: task.family):
         _write(f"{_FAMILIES.get(family, family)}:\n")
@@ -282,6 +292,11 @@ def _tasks(arguments: Sequence[str]) -> None:
             _write(f"{task.name}: {task.description} {task.horizon} steps.{counted}")
             _write(f"    asked:  {task.question}")
             _write(f"    oracle: {task.oracle}")
+            if task.paper_oracle:
+                _write(f"    paper:  {task.paper_oracle}")
+            if task.extra is not None:
+                lacks = "" if task.extra.is_installed else ", which is not installed"
+                _write(f"    needs:  {task.extra.package}{lacks}: {task.extra.command}")
         _write("")
     _write("Any gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
 
@@ -296,10 +311,11 @@ def _doctor(arguments: Sequence[str]) -> None:
     else:
         width = max(len(check.name) for check in checks)
         for check in checks:
-            _write(f"{'ok' if check.ok else 'LACKS':<6} {check.name:<{width}}  {check.detail}")
+            found = "ok" if check.ok else "LACKS" if check.needed else "lacks"
+            _write(f"{found:<6} {check.name:<{width}}  {check.detail}")
             if check.mend:
                 _write(f"{'':<6} {'':<{width}}  mend: {check.mend}")
-    if not all(check.ok for check in checks):
+    if not all(check.ok for check in checks if check.needed):
         sys.exit(EXIT_LACKS)
 
 

@@ -25,6 +25,9 @@ else:  # what the registry lists is what the command line offers
     StrategyName = Literal[tuple(STRATEGIES)]
     TeacherName = Literal[tuple(TEACHERS)]
 
+MAX_ENVS = 4096
+"""More environments than this fill the memory of most machines before the first step."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeedbackSettings:
@@ -184,3 +187,8 @@ class AgentSettings:
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that cannot be."""
+        if self.n_envs > MAX_ENVS:
+            raise SettingError(f"`agent.n_envs` must be at most {MAX_ENVS:,}. Received {self.n_envs:,}.")

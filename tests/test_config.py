@@ -12,7 +12,6 @@ from prefrl import settings
 from prefrl.config import Algo, RunConfig, load_preset, preset_names
 from prefrl.errors import PrefRLError, SettingError
 from prefrl_envs.clips import clip_timing
-from prefrl_envs.mujoco.oracles import PAPER
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
 
@@ -25,16 +24,17 @@ def test_every_task_has_a_preset() -> None:
 def test_the_tasks_of_the_paper_say_which_oracle_is_theirs() -> None:
     said = {name: load_preset(name).oracle for name in TASKS}
     assert {name for name, oracle in said.items() if oracle is not None} == {
-        name for name, task in TASKS.items() if task.env_id in PAPER
+        name for name, task in TASKS.items() if task.paper_oracle
     }
     assert set(said.values()) == {None, "gymnasium"}
 
 
 def test_the_papers_oracle_is_an_argument_of_the_environment() -> None:
     values = load_preset("hopper").to_json()
-    assert RunConfig.from_json(values).env_kwargs == {}
+    assert RunConfig.from_json(values).make_kwargs == {}
     paper = RunConfig.from_json(values | {"oracle": "paper", "env_kwargs": {"reset_noise_scale": 0.1}})
-    assert paper.env_kwargs == {"reset_noise_scale": 0.1, "oracle": "paper"}
+    assert paper.env_kwargs == {"reset_noise_scale": 0.1}
+    assert paper.make_kwargs == {"reset_noise_scale": 0.1, "oracle": "paper"}
     assert RunConfig.from_json(json.loads(json.dumps(paper.to_json()))) == paper
 
 
