@@ -9,20 +9,31 @@ from typing import Any
 from prefrl.errors import RunError
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file that is whole or not there."""
-    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
+def write_json(path: Path, values: Mapping[str, Any], *, mode: int = 0o666) -> None:
+    """Write a JSON object as a file that is whole or not there."""
+    write_whole(path, json.dumps(values, indent=2) + "\n", mode=mode)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is whole or not there: to a draft, to the disk, then renamed."""
+def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
+    """Write a file that is whole or not there: to a draft, to the disk, then renamed.
+
+    Args:
+        path: The file; one that is there is replaced.
+        content: Bytes, or text that is written as UTF-8.
+        mode: Permissions, less the process's umask; 0o600 for what nobody else may read.
+
+    Raises:
+        OSError: It cannot be written; what was there before is untouched.
+    """
     draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)  # a draft that a crash left could have other permissions
     try:
-        with draft.open("wb") as file:
-            file.write(content)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
-        draft.rename(path)
+        draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
