@@ -6,6 +6,7 @@ A resolved configuration comes from, later wins: the defaults here, the settings
 """
 
 import copy
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -17,7 +18,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from prefrl.errors import SettingError
-from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
+from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings, check_numbers, shown
 
 Algo = Literal["ppo", "a2c", "trpo"]
 RewardSource = Literal["preferences", "true", "constant"]
@@ -94,20 +95,20 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
+        own = asdict(self)
+        for name in ("env_kwargs", "seed"):  # an environment's limits may be infinite
+            own.pop(name)
+        check_numbers(flat(own))
         for name in (
             "labels",
             "segment_length",
             "total_timesteps",
             "checkpoint_every",
             "evaluation_episodes",
+            "n_threads",
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
-        if min(self.n_threads, self.agent.n_envs, self.agent.frame_stack) < 1:
-            raise SettingError(
-                "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received "
-                f"{self.n_threads}, {self.agent.n_envs} and {self.agent.frame_stack}."
-            )
         if self.reward == "preferences" and self.total_timesteps <= self.feedback.initial_timesteps:
             raise SettingError(
                 f"`total_timesteps` must exceed the {self.feedback.initial_timesteps} steps before the first "
@@ -123,6 +124,8 @@ class RunConfig:
                 f"`feedback.recent_steps` must hold a segment of {self.segment_length} steps. Received "
                 f"{self.feedback.recent_steps}."
             )
+        if not 0 <= self.seed < 2**63:
+            raise SettingError(f"`seed` must lie between 0 and 2**63 - 1. Received {shown(self.seed)}.")
         self._settle_environment()
         self._check_people()
         if self.shuffle_labels and self.reward != "preferences":
@@ -164,7 +167,7 @@ class RunConfig:
             if first["type"] == "unexpected_keyword_argument":
                 raise SettingError(f"There is no setting `{where}`; `prefrl train --help` lists them.") from error
             raise SettingError(
-                f"The setting `{where}` is wrong: {first['msg']}. Received {first['input']!r}."
+                f"The setting `{where}` is wrong: {first['msg']}. Received {reprlib.repr(first['input'])}."
             ) from error
 
 
@@ -249,7 +252,7 @@ def _read_preset(name: str) -> dict[str, Any]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingError(f"The configuration file {path} cannot be read: {reason}.") from error
     if not isinstance(values, dict):

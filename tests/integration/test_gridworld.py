@@ -29,7 +29,7 @@ def missed_cells(path: Path, **changes: Any) -> tuple[list[int], list[int]]:
     start(config, path, lambda progress: None)
     gamma = config.agent.settings["gamma"]
     best = optimal_actions(gamma)
-    agent = ALGORITHMS["ppo"].load(Checkpoint(checkpoints(path / "checkpoints")[-1]).agent)
+    agent = ALGORITHMS["ppo"].load(io.BytesIO(Checkpoint(checkpoints(path / "checkpoints")[-1]).agent))
     chosen, _ = agent.predict(np.arange(len(CELLS)), deterministic=True)
     cells, actions = np.divmod(np.arange(len(CELLS) * len(MOVES)), len(MOVES))
     rewards = RewardEnsemble.load(path / "reward_model").predict(cells, actions).astype(np.float64)

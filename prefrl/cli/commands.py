@@ -1,0 +1,189 @@
+"""The commands. Torch is imported only inside those that need it, so that `--help` answers at once."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from prefrl.cli.options import (
+    DoctorCommand,
+    EvaluateCommand,
+    ReportCommand,
+    ResumeCommand,
+    TasksCommand,
+    TrainOptions,
+)
+from prefrl.cli.parsing import parse, train_settings
+from prefrl.config import RunConfig
+from prefrl.labeling_page import LabelingPage, page_command
+
+EXIT_LACKS = 1
+
+
+def _train(arguments: Sequence[str]) -> None:
+    options, config = train_settings(arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import start
+
+    out = options.out or _free_folder(config)
+    with (
+        _results_only(),
+        TrainingDisplay(f"{config.task}, {config.algo}") as display,
+        _page(config, display.say, options) as page,
+    ):
+        result = start(config, out, display, opened=page.open)
+    _finished(out, result, as_json=options.json)
+
+
+def _results_only() -> contextlib.redirect_stdout[Any]:
+    """Send to stderr what somebody's environment, or a library of its, prints: stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _page(config: RunConfig, say: Callable[[str], None], options: TrainOptions | ResumeCommand) -> LabelingPage:
+    return LabelingPage(say, wanted=options.page and config.teacher == "human", port=options.port)
+
+
+def _resume(arguments: Sequence[str]) -> None:
+    command = parse("resume", ResumeCommand, arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import RunFolder, resume
+
+    config = RunFolder.open(command.run).config()
+    with (
+        _results_only(),
+        TrainingDisplay(f"resuming {command.run}") as display,
+        _page(config, display.say, command) as page,
+    ):
+        result = resume(
+            command.run,
+            display,
+            labels=command.labels,
+            total_timesteps=command.total_timesteps,
+            opened=page.open,
+        )
+    _finished(command.run, result, as_json=command.json)
+
+
+def _label(arguments: Sequence[str]) -> None:
+    done = subprocess.run(page_command(arguments), check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
+
+
+def _evaluate(arguments: Sequence[str]) -> None:
+    command = parse("evaluate", EvaluateCommand, arguments)
+    from prefrl.runs import RunFolder, evaluate
+
+    folder = RunFolder.open(command.run)
+    with _results_only(), folder.locked():
+        result = evaluate(folder, episodes=command.episodes, seed=command.seed, video=command.video)
+    if command.json:
+        write(json.dumps(result))
+        return
+    write(_summary(result))
+    video = command.video or folder.clip
+    write(f"clip: {video}" if video.exists() else folder.clip_error.read_text().strip())
+
+
+def _report(arguments: Sequence[str]) -> None:
+    command = parse("report", ReportCommand, arguments)
+    from prefrl.report import write_report
+
+    page = write_report(command.runs, command.out)
+    write(json.dumps({"report": str(page)}) if command.json else str(page))
+
+
+_FAMILIES = {
+    "behaviour": "Behaviours that no task of gymnasium's rewards",
+    "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where it says so)",
+    "small": "Small ones, for minutes and for tests",
+    "atari": "Atari",
+}
+
+
+def _tasks(arguments: Sequence[str]) -> None:
+    command = parse("tasks", TasksCommand, arguments)
+    from prefrl_envs.tasks import TASKS
+
+    if command.json:
+        write(json.dumps({name: asdict(task) for name, task in TASKS.items()}))
+        return
+    for family, tasks in groupby(TASKS.values(), key=lambda task: task.family):
+        write(f"{_FAMILIES.get(family, family)}:\n")
+        for task in tasks:
+            counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
+            write(f"{task.name}: {task.description} {task.horizon} steps.{counted}")
+            write(f"    asked:  {task.question}")
+            write(f"    oracle: {task.oracle}")
+        write("")
+    write("Any gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
+
+
+def _doctor(arguments: Sequence[str]) -> None:
+    command = parse("doctor", DoctorCommand, arguments)
+    from prefrl.runs.doctor import examine
+
+    checks = examine()
+    if command.json:
+        write(json.dumps({"checks": [check._asdict() for check in checks]}))
+    else:
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            write(f"{'ok' if check.ok else 'LACKS':<6} {check.name:<{width}}  {check.detail}")
+            if check.mend:
+                write(f"{'':<6} {'':<{width}}  mend: {check.mend}")
+    if not all(check.ok for check in checks):
+        sys.exit(EXIT_LACKS)
+
+
+def _finished(folder: Path, result: dict[str, Any], *, as_json: bool) -> None:
+    from prefrl.report import write_report
+
+    report = write_report([folder])
+    if as_json:
+        write(json.dumps(result))
+        return
+    write(_summary(result))
+    write(f"report: {report}")
+
+
+def _summary(result: dict[str, Any]) -> str:
+    true = result["true_return"]
+    parts = [f"true return {true['mean']:.1f} ± {true['std']:.1f} over {true['episodes']} episodes"]
+    parts += [f"{value:.2f} {name.replace('_', ' ')}" for name, value in result["metrics"].items()]
+    if result["labels"]:
+        parts.append(f"{result['labels']} labels")
+    parts.append(f"{result['num_timesteps']:,} steps in {result['training_seconds']:.0f} s")
+    return ", ".join(parts)
+
+
+def _free_folder(config: RunConfig) -> Path:
+    """Return a folder for a run that was given none, and that does not exist yet."""
+    name = config.task.replace("/", "-").replace(":", "-")
+    first = Path("runs") / f"{name}-{config.algo}-{config.seed}"
+    path, number = first, 2
+    while path.exists():
+        path, number = first.with_name(f"{first.name}-{number}"), number + 1
+    return path
+
+
+def write(text: str) -> None:
+    """Write a result to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
+    "train": ("train an agent, evaluate it and write the report", _train),
+    "label": ("serve the page on which people compare a run's clips", _label),
+    "resume": ("go on with a run after a stop, a crash or a kill, or extend a finished one", _resume),
+    "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
+    "report": ("write one HTML page with plots and clips, of one run or several", _report),
+    "tasks": ("list the tasks that have a preset", _tasks),
+    "doctor": ("say what this machine has and lacks, and how to mend it", _doctor),
+}
