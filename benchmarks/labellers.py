@@ -143,7 +143,9 @@ def make_segments() -> list[Segment]:
         action, state = env.action_space.sample(), info["render_state"]
         following, reward, terminated, truncated, info = env.step(action)
         done = terminated or truncated
-        recorder.record(observation[None], action[None], np.array([reward]), np.array([done]), state[None])
+        recorder.record(
+            observation[None], action[None], np.array([reward]), np.array([done]), render_states=state[None]
+        )
         observation, info = env.reset() if done else (following, info)
     env.close()
     drawn = recorder.sample(2 * N_SEGMENTS, length=SEGMENT_STEPS, rng=np.random.default_rng(0))

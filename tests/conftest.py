@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from prefrl.segments import Query, Segment, SegmentRecorder
-from prefrl.store import Store
+from prefrl.store import RunAbout, Store
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -60,7 +60,7 @@ def _make_query(ordinal: int = 0, *, n_segments: int = 2, n_steps: int = 4, num_
         _make_segment(100 * ordinal + k, n_steps=n_steps, num_timesteps=num_timesteps + k)
         for k in range(n_segments)
     )
-    return Query(segments=tuple(segments), ordinal=ordinal, num_timesteps=num_timesteps)
+    return Query(segments=tuple(segments), ordinal=ordinal, num_timesteps=num_timesteps, run=1)
 
 
 @pytest.fixture
@@ -80,6 +80,15 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+ABOUT = RunAbout(task="a task", observation_space={}, action_space={}, segment_length=4)
+
+
+@pytest.fixture
+def about() -> RunAbout:
+    """What a run is about, to begin one in a store; `make_query` makes queries of the first."""
+    return ABOUT
+
+
 def random_experience(env_id: str, n_steps: int, seed: int = 0) -> SegmentRecorder:
     """What a random policy does in one environment."""
     env = SimulatorState(gymnasium.make(env_id))
@@ -91,7 +100,14 @@ def random_experience(env_id: str, n_steps: int, seed: int = 0) -> SegmentRecord
         following, reward, terminated, truncated, info = env.step(action)
         done = terminated or truncated
         rewards, dones = np.array([float(reward)]), np.array([done])
-        recorder.record(observation[None], np.asarray(action)[None], rewards, dones, state[None])
+        recorder.record(
+            observation[None],
+            np.asarray(action)[None],
+            rewards,
+            dones,
+            next_observations=np.asarray(following)[None],
+            render_states=state[None],
+        )
         observation, info = env.reset() if done else (following, info)
     env.close()
     return recorder
@@ -177,7 +193,7 @@ def build_run(
                 "trainer": trainer_status(),
             }
         )
-        store.add_queries(pairs(segments, n_queries, rng), overlap=overlap)
+        store.add_queries(pairs(segments, n_queries, rng), run=store.begin_run(ABOUT), overlap=overlap)
         for number in range(3):
             [episode] = recorder.sample(1, length=100, rng=rng)
             store.add_showcase(episode, num_timesteps=4096 * number)

@@ -44,7 +44,7 @@ READY = """() => document.querySelector("#stage").dataset.state === "ready" """
 def ask(run: Path) -> None:
     """Ask new questions about the clips that were compared while the agent learned, and show some of them."""
     with Store(run) as store:
-        compared = [segment for pair in store.comparisons() for segment in (pair.first, pair.second)]
+        compared = [segment for pair in store.comparisons() for segment in pair.segments]
         segments = sorted({one.id: one for one in compared}.values(), key=lambda one: one.num_timesteps)
         store.set_status({"run": about(len(compared))})
         for segment in segments[:: len(segments) // 16]:

@@ -119,12 +119,12 @@ class LiveStatus:
         self._n_refits += 1
         accuracy = refit.metrics.accuracy
         self._set(refits=self._n_refits, held_out_accuracy=None if math.isnan(accuracy) else accuracy)
-        comparisons = self._store.comparisons(self._predicted_until)
+        comparisons = self._store.comparisons(self._predicted_until, run=self._preferences.questioner.run)
         if not comparisons:
             return
         self._predicted_until = comparisons[-1].seq
         predict = self._preferences.reward_model.predict_segment
-        segments = {segment.id: segment for c in comparisons for segment in (c.first, c.second)}
+        segments = {segment.id: segment for c in comparisons for segment in c.segments}
         self._store.set_predictions(
             {key: predict(segment).tolist() for key, segment in segments.items()},
             int(self._values["num_timesteps"]),

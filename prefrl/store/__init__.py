@@ -1,11 +1,13 @@
 """What was asked and said, durably: the only place where the trainer and the people meet."""
 
-from prefrl.store.answers import NewAnswer, StoreCounts, StoredAnswer
+from prefrl.store.answers import NewAnswer, StoredAnswer
 from prefrl.store.claims import Claim
-from prefrl.store.history import HistoryItem, Tally
+from prefrl.store.comparisons import StoreCounts
+from prefrl.store.history import HistoryItem
 from prefrl.store.people import Labeler, Role
 from prefrl.store.published import StatusValue
 from prefrl.store.queries import OpenQuery
+from prefrl.store.runs import RunAbout, StoredRun
 from prefrl.store.store import Store
 
 __all__ = [
@@ -15,9 +17,10 @@ __all__ = [
     "NewAnswer",
     "OpenQuery",
     "Role",
+    "RunAbout",
     "StatusValue",
     "Store",
     "StoreCounts",
     "StoredAnswer",
-    "Tally",
+    "StoredRun",
 ]

@@ -1,7 +1,7 @@
 """Queries in the store: added with their segments, open until enough people have answered, or expired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all, update
 
@@ -30,25 +30,30 @@ class OpenQuery:
 class QueryMethods(StoreBase):
     """What the trainer asks."""
 
-    def add_queries(self, queries: Sequence[Query], *, overlap: int = 1) -> None:
+    def add_queries(self, queries: Sequence[Query], *, run: int | None = None, overlap: int = 1) -> list[Query]:
         """Put queries to whoever answers, all or none of them. Those that are there already are left alone.
 
         Args:
             queries: May repeat queries of earlier calls.
+            run: Whose they are, as `begin_run` returned it; by default what they say themselves.
             overlap: How many people are to answer each of them.
 
+        Returns:
+            The queries with their run, in the same order: their ids are those in the store.
+
         Raises:
-            SettingError: `overlap` is not positive.
-            StoreError: The store cannot be written; none of them has been added.
+            SettingError: `overlap` is not positive, or a query is of another run.
+            StoreError: There is no such run, or the store cannot be written; none of them has been added.
         """
         if overlap < 1:
             raise SettingError(f"`overlap` must be at least 1. Received {overlap}.")
-        new = {query.id: query for query in queries}
+        asked = [_of_run(query, run) for query in queries]
+        new = {query.id: query for query in asked}
         with self._database.read() as connection:
             for known in among(connection, schema.query.c.id, list(new)):
                 del new[known]
         if not new:
-            return
+            return asked
         segment_ids = {key: [segment.id for segment in query.segments] for key, query in new.items()}
         segments = {
             segment_id: segment
@@ -62,6 +67,7 @@ class QueryMethods(StoreBase):
             now = self._clock()
             insert_segments(connection, segments, now)
             _insert_queries(connection, new, segment_ids, overlap=overlap, now=now)
+        return asked
 
     def query(self, query_id: str) -> Query:
         """Return a query with its segments; a repeat looks like the query it repeats.
@@ -69,14 +75,15 @@ class QueryMethods(StoreBase):
         Raises:
             StoreError: There is no such query, or a segment file is missing or damaged.
         """
-        statement = select(schema.query.c.ordinal, schema.query.c.num_timesteps)
+        table = schema.query
+        statement = select(table.c.ordinal, table.c.num_timesteps, table.c.run_id)
         with self._database.read() as connection:
             row = connection.execute(statement.where(schema.query.c.id == query_id)).one_or_none()
             places = segment_places(connection, [query_id])
         if row is None:
             raise StoreError(unknown_query(query_id))
         segments = tuple(self._segments(places[query_id]))
-        return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps)
+        return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps, run=row.run_id)
 
     def segment(self, segment_id: str) -> Segment:
         """Return a segment as it was when it was first cut.
@@ -93,8 +100,8 @@ class QueryMethods(StoreBase):
             raise StoreError(f"The store has no segment {segment_id!r}.")
         return self._blobs.read(segment_id, num_timesteps=num_timesteps)
 
-    def open_queries(self) -> list[OpenQuery]:
-        """Return the queries that still want an answer, oldest first.
+    def open_queries(self, *, run: int | None = None) -> list[OpenQuery]:
+        """Return the queries that still want an answer, of a run or of all, oldest first.
 
         They have fewer present answers than people were to answer them ("can't tell" is an answer), have not
         expired, and are no repeats.
@@ -108,8 +115,10 @@ class QueryMethods(StoreBase):
                 n_in_hand(self._clock()).label("n_leases"),
             )
             .where(text(schema.OPEN))
-            .order_by(table.c.num_timesteps, table.c.ordinal)
+            .order_by(table.c.run_id, table.c.num_timesteps, table.c.ordinal)
         )
+        if run is not None:
+            statement = statement.where(table.c.run_id == run)
         with self._database.read() as connection:
             rows = connection.execute(statement).mappings().all()
         return [OpenQuery(**row) for row in rows]
@@ -165,6 +174,20 @@ def unknown_query(query_id: str) -> str:
     return f"The store has no query {query_id!r}; add it with `add_queries` first."
 
 
+def check_run(connection: Connection, run: int) -> None:
+    """Raise a `StoreError` if there is no such run."""
+    if connection.execute(select(schema.run.c.id).where(schema.run.c.id == run)).one_or_none() is None:
+        raise StoreError(f"The store has no run {run}; begin one with `begin_run` first.")
+
+
+def _of_run(query: Query, run: int | None) -> Query:
+    if run is None or query.run == run:
+        return query
+    if query.run:
+        raise SettingError(f"A query of run {query.run} cannot be asked as one of run {run}.")
+    return replace(query, run=run)
+
+
 def _insert_queries(
     connection: Connection,
     queries: Mapping[str, Query],
@@ -173,11 +196,14 @@ def _insert_queries(
     overlap: int,
     now: int,
 ) -> None:
+    for run in {query.run for query in queries.values()}:
+        check_run(connection, run)
     if not queries:
         return
     rows = [
         {
             "id": key,
+            "run_id": query.run,
             "ordinal": query.ordinal,
             "num_timesteps": query.num_timesteps,
             "overlap": overlap,

@@ -16,7 +16,7 @@ def test_comparisons_come_back_padded_and_masked(rng: np.random.Generator) -> No
     for i in range(150):
         lengths = rng.integers(1, 3 + i // 10, size=2)
         pair = [rng.normal(size=(n, 3)).astype(np.float32) for n in lengths]
-        data.append(pair[0], pair[1], float(i % 3) / 2)
+        data.append(pair, float(i % 3) / 2)
         kept.append(pair)
         assert len(data) == i + 1
     longest = max(len(side) for pair in kept for side in pair)
@@ -36,7 +36,7 @@ def test_an_index_of_any_shape(rng: np.random.Generator) -> None:
     data = ComparisonTensors((2,), CPU)
     values = rng.normal(size=(10, 2, 4, 2)).astype(np.float32)
     for first, second in values:
-        data.append(first, second, 1.0)
+        data.append([first, second], 1.0)
     index = torch.as_tensor(rng.integers(10, size=(3, 5)))
     features, mask = data.gather(index)
     np.testing.assert_array_equal(features.numpy(), values[index.numpy()])
@@ -48,7 +48,7 @@ def test_memory_grows_by_doubling() -> None:
     data = ComparisonTensors((1,), CPU)
     step = np.ones((2, 1), dtype=np.float32)
     for _ in range(1000):
-        data.append(step, step, 1.0)
+        data.append([step, step], 1.0)
         capacity = data._steps.shape[0]
         assert len(data) <= capacity <= max(64, 2 * len(data))
     assert capacity == 1024
@@ -57,7 +57,7 @@ def test_memory_grows_by_doubling() -> None:
 def test_what_was_appended_is_a_copy() -> None:
     data = ComparisonTensors((1,), CPU)
     step = np.ones((2, 1), dtype=np.float32)
-    data.append(step, step, 1.0)
+    data.append([step, step], 1.0)
     step[:] = 7.0
     assert data.gather(torch.arange(1))[0].flatten().tolist() == [1.0] * 4
 
@@ -66,11 +66,11 @@ def test_what_is_not_kept_is_gone_and_the_order_stays(rng: np.random.Generator) 
     data = ComparisonTensors((2,), CPU)
     values = rng.normal(size=(100, 2, 4, 2)).astype(np.float32)
     for number, (first, second) in enumerate(values[:90]):
-        data.append(first, second, float(number % 2))
+        data.append([first, second], float(number % 2))
     kept = rng.random(90) < 0.5
     data.keep(kept)
     for number, (first, second) in enumerate(values[90:], start=90):
-        data.append(first, second, float(number % 2))
+        data.append([first, second], float(number % 2))
     expected = [*np.flatnonzero(kept), *range(90, 100)]
     assert len(data) == len(expected)
     assert data.preferences.tolist() == [float(number % 2) for number in expected]
@@ -99,7 +99,7 @@ def test_frames_come_back_with_those_before_them(
     for i in range(9):
         lengths = rng.integers(1, 6, size=2)
         pair = [rng.integers(256, size=(2 + n, 4, 3, 1), dtype=np.uint8) for n in lengths]
-        data.append(pair[0], pair[1], float(i % 3) / 2)
+        data.append(pair, float(i % 3) / 2)
         kept.append(pair)
     assert data.n_steps == sum(len(side) - 2 for pair in kept for side in pair)
     data.keep(np.arange(9) != 4)
@@ -124,5 +124,5 @@ def test_compressed_frames_that_hardly_change_take_little_memory() -> None:
     data = CompressedComparisons((84, 84, 1), n_before=3)
     frames = np.full((28, 84, 84, 1), 87, dtype=np.uint8)
     frames[:, 40:44, 10:12] = 236
-    data.append(frames, frames, 1.0)
+    data.append([frames, frames], 1.0)
     assert data.n_bytes < frames.nbytes / 50

@@ -1,6 +1,7 @@
 """A reward for images: which of two clips has the brighter dot in its newest frames."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from prefrl.errors import SpaceError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs, PixelInputs, is_image
 from prefrl.segments import Comparison, Segment
+from prefrl.settings import RewardSettings
 
 SIDE, FRAME_STACK, N_STEPS = 43, 3, 4
 STACKS = spaces.Box(0, 255, (SIDE, SIDE, FRAME_STACK), np.uint8)
@@ -37,18 +39,19 @@ def make_comparisons(n: int, seed: int = 0) -> list[Comparison]:
     rng = np.random.default_rng(seed)
     pairs = [(make_segment(rng), make_segment(rng)) for _ in range(n)]
     return [
-        Comparison(first=a, second=b, preference=float(a.env_return > b.env_return), seq=i)
+        Comparison(segments=(a, b), preference=float(a.env_return > b.env_return), query_id=f"{seed}-{i}", seq=i)
         for i, (a, b) in enumerate(pairs)
     ]
 
 
-def make_ensemble(**settings: float) -> RewardEnsemble:
-    return RewardEnsemble(STACKS, ACTIONS, frame_stack=FRAME_STACK, n_members=2, **settings)  # type: ignore[arg-type]
+def make_ensemble(**settings: Any) -> RewardEnsemble:
+    own = RewardSettings(**{"n_members": 2, "batch_size": 8, **settings})
+    return RewardEnsemble(STACKS, ACTIONS, settings=own, frame_stack=FRAME_STACK)
 
 
 @pytest.fixture(scope="module")
 def trained() -> RewardTrainer:
-    trainer = RewardTrainer(make_ensemble(reward_sd=0.05, dropout=0.2), batch_size=8, seed=0)
+    trainer = RewardTrainer(make_ensemble(reward_sd=0.05, dropout=0.2), seed=0)
     trainer.add(make_comparisons(60))
     trainer.fit(10)
     return trainer
@@ -63,8 +66,7 @@ def stacks_of(segment: Segment) -> Frames:
 
 def test_it_learns_what_moves_between_frames(trained: RewardTrainer) -> None:
     """One frame alone does not tell the reward, so frames are read in their order."""
-    right, _ = trained.evaluate(make_comparisons(100, seed=1))
-    assert np.mean(right) > 0.85
+    assert np.mean(trained.evaluate(make_comparisons(100, seed=1)).right) > 0.85
 
 
 def test_the_reward_of_a_stack_is_that_of_the_step_in_its_segment(trained: RewardTrainer) -> None:
@@ -80,7 +82,7 @@ def test_the_reward_of_a_stack_is_that_of_the_step_in_its_segment(trained: Rewar
 
 
 def test_the_reward_is_normalised_over_the_labelled_steps(trained: RewardTrainer) -> None:
-    segments = [s for c in make_comparisons(60) for s in (c.first, c.second)]
+    segments = [s for c in make_comparisons(60) for s in c.segments]
     ensemble = trained.ensemble
     rewards = np.stack([ensemble.predict_members(stacks_of(s), s.actions) for s in segments], axis=1)
     np.testing.assert_allclose(rewards.mean(axis=(1, 2)), 0.0, atol=1e-3)
@@ -103,19 +105,18 @@ def test_identical_segments_are_even_and_swapped_pairs_opposite(trained: RewardT
 def test_going_on_from_a_saved_state_equals_never_stopping() -> None:
     """Weights, running statistics of batch norm, dropout and order."""
     comparisons = make_comparisons(20)
-    whole = RewardTrainer(make_ensemble(), batch_size=8, seed=3)
+    whole = RewardTrainer(make_ensemble(), seed=3)
     whole.add(comparisons)
     whole.fit(1)
-    arrays, values = whole.state_dict()
-    kept = {name: array.copy() for name, array in whole.ensemble.state_arrays().items()}
-    arrays = {name: np.array(array) for name, array in arrays.items()}
+    state, kept = whole.state(), whole.ensemble.state()
     expected = whole.fit(2)
 
-    resumed = RewardTrainer(make_ensemble(), batch_size=8, seed=99)
-    resumed.ensemble.load_state_arrays(kept)
-    resumed.load_state_dict(arrays, values, comparisons)
+    resumed = RewardTrainer(make_ensemble(), seed=99)
+    resumed.ensemble.restore(*kept)
+    resumed.restore(*state)
+    resumed.refill(comparisons)
     assert resumed.fit(2) == expected
-    ours, theirs = resumed.ensemble.state_arrays(), whole.ensemble.state_arrays()
+    (ours, _), (theirs, _) = resumed.ensemble.state(), whole.ensemble.state()
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
         np.testing.assert_array_equal(array, theirs[name], err_msg=name)
@@ -125,7 +126,7 @@ def test_same_seed_same_training_whatever_the_global_generators_do() -> None:
     results = []
     for noise in (1, 2):
         torch.manual_seed(noise)
-        trainer = RewardTrainer(make_ensemble(), batch_size=8, seed=0)
+        trainer = RewardTrainer(make_ensemble(), seed=0)
         trainer.add(make_comparisons(10))
         results.append(trainer.fit(1))
     assert results[0] == results[1]
@@ -155,6 +156,9 @@ def test_before_the_first_fit_the_reward_is_0() -> None:
         (spaces.Box(0, 255, (84, 84, 4), np.uint8), True),
         (spaces.Box(0, 255, (43, 43, 1), np.uint8), True),
         (spaces.Box(0, 255, (42, 84, 3), np.uint8), False),  # nothing would be left after the convolutions
+        (spaces.Box(0, 255, (3, 84, 96), np.uint8), True),
+        (spaces.Box(0, 255, (4, 43, 43), np.uint8), True),
+        (spaces.Box(0, 255, (1, 42, 84), np.uint8), False),
         (spaces.Box(0, 255, (84, 84), np.uint8), False),
         (spaces.Box(0, 1, (84, 84, 4), np.float32), False),
         (spaces.Discrete(3), False),
@@ -162,7 +166,7 @@ def test_before_the_first_fit_the_reward_is_0() -> None:
 )
 def test_images_are_pixels_large_enough_for_the_network(space: spaces.Space[object], image: bool) -> None:
     assert is_image(space) is image
-    ensemble = RewardEnsemble(space, ACTIONS, n_members=1)
+    ensemble = RewardEnsemble(space, ACTIONS, settings=RewardSettings(n_members=1))
     assert isinstance(ensemble.inputs, PixelInputs if image else FeatureInputs)
 
 

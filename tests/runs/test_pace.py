@@ -240,7 +240,7 @@ def test_the_page_learns_what_the_run_is_about_and_what_the_agent_does(
         assert shown.n_steps == 40
         assert shown.render_states is not None
 
-        segments = [segment for c in store.comparisons() for segment in (c.first, c.second)]
+        segments = [segment for c in store.comparisons() for segment in c.segments]
         predicted = store.predictions([segment.id for segment in segments])
         assert len(predicted) >= len(segments) - 2 * SLACK * 2
         assert all(len(rewards) == 8 for rewards in predicted.values())

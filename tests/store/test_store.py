@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 
 from prefrl.errors import AnswerConflictError, SettingError, StoreError
 from prefrl.segments import Answer, Query, Segment
-from prefrl.store import NewAnswer, Store, StoreCounts, StoredAnswer
+from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, StoredAnswer
 
 MakeQuery = Callable[..., Query]
 MakeSegment = Callable[..., Segment]
 
 
 @pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path, about: RunAbout) -> Iterator[Store]:
     with Store(None if request.param == "memory" else tmp_path) as store:
+        store.begin_run(about)
         yield store
 
 
