@@ -185,7 +185,8 @@ class AgentSettings:
     clip_rewards: bool = False
     """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
     normalize_rewards: bool = True
-    """Whether rewards are divided by the running standard deviation of discounted returns."""
+    """Whether true rewards are divided by the running standard deviation of discounted returns; learned ones have
+    a scale of their own."""
     device: str = "cpu"
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)

@@ -55,6 +55,7 @@ class PreferenceCallback(BaseCallback):
 
     def _on_training_start(self) -> None:
         assert isinstance(self.model, OnPolicyAlgorithm)
+        self.preferences.venv.look_back(self.model._stats_window_size)
         n_steps = self.model._total_timesteps - self.model.num_timesteps
         self.preferences.begin(n_steps, self.model.n_steps * self.model.n_envs)
 

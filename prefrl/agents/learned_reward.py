@@ -130,6 +130,12 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         # A fresh array: SB3 adds the bootstrap at time limits into it.
         return observations, rewards.astype(np.float32, copy=True), dones, infos
 
+    def look_back(self, window: int) -> None:
+        """Take running means over so many episodes from now on."""
+        self.window = window
+        self.predicted_returns = deque(self.predicted_returns, maxlen=window)
+        self.task_metrics = {name: deque(values, maxlen=window) for name, values in self.task_metrics.items()}
+
     def state(self) -> State:
         """Return what a resumed run needs of the episodes under way."""
         last = self._last_observations

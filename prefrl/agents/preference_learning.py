@@ -173,7 +173,7 @@ class PreferenceLearning:
         """
         self.has_begun = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
-        if self.labels.n_labels >= self.plan_of_labels.n_labels:
+        if self.labels.n_labels >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
                 f"All {self.plan_of_labels.n_labels} labels have been given; this call of `learn` trains on the "
@@ -226,7 +226,6 @@ class PreferenceLearning:
         arrays, values = joined(self._parts)
         return arrays, values | {
             "run": self.run,
-            "digest": self._digest(),
             "has_begun": self.has_begun,
             "normalised_until": self._normalised_until,
             "refit_seconds": self.refit_seconds,
@@ -239,7 +238,7 @@ class PreferenceLearning:
         """Continue where `state` was taken, with the same store and settings.
 
         Raises:
-            StoreError: What was said in the store until then is not what it was.
+            StoreError: The store lacks comparisons that were trained on.
         """
         restore_parts(self._parts, arrays, values)
         self._recalls = "refuse"  # what the checkpoint knows is all that is known
@@ -249,11 +248,6 @@ class PreferenceLearning:
             Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
         ]
         self._n_changed, self._n_ties = values["n_changed"], values["n_ties"]
-        if self._digest() != values["digest"]:
-            raise StoreError(
-                "Queries or answers in the store are not what they were when the checkpoint was written; restore "
-                "store.sqlite from a copy of the run, or train anew from its labels."
-            )
         self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))
 
     @property
@@ -266,10 +260,6 @@ class PreferenceLearning:
             "labels": self.labels,
             "plan": self.plan_of_labels,
         }
-
-    def _digest(self) -> str:
-        """Fingerprint of all that was said in this run as far as it has been read."""
-        return self.store.digest(self.run, self.labels.last_seq)
 
     def _pay(self, observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the reward of the agent."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from safetensors.numpy import save
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv
+from prefrl.agents import LearnedRewardVecEnv, algorithm
 from prefrl.agents.learned_reward import ENV_REWARD
 from prefrl.config import RunConfig
 from prefrl.errors import PrefRLError, RunError, SettingError
@@ -169,12 +169,12 @@ def _run_policy(
 ) -> tuple[list[float], dict[str, list[float]], dict[str, Array]]:
     """Return true returns and task metrics of episodes, and the steps of one of them."""
     n_envs = environments.num_envs
-    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), None)
+    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), "true")
     normalizer = make_normalizer(config, rewarded)
     checkpoint.restore_part("normalizer", SavedNormalizer(normalizer))
     normalizer.training = False
     normalizer.norm_reward = False
-    agent = ALGORITHMS[config.algo].load(io.BytesIO(checkpoint.agent), device=config.agent.device)
+    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent), device=config.agent.device)
     # Each environment plays its share, so that short episodes are not counted more often than long ones.
     sees_images = is_image(rewarded.observation_space)
     shares = np.array([n_episodes // n_envs + (env < n_episodes % n_envs) for env in range(n_envs)])

@@ -61,9 +61,9 @@ class PacedCallback(PreferenceCallback):
         """Labels without which the agent does not go on: those due by the schedule, less the slack."""
         # The first fit needs answers: without any the agent would go on with no reward at all.
         at_least = 0 if self.preferences.reward_model.fitted else 1
-        due = self.preferences.n_due(self.num_timesteps)
+        due = self.preferences.n_due()
         wanted = max(due - self.run.config.feedback.slack, min(at_least, due))
-        return max(0, wanted - self.preferences.trainer.n_known)
+        return max(0, wanted - self.preferences.labels.n_labels)
 
     def update(self, *, at_least: int | None = None) -> Refit | None:
         """Read, restock and refit, and tell what came of it."""

@@ -146,7 +146,7 @@ class Progress:
         preferences = self._preferences
         return {}, {
             "seconds": self.seconds,
-            "labels": preferences.trainer.n_known if preferences else 0,
+            "labels": preferences.labels.n_labels if preferences else 0,
             "refit_seconds": preferences.refit_seconds if preferences else 0.0,
             "logged": {key: float(value) for key, value in self._saved.agent.logger.name_to_value.items()},
         }

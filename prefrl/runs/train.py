@@ -267,7 +267,7 @@ class _RunCallback(BaseCallback):
             TrainingProgress(
                 num_timesteps=self.num_timesteps,
                 total_timesteps=self.run.config.total_timesteps,
-                labels=preferences.trainer.n_known if preferences else 0,
+                labels=preferences.labels.n_labels if preferences else 0,
                 n_labels=self.run.config.labels if preferences else 0,
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
                 metrics=self.run.metrics(),

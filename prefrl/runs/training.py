@@ -1,32 +1,21 @@
 """A training: its parts put together from the settings, saved and restored."""
 
-import hashlib
 import warnings
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from threadpoolctl import threadpool_limits
 
-from prefrl.agents import LearnedRewardVecEnv, People, PreferenceLearning, make_agent
+from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning, make_agent
+from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
-from prefrl.agents.preference_learning import frame_stack_of
 from prefrl.config import RunConfig
-from prefrl.errors import RunError, SettingError, StoreError
-from prefrl.feedback import (
-    DisagreementSelector,
-    OracleTeacher,
-    Selector,
-    ShuffledTeacher,
-    SpreadSelector,
-    Teacher,
-    UniformSelector,
-)
+from prefrl.errors import RunError, StoreError
+from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
 from prefrl.runs.advice import notes_on
@@ -35,10 +24,9 @@ from prefrl.runs.folder import RunFolder
 from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
 from prefrl.runs.metrics_log import MetricsLog
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
-from prefrl.runs.preference_parts import SavedPreferences, SavedRewardedEnvironments
 from prefrl.runs.saved_parts import Progress, RandomStreams, SavedAgent, SavedFrames
 from prefrl.runs.simulators import Simulators
-from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
+from prefrl.runs.stepping import make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
 from prefrl.segments.spaces import check_space
 from prefrl.store import Store
@@ -48,14 +36,6 @@ LOG_EVERY = 4096
 # And of a short training about this many lines.
 LINES_AT_LEAST = 20
 RESTORE_STORE = "restore store.sqlite and segments from a copy of the run."
-
-
-RUN = 1
-
-
-def digest(store: Store, run: int, until: int) -> str:
-    rows = [repr(a) for a in store.answers() if a.seq <= until]
-    return hashlib.sha256("".join(rows).encode()).hexdigest()
 
 
 class Training:
@@ -99,20 +79,13 @@ class Training:
             self.preferences = _preferences(config, self.stacked, self.store)
             self.rewarded = self.preferences.venv
         else:
-            constant = config.reward == "constant"
-            self.rewarded = LearnedRewardVecEnv(
-                self.stacked, _constant_reward if constant else None, window=_window(config)
-            )
+            self.rewarded = LearnedRewardVecEnv(self.stacked, config.reward, window=_window(config))
         self.normalizer = make_normalizer(config, self.rewarded)
         agent = make_agent(
             config.algo,
             self.normalizer,
             seed=seeds.integer("agent"),
-            device=config.agent.device,
-            hidden_sizes=config.agent.hidden_sizes,
-            cnn=config.agent.cnn,
-            log_std_init=config.agent.log_std_init,
-            settings=config.agent.settings,
+            settings=config.agent,
         )
         # SB3 has given the environments the agent's seed.
         self.normalizer.seed(seeds.integer("environments"))
@@ -130,14 +103,15 @@ class Training:
         parts: dict[str, Part] = {
             "environments": Simulators(self.environments),
             "frames": SavedFrames(self.stacked if isinstance(self.stacked, VecFrameStack) else None),
-            "learned_reward": SavedRewardedEnvironments(self.rewarded),
             "normalizer": SavedNormalizer(self.normalizer),
             "agent": self._saved_agent,
             "random": self._random,
             "progress": self._progress,
         }
-        if self.preferences is not None:
-            parts["preferences"] = SavedPreferences(self.preferences)
+        if self.preferences is None:
+            parts["learned_reward"] = self.rewarded
+        else:
+            parts["preferences"] = self.preferences
         return parts
 
     @property
@@ -211,9 +185,11 @@ class Training:
         """Return what the store holds now."""
         if self.store is None:
             return None
-        answers = self.store.answers()
+        assert self.preferences is not None
+        run = self.preferences.run
+        answers = self.store.answers(run=run)
         until = answers[-1].seq if answers else 0
-        return AnswersRead(run=RUN, until=until, digest=digest(self.store, RUN, until))
+        return AnswersRead(run=run, until=until, digest=self.store.digest(run, until))
 
     def _check_answers(self, checkpoint: Checkpoint) -> None:
         """Refuse a store that is not the one that a checkpoint was trained on.
@@ -224,11 +200,11 @@ class Training:
         read = checkpoint.answers
         if read is None or self.store is None:
             return
-        if digest(self.store, read.run, read.until) != read.digest:
+        if self.store.digest(read.run, read.until) != read.digest:
             raise RunError(
                 f"The store in {self.folder.path} is not the one that the checkpoint {checkpoint.folder.name} was "
-                f"trained on: of its first {read.until} answers and their queries some are missing or were changed; "
-                f"{RESTORE_STORE}"
+                f"trained on: of its first {read.until} answers and their queries some are missing or were "
+                f"changed; {RESTORE_STORE}"
             )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -247,78 +223,33 @@ class Training:
             ) from error
 
 
-def _constant_reward(observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    return np.zeros(len(actions), dtype=np.float32)
-
-
 def _check_segment_length(config: RunConfig, environments: VecEnv) -> None:
-    horizon = horizon_of(environments)
-    if config.reward == "preferences" and horizon is not None and config.segment_length > horizon:
-        raise SettingError(
-            f"`segment_length` must not exceed the episode of {horizon} steps. Received {config.segment_length}."
-        )
-
-
-def _check_time_to_ask(config: RunConfig) -> None:
-    """Refuse a training in which no rollout begins after the first questions are due."""
-    n_steps = config.agent.settings.get("n_steps")
-    if not isinstance(n_steps, int) or n_steps < 1:
-        raise SettingError(f"`agent.settings` must hold n_steps of at least 1. Received {n_steps!r}.")
-    rollout = n_steps * config.agent.n_envs
-    last_rollout = (config.total_timesteps - 1) // rollout * rollout
-    if last_rollout < config.feedback.initial_timesteps:
-        raise SettingError(
-            f"No rollout of {rollout} steps begins between the first questions (feedback.initial_timesteps="
-            f"{config.feedback.initial_timesteps}) and the end; make `total_timesteps` larger. Received "
-            f"{config.total_timesteps}."
-        )
+    if config.reward == "preferences":
+        check_segment_length(environments, config.segment_length)
 
 
 def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> PreferenceLearning:
-    _check_time_to_ask(config)
-    label, model = config.feedback, config.reward_model
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
         environments.observation_space,
         environments.action_space,
-        n_members=model.n_members,
-        hidden_sizes=model.hidden_sizes,
+        settings=config.reward_model,
         frame_stack=frame_stack_of(environments),
-        dropout=model.dropout,
-        reward_sd=model.reward_sd,
         seed=seeds.integer("reward-model"),
         device=config.device,
     )
-    trainer = RewardTrainer(
-        ensemble,
-        learning_rate=model.learning_rate,
-        batch_size=model.batch_size,
-        error_rate=model.error_rate,
-        l2=model.l2,
-        memory=model.memory,
-        seed=seeds.integer("reward-trainer"),
-    )
-    return PreferenceLearning(
+    preferences = PreferenceLearning(
         environments,
         teacher=_teacher(config),
         n_labels=config.labels,
         seed=seeds.integer("preferences"),
-        segment_length=config.segment_length,
         store=store,
-        schedule=label.schedule,
-        selector=_selector(config),
-        initial_timesteps=label.initial_timesteps,
-        initial_share=label.initial_share,
-        time_constant=label.time_constant,
-        asking_share=label.asking_share,
-        labels_per_round=label.labels_per_round,
-        first_epochs=model.first_epochs,
-        epochs=model.epochs,
-        recorder_steps=fitting_recorder_steps(config, environments),
-        reward_model=ensemble,
-        trainer=trainer,
-        window=_window(config),
+        old_labels="replay",
+        feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
+        reward=RewardTrainer(ensemble, seed=seeds.integer("reward-trainer")),
     )
+    preferences.plan(config.total_timesteps)
+    return preferences
 
 
 def _window(config: RunConfig) -> int:
@@ -327,19 +258,7 @@ def _window(config: RunConfig) -> int:
 
 
 def _teacher(config: RunConfig) -> Teacher | People:
-    label = config.feedback
-    if config.teacher == "human":
-        return People(stock=label.stock, stale_after=label.stale_after, overlap=label.overlap)
-    oracle = OracleTeacher()
-    if not config.shuffle_labels:
-        return oracle
-    return ShuffledTeacher(oracle, seed=Streams(config.seed).integer("shuffled-labels"))
-
-
-def _selector(config: RunConfig) -> Selector:
-    label = config.feedback
-    if label.strategy == "disagreement":
-        return DisagreementSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
-    if label.strategy == "spread":
-        return SpreadSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
-    return UniformSelector(recent_share=label.recent_share, recent_steps=label.recent_steps)
+    teacher = make_teacher(config.teacher, config.teacher_settings, seed=Streams(config.seed).integer("teacher"))
+    if not config.shuffle_labels or isinstance(teacher, People):
+        return teacher
+    return ShuffledTeacher(teacher, seed=Streams(config.seed).integer("shuffled-labels"))

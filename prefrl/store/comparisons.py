@@ -157,11 +157,12 @@ class ComparisonMethods(StoreBase):
 
 def count_comparisons(connection: Connection) -> dict[int, int]:
     """Return the number of comparisons of each run that has any."""
+    asked = _query.alias("asked")  # the conditions speak of `query` themselves
     statement = (
-        select(_query.c.run_id, func.count())
+        select(asked.c.run_id, func.count())
         .select_from(_answer)
-        .join(_query, _query.c.id == _answer.c.query_id)
+        .join(asked, asked.c.id == _answer.c.query_id)
         .where(*IS_PRESENT_COMPARISON)
-        .group_by(_query.c.run_id)
+        .group_by(asked.c.run_id)
     )
     return {run: n for run, n in connection.execute(statement)}

@@ -229,8 +229,8 @@ def run(small_config: MakeConfig, tmp_path: Path, train_only: None, monkeypatch:
 
 def test_parts_of_a_run(run: Path) -> None:
     checkpoint = Checkpoint(checkpoints(run / "checkpoints")[-1])
-    names = {"environments", "frames", "learned_reward", "normalizer", "agent", "random", "progress"}
-    assert set(checkpoint.values) == names | {"preferences"}
+    names = {"environments", "frames", "normalizer", "preferences", "agent", "random", "progress"}
+    assert set(checkpoint.values) == names
     assert checkpoint.progress["labels"] == 24
     assert checkpoint.progress["seconds"] > checkpoint.progress["refit_seconds"] > 0
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from prefrl.agents import ALGORITHMS
+from prefrl.agents import algorithm
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
 from prefrl.reward import RewardEnsemble
@@ -73,7 +73,7 @@ def outcome(path: Path) -> dict[str, Any]:
     values = without_wall_times(checkpoint.values)
     arrays = {name: array for name, array in checkpoint.arrays.items() if name != "agent/zip"}
     config = folder.config()
-    agent = ALGORITHMS[config.algo].load(io.BytesIO(checkpoint.agent))
+    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent))
     with Store(path) as store:
         answers = [(a.seq, a.query_id, a.answer, a.labeler, a.id) for a in store.answers()]
         counts = store.counts()
