@@ -4,9 +4,9 @@ The command line, the presets, the docs, `PreferenceLearning` and the parts them
 setting is written once.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
@@ -78,7 +78,7 @@ class FeedbackSettings:
                 f"Received {self.segment_length}, {self.labels_per_round}, {self.recorder_steps} and "
                 f"{self.recent_steps}."
             )
-        if not 0 < self.time_constant < math.inf:
+        if not 0 < self.time_constant < inf:
             raise SettingError(f"`time_constant` must be above 0 and finite. Received {self.time_constant}.")
         if self.recent_share > 0 and self.recent_steps < self.segment_length:
             raise SettingError(
@@ -142,17 +142,17 @@ class RewardSettings:
                 "`n_members` and `batch_size` of the reward model must be at least 1, and `memory` at least 0. "
                 f"Received {self.n_members}, {self.batch_size} and {self.memory}."
             )
-        if not 0 < self.learning_rate < math.inf or not 0 < self.reward_sd < math.inf:
+        if not 0 < self.learning_rate < inf or not 0 < self.reward_sd < inf:
             raise SettingError(
                 "`learning_rate` and `reward_sd` of the reward model must be finite and above 0. Received "
                 f"{self.learning_rate} and {self.reward_sd}."
             )
-        if not 0 <= self.dropout < 1 or not 0 <= self.error_rate < 1 or not 0 <= self.l2 < math.inf:
+        if not 0 <= self.dropout < 1 or not 0 <= self.error_rate < 1 or not 0 <= self.l2 < inf:
             raise SettingError(
                 "Expected 0 <= `dropout` < 1, 0 <= `error_rate` < 1 and a finite `l2` >= 0 of the reward model. "
                 f"Received {self.dropout}, {self.error_rate} and {self.l2}."
             )
-        if self.aggregation not in ("mean", "min") or not math.isfinite(self.sd_weight):
+        if self.aggregation not in ("mean", "min") or not isfinite(self.sd_weight):
             raise SettingError(
                 "`aggregation` of the reward model must be mean or min, and `sd_weight` finite. Received "
                 f"{self.aggregation!r} and {self.sd_weight}."
@@ -225,7 +225,7 @@ def check_numbers(values: Mapping[str, Any], whose: str = "") -> None:
     for name, value in values.items():
         for part in value if isinstance(value, list | tuple) else [value]:
             number = _number(part)
-            if isinstance(number, float) and not math.isfinite(number):
+            if isinstance(number, float) and not isfinite(number):
                 raise SettingError(f"`{name}` {whose}must be a finite number. Received {part}.")
             if isinstance(number, int) and abs(number) > LARGEST:
                 raise SettingError(f"`{name}` {whose}must not exceed {LARGEST:,}. Received {shown(number)}.")

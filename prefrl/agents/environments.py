@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gymnasium import spaces
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     VecEnv,
@@ -13,7 +14,7 @@ from stable_baselines3.common.vec_env import (
 
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.errors import SettingError
-from prefrl.reward.inputs import is_image
+from prefrl.reward.inputs import has_channels_first, is_image
 
 
 def check_venv(venv: object) -> None:
@@ -62,9 +63,10 @@ def horizon_of(venv: VecEnv) -> int | None:
 def frame_stack_of(venv: VecEnv) -> int:
     """Return how many frames SB3's `VecFrameStack` stacks into an image; 1 where there is none.
 
-    Each of them is then recorded once only. Stacks of anything but images are left as they are.
+    Each of them is then recorded once only. Stacks of anything but images with channels last are left as they are.
     """
-    if not is_image(venv.observation_space):
+    space = venv.observation_space
+    if not isinstance(space, spaces.Box) or not is_image(space) or has_channels_first(space):
         return 1
     stack = unwrap_vec_wrapper(venv, VecFrameStack)
     return stack.stacked_obs.n_stack if isinstance(stack, VecFrameStack) else 1

@@ -141,7 +141,7 @@ class RewardEnsemble:
         return rewards
 
     def raw(self, read: Tensor, *, mask: Tensor | None = None, rng: np.random.Generator | None = None) -> Tensor:
-        """Return the members' raw rewards of segments as `inputs` reads them; arguments as of `Members.forward`."""
+        """Return raw rewards of segments as `inputs` reads them; arguments and result as of `Members.forward`."""
         rewards: Tensor = self.network(self.inputs.normalise(read), mask=mask, rng=rng)
         return rewards
 

@@ -206,8 +206,8 @@ class PixelInputs:
     """The last K frames; actions are not read (Christiano et al. 2017, A.2).
 
     Args:
-        observation_space: Of observations that are stacks of K frames, shape [height, width, K·C], or single images
-            of shape [C, height, width]. A stack of such images is one image of more channels.
+        observation_space: Of observations that are stacks of K frames, shape [height, width, K·C], or single
+            images of shape [C, height, width]. A stack of such images is one image of more channels.
         frame_stack: Number K.
 
     Raises:

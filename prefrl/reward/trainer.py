@@ -120,7 +120,7 @@ class RewardTrainer:
 
     @property
     def seqs(self) -> IntArray:
-        """Number in the store of each comparison that is trained on, in the order in which they came, shape [n]."""
+        """Number in the store of each comparison that is trained on, in the order of their coming, shape [n]."""
         return self._seqs
 
     @property
@@ -241,8 +241,8 @@ class RewardTrainer:
         """Take the comparisons back after `restore`.
 
         Args:
-            comparisons: Those whose numbers are `seqs`, in that order; taken in one by one, so that they need not be
-                in memory together.
+            comparisons: Those whose numbers are `seqs`, in that order; taken in one by one, so that they need not
+                be in memory together.
 
         Raises:
             RewardModelError: They are others, or not as many.
@@ -259,7 +259,8 @@ class RewardTrainer:
     def _check_filled(self) -> None:
         if len(self._data) != len(self._seqs):
             raise RewardModelError(
-                f"The reward's training was restored with {len(self._seqs)} comparisons; hand them back by `refill` first."
+                f"The reward's training was restored with {len(self._seqs)} comparisons; hand them back by "
+                "`refill` first."
             )
 
     def _append(self, comparisons: Iterable[Comparison]) -> list[int]:
@@ -280,7 +281,7 @@ class RewardTrainer:
         self._seqs = self._seqs[kept]
 
     def _epoch(self) -> tuple[Tensor, IntArray]:
-        """One pass of every member over its own draw; return mean losses and the gradient steps taken, both [E]."""
+        """One pass of every member over its own draw; return mean losses and gradient steps taken, both [E]."""
         losses = torch.zeros(self.ensemble.n_members, device=self.ensemble.device)
         n_before = self.optimizer.n_steps.copy()
         for indices, weights in epoch_batches(self._draws, self.settings.batch_size, self._rng):

@@ -72,7 +72,7 @@ def stacked_screens() -> VecEnv:
     ("cnn", "kernels"),
     [("small", [(16, 4, 8, 8), (32, 16, 4, 4)]), ("nature", [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3)])],
 )
-def test_images_get_the_network_that_was_asked_for(cnn: str, kernels: list[tuple[int, ...]]) -> None:
+def test_images_get_the_network_that_was_asked_for(cnn: Any, kernels: list[tuple[int, ...]]) -> None:
     model = make_agent("a2c", stacked_screens(), seed=0, settings=AgentSettings(cnn=cnn, settings={"n_steps": 4}))
     convolutions = [
         module for module in model.policy.features_extractor.modules() if isinstance(module, nn.Conv2d)
@@ -96,12 +96,13 @@ def test_channels_last_changes_the_order_in_memory_and_nothing_else() -> None:
 
 
 def test_an_unknown_network_is_an_error(drift_venv: MakeVenv) -> None:
+    unknown: Any = "resnet"
     with pytest.raises(SettingError, match=r"`cnn` must be one of small, nature\. Received 'resnet'\."):
         make_agent(
             "ppo",
             drift_venv(),
             seed=0,
-            settings=AgentSettings(cnn="resnet"),  # type: ignore[arg-type]
+            settings=AgentSettings(cnn=unknown),  # type: ignore[arg-type]
         )
 
 

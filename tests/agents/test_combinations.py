@@ -138,7 +138,9 @@ def make_model(drawn: Combination, prefs: PreferenceLearning) -> OnPolicyAlgorit
     if drawn.normalize and isinstance(venv.observation_space, spaces.Box) and "screens" not in drawn.observation:
         venv = VecNormalize(venv, norm_reward=False)
     policy = "MultiInputPolicy" if drawn.observation == "dict" else "MlpPolicy"
-    more = {"a2c": {}, "ppo": {"batch_size": 8, "n_epochs": 1}, "trpo": {"batch_size": 8}}[drawn.algo]
+    more: dict[str, Any] = {"ppo": {"n_epochs": 1}}.get(drawn.algo, {})
+    if drawn.algo != "a2c":
+        more["batch_size"] = 8
     kind = algorithm(drawn.algo)
     return kind(policy, venv, n_steps=ROLLOUT_STEPS, seed=0, device="cpu", policy_kwargs={"net_arch": [4]}, **more)
 

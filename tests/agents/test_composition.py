@@ -11,9 +11,11 @@ from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning
+from prefrl.agents.learned_reward import NamedReward
 from prefrl.agents.preference_learning import OldLabels
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import OracleTeacher, People, Teacher
@@ -55,11 +57,8 @@ def learning(
 
 
 def ppo(venv: VecEnv, **settings: Any) -> PPO:
-    return PPO(
-        "MlpPolicy",
-        venv,
-        **{"n_steps": 16, "batch_size": 64, "n_epochs": 1, "seed": 0, "device": "cpu"} | settings,
-    )
+    rollout: dict[str, Any] = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
+    return PPO("MlpPolicy", venv, seed=0, device="cpu", **rollout | settings)
 
 
 # --- a store that is used again ---------------------------------------------------------------------------
@@ -321,8 +320,9 @@ def test_what_pays_the_agent_is_named(drift_venv: MakeVenv, reward: Any) -> None
 
 def test_the_controls_pay_what_they_say(drift_venv: MakeVenv) -> None:
     paid = {}
-    for name in ("true", "constant"):
-        venv = LearnedRewardVecEnv(drift_venv(hidden_reward=lambda env, action: 7.0), name)  # type: ignore[arg-type]
+    names: tuple[NamedReward, ...] = ("true", "constant")
+    for name in names:
+        venv = LearnedRewardVecEnv(drift_venv(hidden_reward=lambda env, action: 7.0), name)
         venv.reset()
         _, paid[name], _, infos = venv.step(np.zeros((4, 1), dtype=np.float32))
         assert [info["env_reward"] for info in infos] == [7.0] * 4
@@ -347,6 +347,7 @@ def test_eval_callback_and_normalisation_work_together(drift_venv: MakeVenv, sto
     assert evaluation.last_mean_reward == pytest.approx(70.0)
     trained = model.get_vec_normalize_env()
     assert trained is not None
+    assert isinstance(trained.obs_rms, RunningMeanStd)
     assert trained.obs_rms.count > 100
     assert prefs.labels.n_labels == 20
 

@@ -6,14 +6,15 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_util import make_vec_env
 
 from prefrl.agents import LearnedReward, LearnedRewardVecEnv
 from prefrl.reward import RewardEnsemble
-from prefrl_envs.testing import EXAMPLE_SPACES, ActionRewardEnv, CountingEnv, SpacesEnv
 from prefrl.settings import RewardSettings
+from prefrl_envs.testing import EXAMPLE_SPACES, ActionRewardEnv, CountingEnv, SpacesEnv
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -90,7 +91,7 @@ def test_a_dict_within_a_dict_is_read() -> None:
     action = np.array([0.1, 0.2, 0.3], dtype=np.float32)
     _, reward, *_ = env.step(action)
     flat = np.concatenate([spaces.flatten(space, observation), action]).astype(np.float32)
-    assert reward == pytest.approx(float(ensemble._raw(flat[None]).mean()), abs=1e-6)
+    assert reward == pytest.approx(float(ensemble.raw(torch.as_tensor(flat)[None, None]).mean()), abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")

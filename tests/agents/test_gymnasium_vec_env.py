@@ -112,7 +112,7 @@ def test_what_is_recorded_is_the_same(world: str) -> None:
     for make in (together, one_by_one):
         inner = make(WORLDS[world])
         recorder = SegmentRecorder(inner.observation_space, inner.action_space, inner.num_envs, capacity=50)
-        venv = LearnedRewardVecEnv(inner, None, recorder)
+        venv = LearnedRewardVecEnv(inner, "true", recorder)
         venv.reset()
         rng = np.random.default_rng(0)
         for _ in range(20):

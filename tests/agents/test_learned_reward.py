@@ -16,10 +16,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ClippedRewardVecEnv
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Comparison, SegmentRecorder
-from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 from prefrl.settings import RewardSettings
+from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
 FloatArray = npt.NDArray[np.float32]
@@ -214,9 +213,11 @@ def test_every_kind_of_space_is_rewarded_and_recorded(observation: str, action: 
     for _ in range(10):
         _, step_rewards, _, _ = venv.step(np.array([venv.action_space.sample() for _ in range(2)]))
         rewards.append(step_rewards)
-    assert isinstance(ensemble.inputs, FeatureInputs)
-    features = ensemble.inputs.features(recorder.latest_observations(10), recorder.latest_actions(10))
-    np.testing.assert_allclose(np.concatenate(rewards), ensemble._raw(features).mean(axis=0), atol=1e-5)
+    segments = [recorder.segment_at(place) for place in recorder.places(5)]
+    assert len(segments) == 4
+    for segment in segments:
+        expected = [rewards[5 * segment.episode + step][segment.env_index] for step in range(5)]
+        np.testing.assert_allclose(ensemble.predict_segment(segment), expected, atol=1e-5)
     assert ensemble.returns(recorder.sample(3, length=4, rng=np.random.default_rng(0))).shape == (3, 3)
 
 

@@ -1,6 +1,7 @@
 """The stream of labels: from a teacher at once, from people when they come, and again after a crash."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_another_runs_answers_are_not_handed_out(recorder: SegmentRecorder, stor
 # --- people -----------------------------------------------------------------------------------------------
 
 
-def people(recorder: SegmentRecorder, store: Store, run: int, **settings: int) -> PeopleLabels:
+def people(recorder: SegmentRecorder, store: Store, run: int, **settings: Any) -> PeopleLabels:
     return PeopleLabels(store, run, make_maker(recorder), FeedbackSettings(segment_length=5, **settings))
 
 

@@ -279,7 +279,7 @@ def test_swapping_every_pair_and_its_answer_gives_the_same_reward(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
 ) -> None:
     comparisons = make_comparisons(20)
-    swapped = [replace(c, segments=(c.second, c.first), preference=1 - c.preference) for c in comparisons]
+    swapped = [replace(c, segments=c.segments[::-1], preference=1 - c.preference) for c in comparisons]
     metrics, fitted = [], []
     for answered in (comparisons, swapped):
         ensemble = make_ensemble()
@@ -301,7 +301,7 @@ def test_identical_segments_are_predicted_even(
     trainer.fit(10)
     index = torch.arange(20).expand(3, -1)
     assert preference_logits(trainer._returns(index)).abs().min() > 1e-4
-    same = [replace(c, second=c.first) for c in comparisons]
+    same = [replace(c, segments=(c.first, c.first)) for c in comparisons]
     trainer.add(same)
     # float32, and kernels that may compute rows at the edge of a block in another way.
     np.testing.assert_allclose(preference_logits(trainer._returns(index + 20)).detach(), 0.0, atol=1e-5)
@@ -314,7 +314,7 @@ def test_identical_segments_are_predicted_even(
 def test_identical_segments_teach_nothing(make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons) -> None:
     ensemble = make_ensemble()
     before = weights(ensemble)
-    same = [replace(c, second=c.first) for c in make_comparisons(10)]
+    same = [replace(c, segments=(c.first, c.first)) for c in make_comparisons(10)]
     trainer = RewardTrainer(ensemble, settings=RewardSettings(l2=0.0), seed=0)
     trainer.add(same)
     metrics = trainer.fit(3)
@@ -562,7 +562,7 @@ def test_segments_of_one_step_and_of_another_number_type(make_ensemble: MakeEnse
         )
 
     trainer = RewardTrainer(make_ensemble(), seed=0)
-    pair = Comparison(first=segment(1.0), second=segment(-1.0), preference=1.0)
+    pair = Comparison(segments=(segment(1.0), segment(-1.0)), preference=1.0)
     trainer.add([replace(pair, query_id=str(i)) for i in range(20)])
     trainer.fit(200)
     high, low = trainer.ensemble.predict(np.array([[1.0] * 3, [-1.0] * 3]), np.zeros((2, 2)))

@@ -6,7 +6,7 @@ import pytest
 
 from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
-from prefrl.store import HistoryItem, NewAnswer, Store, StoredAnswer, Tally
+from prefrl.store import HistoryItem, NewAnswer, Store, StoredAnswer
 
 MakeQuery = Callable[..., Query]
 
@@ -55,9 +55,6 @@ def test_history_is_what_each_says_now_newest_first(timed: Store, clock: Clock, 
     assert timed.history("ann", limit=2) == ann[:2]
     assert timed.history("ann", before=change.seq, limit=2) == ann[2:]
     assert timed.history("nobody") == []
-    assert timed.tally("ann") == Tally(answers=3, cannot_tell=1)
-    assert timed.tally("bob") == Tally(answers=1, cannot_tell=0)
-    assert timed.tally("nobody") == Tally(answers=0, cannot_tell=0)
 
 
 def test_history_without_a_limit_has_everything(timed: Store, make_query: MakeQuery) -> None:

@@ -117,7 +117,7 @@ def test_a_query_of_several_segments_keeps_their_order(store: Store, make_query:
     assert read.ordinal == 1
     for left, right in zip(query.segments, read.segments, strict=True):
         assert_identical(left, right)
-    with pytest.raises(StoreError, match=f"compares two segments, but query '{query.id}' has 5"):
+    with pytest.raises(StoreError, match=f"is about 2 segments, but query '{query.id}' has 5"):
         store.add_answers([new(query)])
 
 
