@@ -139,13 +139,27 @@ class RunConfig:
         return self.feedback.segment_length
 
     def _settle_environment(self) -> None:
-        """Put what the environment is made with into `env_kwargs`."""
-        if self.time_limit < 0:
-            raise SettingError(f"`time_limit` must be at least 0. Received {self.time_limit}.")
-        if self.oracle == "paper":  # gymnasium's is what its environments do anyway
-            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "oracle": "paper"})
-        if self.time_limit:
-            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "max_episode_steps": self.time_limit})
+        """Make `time_limit` the one place for the limit: `max_episode_steps` in `env_kwargs` becomes it."""
+        said = self.env_kwargs.get("max_episode_steps", self.time_limit or None)
+        if self.time_limit and said != self.time_limit:
+            raise SettingError(
+                "`time_limit` and `max_episode_steps` in `env_kwargs` say the same. Received "
+                f"{self.time_limit} and {said}; leave the latter out."
+            )
+        if said is not None and (not isinstance(said, int) or said < 1):
+            raise SettingError(f"`time_limit` must be at least 0. Received {said!r}.")
+        others = {key: value for key, value in self.env_kwargs.items() if key != "max_episode_steps"}
+        object.__setattr__(self, "env_kwargs", others)
+        object.__setattr__(self, "time_limit", said or 0)
+
+    @property
+    def make_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of `gymnasium.make`: `env_kwargs`, the time limit and the oracle."""
+        limit = {"max_episode_steps": self.time_limit} if self.time_limit else {}
+        oracle = (
+            {"oracle": "paper"} if self.oracle == "paper" else {}
+        )  # gymnasium's is what environments do anyway
+        return {**self.env_kwargs, **limit, **oracle}
 
     def _check_people(self) -> None:
         if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):

@@ -195,7 +195,9 @@ class AgentSettings:
     def __post_init__(self) -> None:
         """Refuse figures that cannot be; what only one algorithm knows, it checks itself."""
         if not 1 <= self.n_envs <= MAX_ENVS:
-            raise SettingError(f"`n_envs` must lie between 1 and {MAX_ENVS}. Received {shown(self.n_envs)}.")
+            raise SettingError(
+                f"`agent.n_envs` must lie between 1 and {MAX_ENVS:,}. Received {shown(self.n_envs)}."
+            )
         if min(self.frame_stack, *self.hidden_sizes) < 1:
             raise SettingError(
                 "`frame_stack` and `hidden_sizes` of the agent must be at least 1. Received "
@@ -244,4 +246,4 @@ def _number(value: Any) -> int | float | None:
 def shown(number: int) -> str:
     """Return a whole number as a sentence can hold it."""
     digits = str(abs(number))
-    return str(number) if len(digits) <= 20 else f"a number of {len(digits)} digits"
+    return f"{number:,}" if len(digits) <= 20 else f"a number of {len(digits)} digits"

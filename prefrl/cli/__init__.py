@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from prefrl import __version__
-from prefrl.cli.commands import COMMANDS, write
+from prefrl.cli.commands import COMMANDS
+from prefrl.cli.parsing import write
 from prefrl.errors import InterruptedRunError, PrefRLError, SettingError
 from prefrl.labeling_page import page_command
 

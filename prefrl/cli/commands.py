@@ -5,28 +5,24 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from prefrl.cli.listings import examine_machine, list_tasks
 from prefrl.cli.options import (
-    DoctorCommand,
     EvaluateCommand,
     ReportCommand,
     ResumeCommand,
-    TasksCommand,
     TrainOptions,
 )
-from prefrl.cli.parsing import parse, train_settings
+from prefrl.cli.parsing import parse, train_settings, write
 from prefrl.config import RunConfig
 from prefrl.labeling_page import LabelingPage, page_command
-
-EXIT_LACKS = 1
 
 
 def _train(arguments: Sequence[str]) -> None:
     options, config = train_settings(arguments)
+    _check_environment(config)
     from prefrl.console import TrainingDisplay
     from prefrl.runs import start
 
@@ -38,6 +34,15 @@ def _train(arguments: Sequence[str]) -> None:
     ):
         result = start(config, out, display, opened=page.open)
     _finished(out, result, as_json=options.json)
+
+
+def _check_environment(config: RunConfig) -> None:
+    """Say at once, before torch is imported, that there is no such environment."""
+    from prefrl.env_errors import explain_env_errors
+    from prefrl_envs.ids import find_spec
+
+    with _results_only(), explain_env_errors(config):  # an imported module may print
+        find_spec(config.env_id)
 
 
 def _results_only() -> contextlib.redirect_stdout[Any]:
@@ -99,49 +104,6 @@ def _report(arguments: Sequence[str]) -> None:
     write(json.dumps({"report": str(page)}) if command.json else str(page))
 
 
-_FAMILIES = {
-    "behaviour": "Behaviours that no task of gymnasium's rewards",
-    "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where it says so)",
-    "small": "Small ones, for minutes and for tests",
-    "atari": "Atari",
-}
-
-
-def _tasks(arguments: Sequence[str]) -> None:
-    command = parse("tasks", TasksCommand, arguments)
-    from prefrl_envs.tasks import TASKS
-
-    if command.json:
-        write(json.dumps({name: asdict(task) for name, task in TASKS.items()}))
-        return
-    for family, tasks in groupby(TASKS.values(), key=lambda task: task.family):
-        write(f"{_FAMILIES.get(family, family)}:\n")
-        for task in tasks:
-            counted = f" Counts {', '.join(task.metrics)}." if task.metrics else ""
-            write(f"{task.name}: {task.description} {task.horizon} steps.{counted}")
-            write(f"    asked:  {task.question}")
-            write(f"    oracle: {task.oracle}")
-        write("")
-    write("Any gymnasium id works too: prefrl train Hopper-v5, prefrl train my_pkg:MyEnv-v0.")
-
-
-def _doctor(arguments: Sequence[str]) -> None:
-    command = parse("doctor", DoctorCommand, arguments)
-    from prefrl.runs.doctor import examine
-
-    checks = examine()
-    if command.json:
-        write(json.dumps({"checks": [check._asdict() for check in checks]}))
-    else:
-        width = max(len(check.name) for check in checks)
-        for check in checks:
-            write(f"{'ok' if check.ok else 'LACKS':<6} {check.name:<{width}}  {check.detail}")
-            if check.mend:
-                write(f"{'':<6} {'':<{width}}  mend: {check.mend}")
-    if not all(check.ok for check in checks):
-        sys.exit(EXIT_LACKS)
-
-
 def _finished(folder: Path, result: dict[str, Any], *, as_json: bool) -> None:
     from prefrl.report import write_report
 
@@ -173,17 +135,12 @@ def _free_folder(config: RunConfig) -> Path:
     return path
 
 
-def write(text: str) -> None:
-    """Write a result to stdout."""
-    sys.stdout.write(f"{text}\n")
-
-
 COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "train": ("train an agent, evaluate it and write the report", _train),
     "label": ("serve the page on which people compare a run's clips", _label),
     "resume": ("go on with a run after a stop, a crash or a kill, or extend a finished one", _resume),
     "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
-    "tasks": ("list the tasks that have a preset", _tasks),
-    "doctor": ("say what this machine has and lacks, and how to mend it", _doctor),
+    "tasks": ("list the tasks that have a preset", list_tasks),
+    "doctor": ("say what this machine has and lacks, and how to mend it", examine_machine),
 }

@@ -1,4 +1,4 @@
-"""Arguments become settings: tyro reads them, and every mistake in them is one sentence."""
+"""What goes in and out: arguments become settings, every mistake in them a sentence, and results are written."""
 
 import contextlib
 import io
@@ -63,3 +63,8 @@ def _peek(arguments: Sequence[str], option: str) -> str | None:
         if argument.startswith(f"{option}="):
             return argument.removeprefix(f"{option}=")
     return None
+
+
+def write(text: str) -> None:
+    """Write a result to stdout."""
+    sys.stdout.write(f"{text}\n")

@@ -18,7 +18,7 @@ from prefrl.errors import RunError, StoreError
 from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
-from prefrl.runs.advice import notes_on
+from prefrl.runs.advice import environment_advice
 from prefrl.runs.checkpoint import AnswersRead, Checkpoint, write_checkpoint
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
@@ -69,7 +69,7 @@ class Training:
         check_space(self.environments.observation_space, what="observation space")
         self.stacked = stack_frames(config, self.environments)
         check_memory(config, self.stacked)
-        for note in notes_on(config, self.stacked):
+        for note in environment_advice(config, self.stacked):
             warnings.warn(note, stacklevel=2)
         self.store: Store | None = None
         self.preferences: PreferenceLearning | None = None

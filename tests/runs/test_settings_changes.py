@@ -104,10 +104,7 @@ def test_a_setting_that_may_not_change_is_refused_by_name(
     edit(stopped, name, value)
     for command in ("resume", "evaluate"):
         with pytest.raises(RunError, match=words) as caught:
-            if command == "resume":
-                resume(stopped, quiet)
-            else:
-                evaluate(RunFolder(stopped))
+            resume(stopped, quiet) if command == "resume" else evaluate(RunFolder(stopped))
         assert "cannot change in the middle of a run; put back what it was, or train anew" in str(caught.value)
         assert str(caught.value).count("(from") == 1
 
