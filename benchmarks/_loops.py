@@ -45,7 +45,7 @@ class PlainLoop:
         self.clock = clock
 
         def make() -> Monitor[Any, Any]:
-            return Monitor(gymnasium.make(config.env_id, **config.env_kwargs))
+            return Monitor(gymnasium.make(config.env_id, **config.make_kwargs))
 
         agent = config.agent
         self.venv = VecNormalize(

@@ -121,7 +121,7 @@ def mujoco_sides(config: RunConfig, n_envs: int, seed: int) -> dict[str, VecEnv]
 
     sides: dict[str, VecEnv] = {"one by one": make_environments(config, n_envs=n_envs, seed=seed)}
     for n in N_THREADS:
-        vector = EnvpoolVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.env_kwargs)
+        vector = EnvpoolVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.make_kwargs)
         sides[f"EnvPool, {_threads(n)}"] = VecMonitor(GymnasiumVecEnv(vector))
     return sides
 
@@ -132,7 +132,7 @@ def atari_sides(config: RunConfig, n_envs: int, seed: int) -> dict[str, VecEnv]:
 
     sides: dict[str, VecEnv] = {"one by one": make_environments(config, n_envs=n_envs, seed=seed)}
     for n in N_THREADS:
-        vector = AtariVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.env_kwargs)
+        vector = AtariVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.make_kwargs)
         sides[f"ale-py, {_threads(n)}"] = VecMonitor(GymnasiumVecEnv(vector))
     return sides
 

@@ -18,7 +18,7 @@ from prefrl.errors import RunError, StoreError
 from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
-from prefrl.runs.advice import notes_on
+from prefrl.runs.advice import environment_advice
 from prefrl.runs.checkpoint import AnswersRead, Checkpoint, write_checkpoint
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
@@ -69,7 +69,7 @@ class Training:
         check_space(self.environments.observation_space, what="observation space")
         self.stacked = stack_frames(config, self.environments)
         check_memory(config, self.stacked)
-        for note in notes_on(config, self.stacked):
+        for note in environment_advice(config, self.stacked):
             warnings.warn(note, stacklevel=2)
         self.store: Store | None = None
         self.preferences: PreferenceLearning | None = None
@@ -245,11 +245,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
         seed=seeds.integer("preferences"),
         store=store,
         old_labels="replay",
-        feedback=replace(
-            config.feedback,
-            segment_length=config.segment_length,
-            recorder_steps=fitting_recorder_steps(config, environments),
-        ),
+        feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
         reward=RewardTrainer(ensemble, seed=seeds.integer("reward-trainer")),
     )
     preferences.plan(config.total_timesteps)
@@ -262,7 +258,7 @@ def _window(config: RunConfig) -> int:
 
 
 def _teacher(config: RunConfig) -> Teacher | People:
-    teacher = make_teacher(config.teacher, {}, seed=Streams(config.seed).integer("teacher"))
+    teacher = make_teacher(config.teacher, config.teacher_settings, seed=Streams(config.seed).integer("teacher"))
     if not config.shuffle_labels or isinstance(teacher, People):
         return teacher
     return ShuffledTeacher(teacher, seed=Streams(config.seed).integer("shuffled-labels"))
