@@ -513,13 +513,12 @@ def test_no_float64_reaches_the_device(make_ensemble: MakeEnsemble, make_compari
 # --- adaptive L2 ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_steps", [1, 7])
-def test_l2_follows_the_ratio_of_each_member(make_ensemble: MakeEnsemble, n_steps: int) -> None:
-    trainer = RewardTrainer(make_ensemble(n_members=6), settings=RewardSettings(l2=1e-4))
-    ratios = torch.tensor([1.0, RATIO_LOW + 1e-3, 1.3, RATIO_HIGH - 1e-3, 1.6, float("nan")])
-    trainer._adapt_l2(torch.full((6,), 0.5), 0.5 * ratios, np.full(6, n_steps))
-    up, stay, down = 1e-4 * 1.001**n_steps, 1e-4, 1e-4 / 1.001**n_steps
-    np.testing.assert_allclose(trainer.l2.numpy(), [down, stay, stay, stay, up, stay], rtol=1e-6)
+def test_l2_follows_the_ratio_of_each_member_as_often_as_it_stepped(make_ensemble: MakeEnsemble) -> None:
+    trainer = RewardTrainer(make_ensemble(n_members=8), settings=RewardSettings(l2=1e-4))
+    ratios = torch.tensor([1.0, 1.0, RATIO_LOW + 1e-3, 1.3, RATIO_HIGH - 1e-3, 1.6, 1.6, float("nan")])
+    trainer._adapt_l2(torch.full((8,), 0.5), 0.5 * ratios, np.array([1, 7, 5, 5, 5, 3, 0, 5]))
+    expected = 1e-4 * 1.001 ** np.array([-1, -7, 0, 0, 0, 3, 0, 0])
+    np.testing.assert_allclose(trainer.l2.numpy(), expected, rtol=1e-6)
 
 
 def test_the_published_band_and_step_of_l2() -> None:
