@@ -4,7 +4,7 @@ Words as in the paper and in DESIGN: a *segment* is consecutive transitions insi
 segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -66,6 +66,8 @@ class Segment:
     """Step of the episode at which the segment begins, from 0."""
     num_timesteps: int = 0
     """Environment steps, over all environments, that the agent had taken when the segment was cut."""
+    _id: str = field(default="", init=False, repr=False)
+    """The id, once it has been asked for; arrays are read-only, so it stays true."""
 
     def __post_init__(self) -> None:
         """Copy, check and freeze the arrays."""
@@ -106,6 +108,8 @@ class Segment:
     @property
     def id(self) -> str:
         """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
+        if self._id:
+            return self._id
         digest = blake2b(digest_size=16)
         digest.update(repr((self.env_index, self.episode, self.start)).encode())
         for name in ARRAYS:
@@ -113,7 +117,8 @@ class Segment:
             if value is not None:
                 digest.update(f"{name}{value.dtype.str}{value.shape}".encode())
                 digest.update(value.tobytes())
-        return digest.hexdigest()
+        object.__setattr__(self, "_id", digest.hexdigest())
+        return self._id
 
 
 class Answer(StrEnum):
