@@ -99,7 +99,8 @@ def _one_hot(space: spaces.Space[Any], offsets: npt.NDArray[Any], n: int) -> Flo
             f"A value outside of {space} was received: {int(offsets.min())} to {int(offsets.max())} above its "
             f"start, where 0 to {n - 1} is expected; algorithms that count from 0 need a space that starts at 0."
         )
-    return np.eye(n, dtype=np.float32)[offsets]
+    one_hot: FloatArray = np.eye(n, dtype=np.float32)[offsets]
+    return one_hot
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

@@ -125,13 +125,14 @@ def test_the_moment_of_cutting_is_no_content() -> None:
 
 def test_ids_are_those_of_the_versions_before() -> None:
     """Labels outlive code: what a store names by these ids must keep them."""
-    place = {"env_index": 1, "episode": 2, "start": 3}
     old = Segment(
         observations=np.arange(6, dtype=np.float32).reshape(3, 2),
         actions=np.arange(3),
         env_rewards=np.array([1, 2, 3], np.float32),
         render_states=np.arange(3.0).reshape(3, 1),
-        **place,
+        env_index=1,
+        episode=2,
+        start=3,
     )
     stacked = Segment(
         observations=np.arange(6, dtype=np.uint8).reshape(3, 2, 1),
@@ -160,7 +161,10 @@ def test_what_came_after_and_the_drawn_actions_are_content_of_the_right_shape() 
     with pytest.raises(SegmentError, match="`actions` has 4, `drawn_actions` has 3"):
         make(drawn_actions=drawn[:3])
     scalar = Segment(
-        observations=np.arange(2), actions=np.arange(2), env_rewards=np.zeros(2), next_observation=np.array(7)
+        observations=np.arange(2),
+        actions=np.arange(2),
+        env_rewards=np.zeros(2, np.float32),
+        next_observation=np.array(7),
     )
     assert scalar.next_observation is not None
     assert scalar.next_observation.shape == ()
