@@ -17,6 +17,10 @@ class SpaceError(PrefRLError, TypeError):
     """An observation or action space is of a kind that no reward network reads."""
 
 
+class FaultyEnvError(PrefRLError, RuntimeError):
+    """An environment raised an error, or returned what gymnasium's interface or its own spaces do not allow."""
+
+
 class SegmentError(PrefRLError, ValueError):
     """The arrays of a segment, query or comparison do not fit together."""
 

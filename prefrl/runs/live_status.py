@@ -101,7 +101,7 @@ class LiveStatus:
         values: dict[str, Any] = {
             "state": state,
             "num_timesteps": num_timesteps,
-            "labels": preferences.trainer.n_known,
+            "labels": preferences.labels.n_labels,
             "labels_due": preferences.n_due(num_timesteps),
             "waits_for": waits_for,
         }
@@ -114,7 +114,7 @@ class LiveStatus:
         self._n_refits += 1
         accuracy = refit.metrics.accuracy
         self._set(refits=self._n_refits, held_out_accuracy=None if math.isnan(accuracy) else accuracy)
-        comparisons = self._store.comparisons(self._predicted_until, run=self._preferences.questioner.run)
+        comparisons = self._store.comparisons(self._predicted_until, run=self._preferences.run)
         if not comparisons:
             return
         self._predicted_until = comparisons[-1].seq

@@ -164,6 +164,21 @@ class SegmentRecorder:
         """Return how many different segments of `length` steps could be drawn now."""
         return len(self._starts(length, None))
 
+    def places(self, length: int, *, recent_steps: int | None = None) -> npt.NDArray[np.int64]:
+        """Return every segment that could be drawn now, as rows for `segment_at`, shape [M, 3].
+
+        They hold until the next step is recorded.
+
+        Args:
+            length: Steps T of a segment.
+            recent_steps: Only those that start within that many latest steps of each environment.
+        """
+        return self._starts(length, recent_steps)
+
+    def segment_at(self, place: npt.NDArray[np.int64]) -> Segment:
+        """Return the segment at a place that `places` gave."""
+        return self._cut(*place.tolist())
+
     def sample(
         self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
     ) -> list[Segment]:
