@@ -90,7 +90,7 @@ class Chain:
     def __init__(self, venv: VecEnv, seed: int) -> None:
         """Put recorder and wrapper around, and reset."""
         recorder = SegmentRecorder(venv.observation_space, venv.action_space, venv.num_envs, capacity=1000)
-        self._venv = LearnedRewardVecEnv(venv, None, recorder)
+        self._venv = LearnedRewardVecEnv(venv, "true", recorder)
         self._venv.action_space.seed(seed)
         self._actions = [
             np.array([self._venv.action_space.sample() for _ in range(venv.num_envs)]) for _ in range(100)

@@ -22,6 +22,21 @@ from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
 Algo = Literal["ppo", "a2c", "trpo"]
 RewardSource = Literal["preferences", "true", "constant"]
 
+CHANGEABLE = (
+    "labels",
+    "total_timesteps",
+    "checkpoint_every",
+    "evaluation_episodes",
+    "question",
+    "device",
+    "n_threads",
+    "agent.device",
+    "feedback.slack",
+    "feedback.stock",
+    "feedback.stale_after",
+)
+"""Settings that may change after a run began: how long it goes on, how it is watched, where it computes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -167,6 +182,30 @@ class RunConfig:
             ) from error
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their full names, such as `agent.settings.gamma`."""
+    named: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            named |= flat(value, f"{prefix}{name}.")
+        else:
+            named[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return named
+
+
+def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as they were written by earlier versions, under the names they have now."""
+    renamed = dict(values)
+    if "label" in renamed and "feedback" not in renamed:
+        renamed["feedback"] = renamed.pop("label")
+    feedback = renamed.get("feedback")
+    if isinstance(feedback, Mapping) and "selection" in feedback and "strategy" not in feedback:
+        renamed["feedback"] = {
+            "strategy" if name == "selection" else name: value for name, value in feedback.items()
+        }
+    return renamed
+
+
 def preset_names() -> list[str]:
     """Return the names of the tasks that have a preset."""
     return sorted(entry.name.removesuffix(".yaml") for entry in _preset_files())
@@ -231,7 +270,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingError(f"The configuration file {path} must hold settings as `name: value` lines.")
     if values.get("reward") is True:  # YAML reads the word `true` as a truth value
         values["reward"] = "true"
-    return values
+    return upgraded(values)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

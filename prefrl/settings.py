@@ -5,12 +5,25 @@ setting is written once.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 from pydantic import ConfigDict
 
 from prefrl.errors import SettingError
+from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+
+if TYPE_CHECKING:
+    AlgorithmName: TypeAlias = str
+    ScheduleName: TypeAlias = str
+    StrategyName: TypeAlias = str
+    TeacherName: TypeAlias = str
+else:  # what the registry lists is what the command line offers
+    AlgorithmName = Literal[tuple(ALGORITHMS)]
+    ScheduleName = Literal[tuple(SCHEDULES)]
+    StrategyName = Literal[tuple(STRATEGIES)]
+    TeacherName = Literal[tuple(TEACHERS)]
 
 MAX_ENVS = 4096
 """More environments than this fill the memory of most machines before the first step."""
@@ -22,7 +35,9 @@ class FeedbackSettings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    schedule: Literal["hyperbolic", "constant", "increasing"] = "hyperbolic"
+    segment_length: Annotated[int, tyro.conf.arg(aliases=["--segment-length"])] = 50
+    """Steps of a segment."""
+    schedule: ScheduleName = "hyperbolic"
     """How the labels are spread over the training; hyperbolic is the paper's."""
     time_constant: float = 2e6
     """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
@@ -34,7 +49,7 @@ class FeedbackSettings:
     """Share of the training after which the last label has been asked."""
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
-    strategy: Literal["uniform", "spread", "disagreement"] = "uniform"
+    strategy: StrategyName = "uniform"
     """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
     times as many pairs, those on which the ensemble disagrees most (the paper's)."""
     recent_share: float = 0.0
@@ -54,10 +69,17 @@ class FeedbackSettings:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
-        if min(self.labels_per_round, self.recorder_steps, self.recent_steps) < 1:
+        if min(self.segment_length, self.labels_per_round, self.recorder_steps, self.recent_steps) < 1:
             raise SettingError(
-                "`labels_per_round`, `recorder_steps` and `recent_steps` must be at least 1. Received "
-                f"{self.labels_per_round}, {self.recorder_steps} and {self.recent_steps}."
+                "`segment_length`, `labels_per_round`, `recorder_steps` and `recent_steps` must be at least 1. "
+                f"Received {self.segment_length}, {self.labels_per_round}, {self.recorder_steps} and "
+                f"{self.recent_steps}."
+            )
+        if not 0 < self.time_constant < inf:
+            raise SettingError(f"`time_constant` must be above 0 and finite. Received {self.time_constant}.")
+        if self.recent_share > 0 and self.recent_steps < self.segment_length:
+            raise SettingError(
+                f"`recent_steps` must hold a segment of {self.segment_length} steps. Received {self.recent_steps}."
             )
         if not 0 < self.asking_share <= 1 or not 0 <= self.initial_share <= 1 or not 0 <= self.recent_share <= 1:
             raise SettingError(
@@ -78,13 +100,18 @@ class RewardSettings:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     n_members: int = 3
-    """Networks in the ensemble."""
+    """Networks E in the ensemble."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Units of each hidden layer; images are read by the paper's convolutional network instead."""
     dropout: float = 0.0
     """Share of filters left out while the convolutional network is trained (docs/method.md says why none)."""
     reward_sd: float = 1.0
-    """Standard deviation of the learned reward over the labelled segments; 0.05 for Atari in the paper."""
+    """Standard deviation of each member's output over the labelled segments; 0.05 for Atari in the paper."""
+    aggregation: Literal["mean", "min"] = "mean"
+    """How the members' outputs become one reward: their mean, or the smallest of them."""
+    sd_weight: float = 0.0
+    """Multiple of the standard deviation over members that is added to their mean: below 0 the agent is kept from
+    what the members disagree on, above 0 it is drawn there."""
     learning_rate: float = 1e-3
     """Of Adam."""
     batch_size: int = 64
@@ -101,11 +128,36 @@ class RewardSettings:
     """Only so many latest comparisons are trained on; 0 for all."""
 
     def __post_init__(self) -> None:
-        """Refuse figures that would stop the training at its first fit."""
+        """Refuse what cannot be, so that no training stops at its first fit."""
         if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
             raise SettingError(
                 "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
                 f"{self.first_epochs}, {self.epochs} and {self.hidden_sizes}."
+            )
+        if min(self.n_members, self.batch_size, self.memory + 1) < 1:
+            raise SettingError(
+                "`n_members` and `batch_size` of the reward model must be at least 1, and `memory` at least 0. "
+                f"Received {self.n_members}, {self.batch_size} and {self.memory}."
+            )
+        if not 0 < self.learning_rate < inf or not 0 < self.reward_sd < inf:
+            raise SettingError(
+                "`learning_rate` and `reward_sd` of the reward model must be finite and above 0. Received "
+                f"{self.learning_rate} and {self.reward_sd}."
+            )
+        if not 0 <= self.dropout < 1 or not 0 <= self.error_rate < 1 or not 0 <= self.l2 < inf:
+            raise SettingError(
+                "Expected 0 <= `dropout` < 1, 0 <= `error_rate` < 1 and a finite `l2` >= 0 of the reward model. "
+                f"Received {self.dropout}, {self.error_rate} and {self.l2}."
+            )
+        if self.aggregation not in ("mean", "min") or not isfinite(self.sd_weight):
+            raise SettingError(
+                "`aggregation` of the reward model must be mean or min, and `sd_weight` finite. Received "
+                f"{self.aggregation!r} and {self.sd_weight}."
+            )
+        if self.aggregation == "min" and self.sd_weight != 0:
+            raise SettingError(
+                f"`sd_weight` belongs to the mean of the members; leave it at 0 with `aggregation` min. Received "
+                f"{self.sd_weight}."
             )
 
 

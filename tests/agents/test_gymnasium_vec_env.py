@@ -129,12 +129,12 @@ def test_what_is_recorded_is_the_same(world: str) -> None:
     for make in (together, one_by_one):
         inner = make(WORLDS[world])
         recorder = SegmentRecorder(inner.observation_space, inner.action_space, inner.num_envs, capacity=50)
-        venv = LearnedRewardVecEnv(inner, None, recorder)
+        venv = LearnedRewardVecEnv(inner, "true", recorder)
         venv.reset()
         rng = np.random.default_rng(0)
         for _ in range(20):
             venv.step(rng.uniform(-1, 1, size=(inner.num_envs, 1)).astype(np.float32))
-        states.append(recorder.state_dict())
+        states.append(recorder.state()[0])
     ours, theirs = states
     assert ours.keys() == theirs.keys()
     for name in ours:
