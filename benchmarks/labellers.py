@@ -154,7 +154,7 @@ def make_segments() -> list[Segment]:
 @contextmanager
 def served(run: Path) -> Iterator[str]:
     """Serve a run; give the owner's link."""
-    command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0"]
+    command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

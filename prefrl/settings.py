@@ -4,6 +4,7 @@ The command line, the presets, the docs, `PreferenceLearning` and the parts them
 setting is written once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
@@ -25,6 +26,8 @@ else:  # what the registry lists is what the command line offers
     StrategyName = Literal[tuple(STRATEGIES)]
     TeacherName = Literal[tuple(TEACHERS)]
 
+LARGEST = 10**12 - 1
+"""Of what is counted, such as steps; a run of more would take centuries."""
 MAX_ENVS = 4096
 """More environments than this fill the memory of most machines before the first step."""
 
@@ -182,13 +185,65 @@ class AgentSettings:
     clip_rewards: bool = False
     """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
     normalize_rewards: bool = True
-    """Whether rewards are divided by the running standard deviation of discounted returns."""
+    """Whether true rewards are divided by the running standard deviation of discounted returns; learned ones have
+    a scale of their own."""
     device: str = "cpu"
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
 
     def __post_init__(self) -> None:
-        """Refuse figures that cannot be."""
-        if self.n_envs > MAX_ENVS:
-            raise SettingError(f"`agent.n_envs` must be at most {MAX_ENVS:,}. Received {self.n_envs:,}.")
+        """Refuse figures that cannot be; what only one algorithm knows, it checks itself."""
+        if not 1 <= self.n_envs <= MAX_ENVS:
+            raise SettingError(
+                f"`agent.n_envs` must lie between 1 and {MAX_ENVS:,}. Received {shown(self.n_envs)}."
+            )
+        if min(self.frame_stack, *self.hidden_sizes) < 1:
+            raise SettingError(
+                "`frame_stack` and `hidden_sizes` of the agent must be at least 1. Received "
+                f"{self.frame_stack} and {self.hidden_sizes}."
+            )
+        check_numbers({"log_std_init": self.log_std_init, **self.settings}, "of the agent ")
+        for name in ("learning_rate", "n_steps", "batch_size", "n_epochs"):
+            value = _number(self.settings.get(name))
+            if value is not None and value <= 0:
+                raise SettingError(f"`{name}` of the agent must be above 0. Received {value}.")
+        for name in ("gamma", "gae_lambda"):
+            value = _number(self.settings.get(name))
+            if value is not None and not 0 <= value <= 1:
+                raise SettingError(f"`{name}` of the agent must lie between 0 and 1. Received {value}.")
+
+
+def check_numbers(values: Mapping[str, Any], whose: str = "") -> None:
+    """Refuse numbers that are not finite, or larger than anything that is counted here.
+
+    Args:
+        values: Settings by name; "lin_X" is a number as well, and sequences hold numbers.
+        whose: Words that tell whose settings they are, with a space after them.
+
+    Raises:
+        SettingError: It names the setting.
+    """
+    for name, value in values.items():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            number = _number(part)
+            if isinstance(number, float) and not isfinite(number):
+                raise SettingError(f"`{name}` {whose}must be a finite number. Received {part}.")
+            if isinstance(number, int) and abs(number) > LARGEST:
+                raise SettingError(f"`{name}` {whose}must not exceed {LARGEST:,}. Received {shown(number)}.")
+
+
+def _number(value: Any) -> int | float | None:
+    """Return what a setting says as a number; None where it says none."""
+    if isinstance(value, str) and value.startswith("lin_"):
+        try:
+            return float(value.removeprefix("lin_"))
+        except ValueError:
+            return None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
+def shown(number: int) -> str:
+    """Return a whole number as a sentence can hold it."""
+    digits = str(abs(number))
+    return f"{number:,}" if len(digits) <= 20 else f"a number of {len(digits)} digits"

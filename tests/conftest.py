@@ -295,7 +295,7 @@ def servers() -> Iterator[Callable[..., ServerProcess]]:
 
     def start(run: Path, *options: str) -> ServerProcess:
         port = () if "--port" in options else ("--port", "0")
-        command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), *port, *options]
+        command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), *port, *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -95,7 +95,7 @@ def publish(run: Path, over: threading.Event) -> None:
 @contextmanager
 def served(run: Path) -> Iterator[str]:
     """Serve a run; give the owner's link."""
-    command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0", "--repeat-share", "0"]
+    command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), "--port", "0", "--repeat-share", "0"]
     over = threading.Event()
     trainer = threading.Thread(target=publish, args=(run, over))
     trainer.start()

@@ -31,6 +31,11 @@ class LabelPlan:
         """Environment steps of the training; 0 while nobody has said."""
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether somebody has said how long the training is in all."""
+        return self._is_fixed
+
+    @property
     def per_round(self) -> int:
         """Labels that have to be due before a round of asking and fitting starts."""
         return self._settings.labels_per_round

@@ -173,7 +173,7 @@ class PreferenceLearning:
         """
         self.has_begun = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
-        if self.labels.n_labels >= self.plan_of_labels.n_labels:
+        if self.labels.n_labels >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
                 f"All {self.plan_of_labels.n_labels} labels have been given; this call of `learn` trains on the "

@@ -289,7 +289,7 @@ def _facts(run: RunData) -> dict[str, Any]:
         "Folder": str(run.path),
     }
     if run.labels is not None:
-        facts["Steps of a clip"] = config.get("segment_length")
+        facts["Steps of a clip"] = config.get("feedback", {}).get("segment_length")
     return facts
 
 

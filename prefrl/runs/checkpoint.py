@@ -124,6 +124,8 @@ class Checkpoint:
             document = _read_old(folder) if is_old(folder) else _read(folder)
             if document.num_timesteps != int(folder.name):
                 raise RunError(f"it says {document.num_timesteps} steps, its name {int(folder.name)}")
+        except _LaterFormatError:
+            raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RunError) as error:
             raise RunError(
                 f"The checkpoint {folder} is damaged ({_clause(error)}); remove that folder and resume: the run "
@@ -168,11 +170,15 @@ class Checkpoint:
             )
         try:
             restore_parts(parts, self.arrays, self.values)
-        except (KeyError, IndexError) as error:
+        except KeyError as error:
             raise RunError(
-                f"The checkpoint {self.folder} lacks {_clause(error)}, which this version of prefrl needs to go on; "
-                "`prefrl evaluate` and `report` still work, and `prefrl train` trains anew."
+                f"The checkpoint {self.folder} lacks the part {error}, which this version of prefrl needs to go "
+                "on; `prefrl evaluate` and `report` still work, and `prefrl train` trains anew."
             ) from error
+
+
+class _LaterFormatError(RunError):
+    """A checkpoint is not damaged, but newer than this code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +196,13 @@ class _Document:
 def _read(folder: Path) -> _Document:
     manifest = read_json(folder / MANIFEST_FILE)
     version = manifest["format_version"]
+    if not isinstance(version, int):
+        raise RunError(f"{MANIFEST_FILE} names format {version!r}")
     if version > FORMAT_VERSION:
-        raise RunError(f"it has format {version}; this prefrl reads up to {FORMAT_VERSION}")
+        raise _LaterFormatError(
+            f"The checkpoint {folder} has format {version}, and this prefrl reads up to {FORMAT_VERSION}; use the "
+            "version that wrote it, or a later one."
+        )
     own_hash = manifest.pop(OWN_HASH)
     if own_hash != _hash_of(manifest):
         raise RunError(f"{MANIFEST_FILE} was changed")

@@ -245,11 +245,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
         seed=seeds.integer("preferences"),
         store=store,
         old_labels="replay",
-        feedback=replace(
-            config.feedback,
-            segment_length=config.segment_length,
-            recorder_steps=fitting_recorder_steps(config, environments),
-        ),
+        feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
         reward=RewardTrainer(ensemble, seed=seeds.integer("reward-trainer")),
     )
     preferences.plan(config.total_timesteps)
@@ -262,7 +258,7 @@ def _window(config: RunConfig) -> int:
 
 
 def _teacher(config: RunConfig) -> Teacher | People:
-    teacher = make_teacher(config.teacher, {}, seed=Streams(config.seed).integer("teacher"))
+    teacher = make_teacher(config.teacher, config.teacher_settings, seed=Streams(config.seed).integer("teacher"))
     if not config.shuffle_labels or isinstance(teacher, People):
         return teacher
     return ShuffledTeacher(teacher, seed=Streams(config.seed).integer("shuffled-labels"))

@@ -200,7 +200,7 @@ def test_an_oracle_of_the_paper_can_be_undone(small_config: MakeConfig) -> None:
 
 
 def test_a_million_environments_are_refused_before_one_is_made(own: MakeConfig) -> None:
-    with pytest.raises(SettingError, match=r"`agent\.n_envs` must be at most 4,096\. Received 1,000,000\."):
+    with pytest.raises(SettingError, match=r"`agent\.n_envs` must lie between 1 and 4,096\. Received 1,000,000\."):
         own(agent={"n_envs": 1_000_000})
     assert own(agent={"n_envs": 4096}).agent.n_envs == 4096
 

@@ -151,7 +151,8 @@ def test_a_run_writes_down_what_steps_it_and_is_evaluated_one_by_one(
     folder = RunFolder(tmp_path / "run")
     assert json.loads((folder.path / "config.json").read_text())["config"]["stepping"] == "envpool"
     checkpoint = Checkpoint(checkpoints(folder.checkpoints)[-1])
-    assert checkpoint.state["stepping"] == "envpool"
+    assert checkpoint.config is not None
+    assert checkpoint.config["stepping"] == "envpool"
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert evaluate(folder)["true_return"]["episodes"] == 2  # EnvPool is not needed for that
     with Store(folder.path) as store:
