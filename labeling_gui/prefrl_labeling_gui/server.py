@@ -85,7 +85,6 @@ class Server(uvicorn.Server):
 
     def __init__(self, labeling: Labeling) -> None:
         self._streams = labeling.streams
-        proxies = list(labeling.settings.trusted_proxy)
         super().__init__(
             uvicorn.Config(
                 create_app(labeling),
@@ -94,8 +93,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=bool(proxies),
-                forwarded_allow_ips=proxies,
+                forwarded_allow_ips=list(labeling.settings.trusted_proxy),  # none of whom uvicorn trusts by itself
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
