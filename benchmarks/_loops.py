@@ -45,7 +45,7 @@ class PlainLoop:
         self.clock = clock
 
         def make() -> Monitor[Any, Any]:
-            return Monitor(gymnasium.make(config.env_id, **config.env_kwargs))
+            return Monitor(gymnasium.make(config.env_id, **config.make_kwargs))
 
         agent = config.agent
         self.venv = VecNormalize(
@@ -58,9 +58,7 @@ class PlainLoop:
             config.algo,
             self.venv,
             seed=config.seed,
-            hidden_sizes=agent.hidden_sizes,
-            log_std_init=agent.log_std_init,
-            settings=agent.settings,
+            settings=agent,
         )
 
     def steps_per_second(self, n_steps: int) -> float:
@@ -93,7 +91,7 @@ class RunLoop:
         if self.preferences is not None and not refits:
             while not self.preferences.reward_model.fitted:
                 self.agent.learn(
-                    self.preferences.initial_timesteps,
+                    config.feedback.initial_timesteps,
                     callback=self.preferences.callback(),
                     reset_num_timesteps=False,
                 )

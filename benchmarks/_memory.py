@@ -34,7 +34,7 @@ def _fill(env_id: str, render_states: bool, capacity: int) -> tuple[float, float
     before = _resident_bytes()
     recorder = SegmentRecorder(env.observation_space, env.action_space, N_ENVS, capacity=capacity)
     for _ in range(capacity):
-        recorder.record(observations, actions, np.ones(N_ENVS), np.ones(N_ENVS, dtype=bool), states)
+        recorder.record(observations, actions, np.ones(N_ENVS), np.ones(N_ENVS, dtype=bool), render_states=states)
     grown, n_steps = _resident_bytes() - before, capacity * N_ENVS
     env.close()
     return recorder.n_bytes / n_steps, grown / n_steps

@@ -25,6 +25,7 @@ from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.comparisons import CompressedComparisons
 from prefrl.segments import Comparison
+from prefrl.settings import RewardSettings
 
 RESULTS = Path(__file__).parent / "results" / "atari"
 GAMES = ("pong", "seaquest")
@@ -94,8 +95,9 @@ def measure_training(settings: Settings, comparisons: list[Comparison]) -> list[
     chosen = [comparisons[i % len(comparisons)] for i in range(N_COMPARISONS)]
     config = load_preset(GAMES[0])
     stacks = spaces.Box(0, 255, (84, 84, config.agent.frame_stack), np.uint8)
-    ensemble = RewardEnsemble(stacks, spaces.Discrete(6), frame_stack=config.agent.frame_stack, dropout=0.0)
-    trainer = RewardTrainer(ensemble, batch_size=config.reward_model.batch_size, seed=0)
+    reward = RewardSettings(batch_size=config.reward_model.batch_size)
+    ensemble = RewardEnsemble(stacks, spaces.Discrete(6), settings=reward, frame_stack=config.agent.frame_stack)
+    trainer = RewardTrainer(ensemble, seed=0)
     trainer.add(chosen)
     trainer.fit(1)  # warms up
     rounds = 1 if settings.quick else 3
@@ -120,7 +122,7 @@ def measure_training(settings: Settings, comparisons: list[Comparison]) -> list[
 def _append(frames: CompressedComparisons, ensemble: RewardEnsemble, comparisons: list[Comparison]) -> None:
     kept = ensemble.inputs.of_segment
     for comparison in comparisons:
-        frames.append(kept(comparison.first), kept(comparison.second), comparison.preference)
+        frames.append([kept(comparison.first), kept(comparison.second)], comparison.preference)
 
 
 def _seconds(settings: Settings, work: Callable[[], object]) -> float:

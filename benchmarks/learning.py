@@ -82,7 +82,7 @@ def train(run: tuple[str, str, str, int], options: argparse.Namespace) -> Row:
         seed=seed,
         labels=result["labels"],
         total_timesteps=description["config"]["total_timesteps"],
-        segment_length=description["config"]["segment_length"],
+        segment_length=description["config"]["feedback"]["segment_length"],
         true_return=round(result["true_return"]["mean"], 2),
         true_return_std=round(result["true_return"]["std"], 2),
         metrics=json.dumps(result["metrics"]),

@@ -30,6 +30,7 @@ from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.segments import Comparison, Segment
+from prefrl.settings import RewardSettings
 
 Section = Literal["loops", "run", "reward", "memory", "imitation"]
 RESULTS = Path(__file__).parent / "results" / "speed"
@@ -206,15 +207,15 @@ def reward_trainer(n_comparisons: int, hidden_size: int, batch_size: int, seed: 
 
     def comparison() -> Comparison:
         first, second = segment(), segment()
-        return Comparison(first=first, second=second, preference=float(first.env_return > second.env_return))
+        return Comparison(segments=(first, second), preference=float(first.env_return > second.env_return))
 
     ensemble = RewardEnsemble(
         spaces.Box(-np.inf, np.inf, (N_OBSERVED,)),
         spaces.Box(-1.0, 1.0, (N_ACTED,)),
-        hidden_sizes=(hidden_size, hidden_size),
+        settings=RewardSettings(hidden_sizes=(hidden_size, hidden_size), batch_size=batch_size),
         seed=seed,
     )
-    trainer = RewardTrainer(ensemble, batch_size=batch_size, seed=seed)
+    trainer = RewardTrainer(ensemble, seed=seed)
     comparisons = [comparison() for _ in range(n_comparisons)]
     firsts = [comparison.first for comparison in comparisons]
     ensemble.inputs.update(

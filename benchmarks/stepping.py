@@ -90,7 +90,7 @@ class Chain:
     def __init__(self, venv: VecEnv, seed: int) -> None:
         """Put recorder and wrapper around, and reset."""
         recorder = SegmentRecorder(venv.observation_space, venv.action_space, venv.num_envs, capacity=1000)
-        self._venv = LearnedRewardVecEnv(venv, None, recorder)
+        self._venv = LearnedRewardVecEnv(venv, "true", recorder)
         self._venv.action_space.seed(seed)
         self._actions = [
             np.array([self._venv.action_space.sample() for _ in range(venv.num_envs)]) for _ in range(100)
@@ -121,7 +121,7 @@ def mujoco_sides(config: RunConfig, n_envs: int, seed: int) -> dict[str, VecEnv]
 
     sides: dict[str, VecEnv] = {"one by one": make_environments(config, n_envs=n_envs, seed=seed)}
     for n in N_THREADS:
-        vector = EnvpoolVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.env_kwargs)
+        vector = EnvpoolVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.make_kwargs)
         sides[f"EnvPool, {_threads(n)}"] = VecMonitor(GymnasiumVecEnv(vector))
     return sides
 
@@ -132,7 +132,7 @@ def atari_sides(config: RunConfig, n_envs: int, seed: int) -> dict[str, VecEnv]:
 
     sides: dict[str, VecEnv] = {"one by one": make_environments(config, n_envs=n_envs, seed=seed)}
     for n in N_THREADS:
-        vector = AtariVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.env_kwargs)
+        vector = AtariVector(config.env_id, n_envs, n_threads=n, env_kwargs=config.make_kwargs)
         sides[f"ale-py, {_threads(n)}"] = VecMonitor(GymnasiumVecEnv(vector))
     return sides
 

@@ -6,6 +6,7 @@ A resolved configuration comes from, later wins: the defaults here, the settings
 """
 
 import copy
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
@@ -17,10 +18,33 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from prefrl.errors import SettingError
-from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
+from prefrl.registry import ALGORITHMS
+from prefrl.settings import (
+    AgentSettings,
+    AlgorithmName,
+    FeedbackSettings,
+    RewardSettings,
+    TeacherName,
+    check_numbers,
+    shown,
+)
 
-Algo = Literal["ppo", "a2c", "trpo"]
 RewardSource = Literal["preferences", "true", "constant"]
+
+CHANGEABLE = (
+    "labels",
+    "total_timesteps",
+    "checkpoint_every",
+    "evaluation_episodes",
+    "question",
+    "device",
+    "n_threads",
+    "agent.device",
+    "feedback.slack",
+    "feedback.stock",
+    "feedback.stale_after",
+)
+"""Settings that may change after a run began: how long it goes on, how it is watched, where it computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +63,14 @@ class RunConfig:
     """Steps after which every episode is cut off; 0 for its own limit, or 1,000 where it has none."""
     hide_termination: bool = False
     """Go on where the environment says that an episode is over, so that only the time limit ends it."""
-    algo: Algo = "ppo"
+    algo: AlgorithmName = "ppo"
     """The algorithm."""
     reward: RewardSource = "preferences"
     """What the agent learns from; "true" and "constant" are the controls."""
-    teacher: Literal["oracle", "human"] = "oracle"
+    teacher: TeacherName = "oracle"
     """Who compares: "oracle" prefers the clip with the higher true return, "human" opens the labelling page."""
+    teacher_settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
+    """Settings of the teacher, by name."""
     oracle: Literal["gymnasium", "paper"] | None = None
     """Which of its two true rewards a MuJoCo task of the paper has; all other tasks have one."""
     question: str = ""
@@ -53,8 +79,6 @@ class RunConfig:
     """Control: answers that carry no information."""
     labels: int = 700
     """Comparisons in all; "can't tell" costs none."""
-    segment_length: int = 50
-    """Steps of a clip."""
     total_timesteps: int = 1_000_000
     """Environment steps of the training, over all environments."""
     seed: int = 0
@@ -79,20 +103,19 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
+        own = asdict(self)
+        for name in ("env_kwargs", "seed"):  # an environment's limits may be infinite
+            own.pop(name)
+        check_numbers(flat(own))
         for name in (
             "labels",
-            "segment_length",
             "total_timesteps",
             "checkpoint_every",
             "evaluation_episodes",
+            "n_threads",
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
-        if min(self.n_threads, self.agent.n_envs, self.agent.frame_stack) < 1:
-            raise SettingError(
-                "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received "
-                f"{self.n_threads}, {self.agent.n_envs} and {self.agent.frame_stack}."
-            )
         if self.reward == "preferences" and self.total_timesteps <= self.feedback.initial_timesteps:
             raise SettingError(
                 f"`total_timesteps` must exceed the {self.feedback.initial_timesteps} steps before the first "
@@ -103,24 +126,40 @@ class RunConfig:
                 f"`labels` must not exceed the {self.total_timesteps} steps of the training (total_timesteps). "
                 f"Received {self.labels}."
             )
-        if self.feedback.recent_share > 0 and self.feedback.recent_steps < self.segment_length:
-            raise SettingError(
-                f"`feedback.recent_steps` must hold a segment of {self.segment_length} steps. Received "
-                f"{self.feedback.recent_steps}."
-            )
+        if not 0 <= self.seed < 2**63:
+            raise SettingError(f"`seed` must lie between 0 and 2**63 - 1. Received {shown(self.seed)}.")
         self._settle_environment()
         self._check_people()
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
 
+    @property
+    def segment_length(self) -> int:
+        """Steps of a clip."""
+        return self.feedback.segment_length
+
     def _settle_environment(self) -> None:
-        """Put what the environment is made with into `env_kwargs`."""
-        if self.time_limit < 0:
-            raise SettingError(f"`time_limit` must be at least 0. Received {self.time_limit}.")
-        if self.oracle == "paper":  # gymnasium's is what its environments do anyway
-            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "oracle": "paper"})
-        if self.time_limit:
-            object.__setattr__(self, "env_kwargs", {**self.env_kwargs, "max_episode_steps": self.time_limit})
+        """Make `time_limit` the one place for the limit: `max_episode_steps` in `env_kwargs` becomes it."""
+        said = self.env_kwargs.get("max_episode_steps", self.time_limit or None)
+        if self.time_limit and said != self.time_limit:
+            raise SettingError(
+                "`time_limit` and `max_episode_steps` in `env_kwargs` say the same. Received "
+                f"{self.time_limit} and {said}; leave the latter out."
+            )
+        if said is not None and (not isinstance(said, int) or said < 1):
+            raise SettingError(f"`time_limit` must be at least 0. Received {said!r}.")
+        others = {key: value for key, value in self.env_kwargs.items() if key != "max_episode_steps"}
+        object.__setattr__(self, "env_kwargs", others)
+        object.__setattr__(self, "time_limit", said or 0)
+
+    @property
+    def make_kwargs(self) -> dict[str, Any]:
+        """Keyword arguments of `gymnasium.make`: `env_kwargs`, the time limit and the oracle."""
+        limit = {"max_episode_steps": self.time_limit} if self.time_limit else {}
+        oracle = (
+            {"oracle": "paper"} if self.oracle == "paper" else {}
+        )  # gymnasium's is what environments do anyway
+        return {**self.env_kwargs, **limit, **oracle}
 
     def _check_people(self) -> None:
         if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):
@@ -138,7 +177,7 @@ class RunConfig:
             SettingError: A key is unknown or a value has the wrong type or size.
         """
         try:
-            return TypeAdapter(cls).validate_python(dict(values))
+            return TypeAdapter(cls).validate_python(upgraded(values))
         except ValidationError as error:
             # A check of ours arrives wrapped in pydantic's; its sentence is the better one.
             first = error.errors()[0]
@@ -149,8 +188,37 @@ class RunConfig:
             if first["type"] == "unexpected_keyword_argument":
                 raise SettingError(f"There is no setting `{where}`; `prefrl train --help` lists them.") from error
             raise SettingError(
-                f"The setting `{where}` is wrong: {first['msg']}. Received {first['input']!r}."
+                f"The setting `{where}` is wrong: {first['msg']}. Received {reprlib.repr(first['input'])}."
             ) from error
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by their full names, such as `agent.settings.gamma`."""
+    named: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            named |= flat(value, f"{prefix}{name}.")
+        else:
+            named[prefix + name] = list(value) if isinstance(value, tuple) else value
+    return named
+
+
+def upgraded(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings under the names and in the places that they have now.
+
+    Earlier versions wrote `label` for `feedback`, `selection` for its `strategy`, and the length of segments
+    beside it; there it may still be written, as it is the setting that most tasks have of their own.
+    """
+    renamed = dict(values)
+    if "label" in renamed and "feedback" not in renamed:
+        renamed["feedback"] = renamed.pop("label")
+    feedback = renamed.get("feedback", {})
+    if not isinstance(feedback, Mapping):
+        return renamed
+    feedback = {"strategy" if name == "selection" else name: value for name, value in feedback.items()}
+    if "segment_length" in renamed:
+        feedback["segment_length"] = renamed.pop("segment_length")
+    return renamed | {"feedback": feedback}
 
 
 def preset_names() -> list[str]:
@@ -181,14 +249,14 @@ def load_preset(
     own = _read_yaml(config_file) if config_file is not None else {}
     chosen = algo or own.get("algo") or values.get("algo", "ppo")
     algorithms = _read_preset("_algorithms")
-    if chosen not in algorithms:
-        raise SettingError(f"`algo` must be one of {', '.join(algorithms)}. Received {chosen!r}.")
+    if chosen not in ALGORITHMS:
+        raise SettingError(f"`algo` must be one of {', '.join(ALGORITHMS)}. Received {chosen!r}.")
     by_algo: dict[str, Any] = values.pop("by_algo", {})
     by_teacher: dict[str, Any] = values.pop("by_teacher", {})
     answers = teacher or own.get("teacher") or values.get("teacher", "oracle")
     resolved: dict[str, Any] = {"task": task, "algo": chosen}
-    for layer in (algorithms[chosen], values, by_algo.get(chosen, {}), by_teacher.get(answers, {}), own):
-        resolved = _merged(resolved, layer)
+    for layer in (algorithms.get(chosen, {}), values, by_algo.get(chosen, {}), by_teacher.get(answers, {}), own):
+        resolved = _merged(resolved, upgraded(layer))
     resolved["algo"], resolved["teacher"] = chosen, answers
     return RunConfig.from_json(resolved)
 
@@ -210,7 +278,7 @@ def _read_preset(name: str) -> dict[str, Any]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise SettingError(f"The configuration file {path} cannot be read: {reason}.") from error
     if not isinstance(values, dict):

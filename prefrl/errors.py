@@ -17,6 +17,10 @@ class SpaceError(PrefRLError, TypeError):
     """An observation or action space is of a kind that no reward network reads."""
 
 
+class FaultyEnvError(PrefRLError, RuntimeError):
+    """An environment raised an error, or returned what gymnasium's interface or its own spaces do not allow."""
+
+
 class SegmentError(PrefRLError, ValueError):
     """The arrays of a segment, query or comparison do not fit together."""
 
@@ -31,6 +35,10 @@ class StoreError(PrefRLError, RuntimeError):
 
 class AnswerConflictError(StoreError):
     """An answer id came a second time with another content."""
+
+
+class QueryTakenError(AnswerConflictError):
+    """Somebody answered a query that others have answered or have in hand, without having been given it."""
 
 
 class RewardModelError(PrefRLError, RuntimeError):

@@ -4,13 +4,32 @@ The command line, the presets, the docs, `PreferenceLearning` and the parts them
 setting is written once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import tyro
 from pydantic import ConfigDict
 
 from prefrl.errors import SettingError
+from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+
+if TYPE_CHECKING:
+    AlgorithmName: TypeAlias = str
+    ScheduleName: TypeAlias = str
+    StrategyName: TypeAlias = str
+    TeacherName: TypeAlias = str
+else:  # what the registry lists is what the command line offers
+    AlgorithmName = Literal[tuple(ALGORITHMS)]
+    ScheduleName = Literal[tuple(SCHEDULES)]
+    StrategyName = Literal[tuple(STRATEGIES)]
+    TeacherName = Literal[tuple(TEACHERS)]
+
+LARGEST = 10**12 - 1
+"""Of what is counted, such as steps; a run of more would take centuries."""
+MAX_ENVS = 4096
+"""More environments than this fill the memory of most machines before the first step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +38,9 @@ class FeedbackSettings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    schedule: Literal["hyperbolic", "constant", "increasing"] = "hyperbolic"
+    segment_length: Annotated[int, tyro.conf.arg(aliases=["--segment-length"])] = 50
+    """Steps of a segment."""
+    schedule: ScheduleName = "hyperbolic"
     """How the labels are spread over the training; hyperbolic is the paper's."""
     time_constant: float = 2e6
     """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
@@ -31,7 +52,7 @@ class FeedbackSettings:
     """Share of the training after which the last label has been asked."""
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
-    strategy: Literal["uniform", "spread", "disagreement"] = "uniform"
+    strategy: StrategyName = "uniform"
     """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
     times as many pairs, those on which the ensemble disagrees most (the paper's)."""
     recent_share: float = 0.0
@@ -51,10 +72,17 @@ class FeedbackSettings:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
-        if min(self.labels_per_round, self.recorder_steps, self.recent_steps) < 1:
+        if min(self.segment_length, self.labels_per_round, self.recorder_steps, self.recent_steps) < 1:
             raise SettingError(
-                "`labels_per_round`, `recorder_steps` and `recent_steps` must be at least 1. Received "
-                f"{self.labels_per_round}, {self.recorder_steps} and {self.recent_steps}."
+                "`segment_length`, `labels_per_round`, `recorder_steps` and `recent_steps` must be at least 1. "
+                f"Received {self.segment_length}, {self.labels_per_round}, {self.recorder_steps} and "
+                f"{self.recent_steps}."
+            )
+        if not 0 < self.time_constant < inf:
+            raise SettingError(f"`time_constant` must be above 0 and finite. Received {self.time_constant}.")
+        if self.recent_share > 0 and self.recent_steps < self.segment_length:
+            raise SettingError(
+                f"`recent_steps` must hold a segment of {self.segment_length} steps. Received {self.recent_steps}."
             )
         if not 0 < self.asking_share <= 1 or not 0 <= self.initial_share <= 1 or not 0 <= self.recent_share <= 1:
             raise SettingError(
@@ -75,13 +103,18 @@ class RewardSettings:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     n_members: int = 3
-    """Networks in the ensemble."""
+    """Networks E in the ensemble."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Units of each hidden layer; images are read by the paper's convolutional network instead."""
     dropout: float = 0.0
     """Share of filters left out while the convolutional network is trained (docs/method.md says why none)."""
     reward_sd: float = 1.0
-    """Standard deviation of the learned reward over the labelled segments; 0.05 for Atari in the paper."""
+    """Standard deviation of each member's output over the labelled segments; 0.05 for Atari in the paper."""
+    aggregation: Literal["mean", "min"] = "mean"
+    """How the members' outputs become one reward: their mean, or the smallest of them."""
+    sd_weight: float = 0.0
+    """Multiple of the standard deviation over members that is added to their mean: below 0 the agent is kept from
+    what the members disagree on, above 0 it is drawn there."""
     learning_rate: float = 1e-3
     """Of Adam."""
     batch_size: int = 64
@@ -98,11 +131,36 @@ class RewardSettings:
     """Only so many latest comparisons are trained on; 0 for all."""
 
     def __post_init__(self) -> None:
-        """Refuse figures that would stop the training at its first fit."""
+        """Refuse what cannot be, so that no training stops at its first fit."""
         if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
             raise SettingError(
                 "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
                 f"{self.first_epochs}, {self.epochs} and {self.hidden_sizes}."
+            )
+        if min(self.n_members, self.batch_size, self.memory + 1) < 1:
+            raise SettingError(
+                "`n_members` and `batch_size` of the reward model must be at least 1, and `memory` at least 0. "
+                f"Received {self.n_members}, {self.batch_size} and {self.memory}."
+            )
+        if not 0 < self.learning_rate < inf or not 0 < self.reward_sd < inf:
+            raise SettingError(
+                "`learning_rate` and `reward_sd` of the reward model must be finite and above 0. Received "
+                f"{self.learning_rate} and {self.reward_sd}."
+            )
+        if not 0 <= self.dropout < 1 or not 0 <= self.error_rate < 1 or not 0 <= self.l2 < inf:
+            raise SettingError(
+                "Expected 0 <= `dropout` < 1, 0 <= `error_rate` < 1 and a finite `l2` >= 0 of the reward model. "
+                f"Received {self.dropout}, {self.error_rate} and {self.l2}."
+            )
+        if self.aggregation not in ("mean", "min") or not isfinite(self.sd_weight):
+            raise SettingError(
+                "`aggregation` of the reward model must be mean or min, and `sd_weight` finite. Received "
+                f"{self.aggregation!r} and {self.sd_weight}."
+            )
+        if self.aggregation == "min" and self.sd_weight != 0:
+            raise SettingError(
+                f"`sd_weight` belongs to the mean of the members; leave it at 0 with `aggregation` min. Received "
+                f"{self.sd_weight}."
             )
 
 
@@ -127,8 +185,65 @@ class AgentSettings:
     clip_rewards: bool = False
     """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
     normalize_rewards: bool = True
-    """Whether rewards are divided by the running standard deviation of discounted returns."""
+    """Whether true rewards are divided by the running standard deviation of discounted returns; learned ones have
+    a scale of their own."""
     device: str = "cpu"
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Keyword arguments of the algorithm in SB3's spelling, such as n_steps, gamma, learning_rate."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that cannot be; what only one algorithm knows, it checks itself."""
+        if not 1 <= self.n_envs <= MAX_ENVS:
+            raise SettingError(
+                f"`agent.n_envs` must lie between 1 and {MAX_ENVS:,}. Received {shown(self.n_envs)}."
+            )
+        if min(self.frame_stack, *self.hidden_sizes) < 1:
+            raise SettingError(
+                "`frame_stack` and `hidden_sizes` of the agent must be at least 1. Received "
+                f"{self.frame_stack} and {self.hidden_sizes}."
+            )
+        check_numbers({"log_std_init": self.log_std_init, **self.settings}, "of the agent ")
+        for name in ("learning_rate", "n_steps", "batch_size", "n_epochs"):
+            value = _number(self.settings.get(name))
+            if value is not None and value <= 0:
+                raise SettingError(f"`{name}` of the agent must be above 0. Received {value}.")
+        for name in ("gamma", "gae_lambda"):
+            value = _number(self.settings.get(name))
+            if value is not None and not 0 <= value <= 1:
+                raise SettingError(f"`{name}` of the agent must lie between 0 and 1. Received {value}.")
+
+
+def check_numbers(values: Mapping[str, Any], whose: str = "") -> None:
+    """Refuse numbers that are not finite, or larger than anything that is counted here.
+
+    Args:
+        values: Settings by name; "lin_X" is a number as well, and sequences hold numbers.
+        whose: Words that tell whose settings they are, with a space after them.
+
+    Raises:
+        SettingError: It names the setting.
+    """
+    for name, value in values.items():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            number = _number(part)
+            if isinstance(number, float) and not isfinite(number):
+                raise SettingError(f"`{name}` {whose}must be a finite number. Received {part}.")
+            if isinstance(number, int) and abs(number) > LARGEST:
+                raise SettingError(f"`{name}` {whose}must not exceed {LARGEST:,}. Received {shown(number)}.")
+
+
+def _number(value: Any) -> int | float | None:
+    """Return what a setting says as a number; None where it says none."""
+    if isinstance(value, str) and value.startswith("lin_"):
+        try:
+            return float(value.removeprefix("lin_"))
+        except ValueError:
+            return None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
+
+def shown(number: int) -> str:
+    """Return a whole number as a sentence can hold it."""
+    digits = str(abs(number))
+    return f"{number:,}" if len(digits) <= 20 else f"a number of {len(digits)} digits"

@@ -14,6 +14,7 @@ import pytest
 from prefrl import __version__, cli
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, SettingError
+from prefrl_envs.extras import ATARI
 from prefrl_envs.machine import Check
 from prefrl_envs.tasks import TASKS
 
@@ -98,17 +99,32 @@ def test_tasks(prefrl: Prefrl) -> None:
             f"{task.name}: {task.description} {task.horizon} steps."
             + (f" Counts {', '.join(task.metrics)}." if task.metrics else "")
         )
-        assert lines[first + 1 : first + 3] == [f"    asked:  {task.question}", f"    oracle: {task.oracle}"]
+        facts = [f"    asked:  {task.question}", f"    oracle: {task.oracle}"]
+        facts += [f"    paper:  {task.paper_oracle}"] if task.paper_oracle else []
+        facts += [f"    needs:  ale-py: {ATARI.command}"] if task.family == "atari" else []
+        assert lines[first + 1 : first + 1 + len(facts)] == facts
     code, out, _ = prefrl("tasks", "--json")
     tasks = json.loads(out)
     assert list(tasks) == list(TASKS)
     assert tasks["hopper-backflip"]["metrics"] == ["backflips"]
+    assert tasks["pong"]["install"] == ATARI.command
+
+
+def test_tasks_say_what_is_not_installed(prefrl: Prefrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prefrl_envs.extras.find_spec", lambda name: None)
+    _, out, _ = prefrl("tasks")
+    assert out.count("    needs:  ale-py, which is not installed: pip install 'prefrl[atari]'") == 9
+    assert "envpool" not in out, "nothing is missing without it"
 
 
 def test_doctor(prefrl: Prefrl, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefrl.runs import doctor
 
-    found = [Check("GL", True, "here", ""), Check("codec", False, "none", "pip install av")]
+    found = [
+        Check("GL", True, "here", ""),
+        Check("codec", False, "none", "pip install av"),
+        Check("ale-py", False, "absent", "pip install it", needed=False),
+    ]
     monkeypatch.setattr(doctor, "examine", lambda: found)
     code, out, err = prefrl("doctor")
     assert (code, err) == (1, "")
@@ -116,11 +132,15 @@ def test_doctor(prefrl: Prefrl, monkeypatch: pytest.MonkeyPatch) -> None:
         ["ok", "GL", "here"],
         ["LACKS", "codec", "none"],
         ["mend:", "pip", "install", "av"],
+        ["lacks", "ale-py", "absent"],
+        ["mend:", "pip", "install", "it"],
     ]
-    monkeypatch.setattr(doctor, "examine", lambda: found[:1])
+    monkeypatch.setattr(doctor, "examine", lambda: found[::2])
     code, out, _ = prefrl("doctor", "--json")
     assert code == 0
-    assert json.loads(out)["checks"] == [{"name": "GL", "ok": True, "detail": "here", "mend": ""}]
+    checks = json.loads(out)["checks"]
+    assert checks[0] == {"name": "GL", "ok": True, "detail": "here", "mend": "", "needed": True}
+    assert [check["needed"] for check in checks] == [True, False], "what is not needed makes no failure"
 
 
 def test_label_hands_its_arguments_and_exit_code_through(tmp_path: Path) -> None:
@@ -187,7 +207,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
             "The module of 'no_such_pkg:X-v0' cannot be imported: No module named 'no_such_pkg'; install its",
         ),
         ("train NeedsWings-v0", "NeedsWings-v0 needs a package: Wings is not installed, run `pip install wings`."),
-        ("train Blackjack-v1", "The observation space is Tuple("),
+        ("train Blackjack-v1", "The observation space of Blackjack-v1 is Tuple("),
         ("train pendulum --algo dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
         ("train pendulum --labels 0", "`labels` must be at least 1. Received 0"),
         ("train pendulum --labels -5", "`labels` must be at least 1. Received -5"),
@@ -209,7 +229,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --feedback.asking-share 7", "Expected 0 < `asking_share` <= 1"),
         (
             "train pendulum --oracle paper",
-            "`oracle` is a choice of the paper's MuJoCo tasks only (prefrl/Hopper-v0",
+            "`oracle` is a choice of the paper's MuJoCo tasks only (hopper, halfcheetah",
         ),
         ("train pendulum --oracle gymnasium", "`oracle` is a choice of the paper's MuJoCo tasks only"),
         ("train pendulum --config no.yaml", "The configuration file no.yaml cannot be read"),
@@ -314,6 +334,7 @@ def test_command_line_wins_over_file_and_preset(
         raise SettingError("enough")
 
     monkeypatch.setattr("prefrl.runs.start", start)
+    monkeypatch.setattr("prefrl_envs.ids.find_spec", lambda env_id: None)  # there is no my_pkg
     common = ("train", "pendulum", "--config", settings)
     (tmp_path / "runs" / "pendulum-ppo-0").mkdir(parents=True)
     prefrl(*common)

@@ -3,16 +3,16 @@
 import json
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from prefrl import config as module
 from prefrl import settings
-from prefrl.config import Algo, RunConfig, load_preset, preset_names
+from prefrl.config import RunConfig, load_preset, preset_names, upgraded
 from prefrl.errors import PrefRLError, SettingError
+from prefrl.registry import ALGORITHMS
 from prefrl_envs.clips import clip_timing
-from prefrl_envs.mujoco.oracles import PAPER
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
 
@@ -25,16 +25,17 @@ def test_every_task_has_a_preset() -> None:
 def test_the_tasks_of_the_paper_say_which_oracle_is_theirs() -> None:
     said = {name: load_preset(name).oracle for name in TASKS}
     assert {name for name, oracle in said.items() if oracle is not None} == {
-        name for name, task in TASKS.items() if task.env_id in PAPER
+        name for name, task in TASKS.items() if task.paper_oracle
     }
     assert set(said.values()) == {None, "gymnasium"}
 
 
 def test_the_papers_oracle_is_an_argument_of_the_environment() -> None:
     values = load_preset("hopper").to_json()
-    assert RunConfig.from_json(values).env_kwargs == {}
+    assert RunConfig.from_json(values).make_kwargs == {}
     paper = RunConfig.from_json(values | {"oracle": "paper", "env_kwargs": {"reset_noise_scale": 0.1}})
-    assert paper.env_kwargs == {"reset_noise_scale": 0.1, "oracle": "paper"}
+    assert paper.env_kwargs == {"reset_noise_scale": 0.1}
+    assert paper.make_kwargs == {"reset_noise_scale": 0.1, "oracle": "paper"}
     assert RunConfig.from_json(json.loads(json.dumps(paper.to_json()))) == paper
 
 
@@ -47,7 +48,7 @@ def test_people_see_clips_of_one_to_two_seconds(task: str) -> None:
     assert 1.0 <= len(timing.steps) / timing.fps <= 2.0 + 1e-9
 
 
-@pytest.mark.parametrize("algo", get_args(Algo))
+@pytest.mark.parametrize("algo", list(ALGORITHMS))
 @pytest.mark.parametrize("task", preset_names())
 def test_presets_load_for_every_algorithm(task: str, algo: str) -> None:
     config = load_preset(task, algo)
@@ -124,17 +125,15 @@ def test_file_wins_over_the_preset(tmp_path: Path) -> None:
         ({"labels": 5001}, "`labels` must not exceed the 5000 steps of the training"),
         ({"total_timesteps": 0}, "`total_timesteps` must be at least 1. Received 0"),
         ({"total_timesteps": 4096}, "`total_timesteps` must exceed the 4096 steps before the first questions"),
-        ({"segment_length": 0}, "`segment_length` must be at least 1. Received 0"),
+        ({"segment_length": 0}, "`segment_length`, .* must be at least 1. Received 0"),
+        ({"feedback": {"segment_length": 0}}, "`segment_length`, .* must be at least 1. Received 0"),
         ({"checkpoint_every": 0}, "`checkpoint_every` must be at least 1. Received 0"),
         ({"evaluation_episodes": 0}, "`evaluation_episodes` must be at least 1. Received 0"),
-        (
-            {"n_threads": 0},
-            "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received 0, 16 and 1",
-        ),
-        (
-            {"agent": {"n_envs": 0}},
-            "`n_threads`, `agent.n_envs` and `agent.frame_stack` must be at least 1. Received 1, 0 and 1",
-        ),
+        ({"n_threads": 0}, "`n_threads` must be at least 1. Received 0"),
+        ({"agent": {"n_envs": 0}}, "`agent.n_envs` must lie between 1 and 4,096. Received 0"),
+        ({"agent": {"n_envs": 1_000_000}}, "`agent.n_envs` must lie between 1 and 4,096. Received 1,000,000"),
+        ({"agent": {"frame_stack": 0}}, "`frame_stack` and `hidden_sizes` of the agent must be at least 1. .* 0"),
+        ({"agent": {"hidden_sizes": [64, 0]}}, "`frame_stack` and `hidden_sizes` of the agent must be at least 1"),
         ({"shuffle_labels": True, "reward": "true"}, "`shuffle_labels` needs reward=preferences"),
         ({"reward_model": {"first_epochs": 0}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward model"),
         ({"reward_model": {"hidden_sizes": [8, 0]}}, "`first_epochs`, `epochs` and `hidden_sizes` of the reward"),
@@ -154,6 +153,85 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], sentence: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"agent": {"settings": {"learning_rate": float("inf")}}},
+            "`learning_rate` of the agent must be a finite",
+        ),
+        (
+            {"agent": {"settings": {"learning_rate": float("nan")}}},
+            "`learning_rate` of the agent must be a finite",
+        ),
+        (
+            {"agent": {"settings": {"learning_rate": "lin_inf"}}},
+            "`learning_rate` of the agent .* Received lin_inf",
+        ),
+        (
+            {"agent": {"settings": {"learning_rate": 0.0}}},
+            "`learning_rate` of the agent must be above 0. Rec.* 0.0",
+        ),
+        ({"agent": {"settings": {"learning_rate": "lin_-1"}}}, "`learning_rate` of the agent must be above 0"),
+        ({"agent": {"settings": {"n_steps": 0}}}, "`n_steps` of the agent must be above 0. Received 0"),
+        ({"agent": {"settings": {"gamma": 1.01}}}, "`gamma` of the agent must lie between 0 and 1. Received 1.01"),
+        ({"agent": {"settings": {"gamma": -0.1}}}, "`gamma` of the agent must lie between 0 and 1. Received -0.1"),
+        (
+            {"agent": {"settings": {"policy_kwargs": {"a": [1.0, float("inf")]}}}},
+            "policy_kwargs.a` must be a finite",
+        ),
+        (
+            {"agent": {"log_std_init": float("nan")}},
+            "`log_std_init` of the agent must be a finite number. Rec.* nan",
+        ),
+        ({"feedback": {"time_constant": float("inf")}}, "`time_constant` must be above 0 and finite"),
+        (
+            {"feedback": {"stale_after": 10**12}},
+            "`feedback.stale_after` must not exceed 999,999,999,999. Received 1,0",
+        ),
+        ({"reward_model": {"l2": float("nan")}}, "l2"),
+        ({"total_timesteps": 10**400}, "`total_timesteps` must not exceed .* Received a number of 401 digits"),
+        ({"agent": {"n_envs": 10**400}}, "`agent.n_envs` must lie .* Received a number of 401 digits"),
+        ({"reward_model": {"learning_rate": 10**400}}, "The setting `reward_model.learning_rate` is wrong: "),
+        ({"seed": 10**400}, "`seed` must lie between 0 and 2.*63 - 1. Received a number of 401 digits"),
+        ({"seed": -1}, "`seed` must lie between 0 and 2.*63 - 1. Received -1"),
+        ({"time_limit": 10**400}, "`time_limit` must not exceed .* Received a number of 401 digits"),
+    ],
+)
+def test_numbers_that_nothing_can_be_done_with(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingError, match=sentence) as caught:
+        RunConfig.from_json({"task": "x", **changes})
+    assert len(str(caught.value)) < 300
+
+
+def test_the_limits_of_an_environment_may_be_infinite() -> None:
+    kwargs = {"healthy_z_range": [0.7, float("inf")]}
+    assert RunConfig.from_json({"task": "Hopper-v5", "env_kwargs": kwargs}).env_kwargs == kwargs
+
+
+def test_settings_of_earlier_versions_are_read_under_their_present_names() -> None:
+    old = load_preset("hopper").to_json()
+    feedback = old.pop("feedback")
+    old["segment_length"] = feedback.pop("segment_length") + 1
+    old["label"] = {("selection" if name == "strategy" else name): value for name, value in feedback.items()}
+    old["label"]["selection"] = "spread"
+    config = RunConfig.from_json(old)
+    assert config.feedback.strategy == "spread"
+    assert config.segment_length == load_preset("hopper").segment_length + 1
+    assert config.feedback.labels_per_round == load_preset("hopper").feedback.labels_per_round
+    assert upgraded(config.to_json()) == config.to_json()
+
+
+def test_the_length_of_segments_may_be_set_beside_the_feedback(tmp_path: Path) -> None:
+    """In presets and files it is the setting that most tasks have of their own; the last layer wins."""
+    file = tmp_path / "my.yaml"
+    file.write_text("segment_length: 11\nfeedback: {slack: 3}\n")
+    config = load_preset("hopper", config_file=file)
+    assert (config.segment_length, config.feedback.segment_length, config.feedback.slack) == (11, 11, 3)
+    file.write_text("feedback: {segment_length: 12}\n")
+    assert load_preset("hopper", config_file=file).segment_length == 12
+
+
 def test_true_reward_needs_no_labels() -> None:
     assert RunConfig(task="x", reward="true", labels=10, total_timesteps=5).total_timesteps == 5
 
@@ -165,6 +243,8 @@ def test_true_reward_needs_no_labels() -> None:
         (b"- 1", "must hold settings as `name: value` lines"),
         (b"", "must hold settings as `name: value` lines"),
         (b"a: [", "my.yaml cannot be read: .*expected the node content"),
+        (b"labels: " + 5000 * b"1", "my.yaml cannot be read: .*limit"),
+        (b"a: " + 3000 * b"[", "my.yaml cannot be read: .*recursion"),
         (b"\xff\xfe\x00", "my.yaml cannot be read: .*decode"),
         (b"algo: dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
         (b"task: !!python/object/apply:os.getcwd []", "my.yaml cannot be read: could not determine a constructor"),

@@ -16,7 +16,6 @@ class HideTermination(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorAr
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Keep the environment."""
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
 

@@ -1,50 +1,13 @@
-"""Ids of gymnasium: how those of this package are registered, and which ids bring code of the user's."""
+"""What gymnasium's ids stand for, and which of them bring code of the user's."""
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable
 
 import gymnasium
-from gymnasium.envs.registration import WrapperSpec, find_highest_version, get_env_id, parse_env_id
+from gymnasium.envs.registration import EnvSpec, find_highest_version, get_env_id, parse_env_id
 
 OWN_PACKAGES = frozenset({"gymnasium", "prefrl_envs", "ale_py"})
 """The packages whose environments may be made for anybody who asks."""
-
-HIDE_TERMINATION = WrapperSpec("HideTermination", "prefrl_envs.fixed_horizon:HideTermination", {})
-"""For environments without a switch of their own for going on after a failure."""
-TASK_METRICS = WrapperSpec("TaskMetrics", "prefrl_envs.task_metrics:TaskMetrics", {})
-"""For environments that count something over an episode."""
-
-
-def register(
-    name: str,
-    entry_point: str,
-    horizon: int,
-    *,
-    kwargs: Mapping[str, object] | None = None,
-    wrappers: tuple[WrapperSpec, ...] = (),
-) -> None:
-    """Register the id `prefrl/NAME-v0`; one that is registered already is left alone.
-
-    gymnasium's `PassiveEnvChecker` and `OrderEnforcing` are left out: our environments are checked by tests.
-
-    Args:
-        name: In camel case.
-        entry_point: "module:class" of the environment.
-        horizon: Steps of every episode; the time limit is all that ends one.
-        kwargs: Arguments of the class.
-        wrappers: Around the time limit, from the inside out.
-    """
-    env_id = f"prefrl/{name}-v0"
-    if env_id in gymnasium.registry:
-        return
-    gymnasium.register(
-        env_id,
-        entry_point,
-        max_episode_steps=horizon,
-        order_enforce=False,
-        disable_env_checker=True,
-        additional_wrappers=wrappers,
-        kwargs=dict(kwargs or {}),
-    )
 
 
 def imports_foreign_module(env_id: str) -> bool:
@@ -67,7 +30,24 @@ def imports_foreign_module(env_id: str) -> bool:
     return not all(_is_own(_module_of(entry_point)) for entry_point in (spec.entry_point, *wrappers))
 
 
-def _latest(env_id: str) -> gymnasium.envs.registration.EnvSpec | None:
+def find_spec(env_id: str) -> EnvSpec:
+    """Return what `gymnasium.make` would make, without making it.
+
+    Args:
+        env_id: A gymnasium id; the module of one such as `my_pkg:MyEnv-v0` is imported. Without a version it is
+            the latest, as in gymnasium.
+
+    Raises:
+        ModuleNotFoundError: There is no such module. Importing it may raise anything else.
+        gymnasium.error.Error: No such id is registered.
+    """
+    module, _, name = env_id.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    return gymnasium.registry.get(name) or _latest(name) or gymnasium.spec(name)
+
+
+def _latest(env_id: str) -> EnvSpec | None:
     """Return what gymnasium makes of an id without a version, or None."""
     try:
         namespace, name, version = parse_env_id(env_id)

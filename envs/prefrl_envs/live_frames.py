@@ -48,7 +48,6 @@ class LiveFrames(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any], *, max_side: int = MAX_SIDE, n_bytes: int = N_BYTES) -> None:
-        """Check the render mode."""
         RecordConstructorArgs.__init__(self, max_side=max_side, n_bytes=n_bytes)
         gymnasium.Wrapper.__init__(self, env)
         if env.render_mode != "rgb_array":

@@ -29,7 +29,6 @@ class LockstepVector(VectorEnv[Array, Array, Array]):
     """
 
     def __init__(self, example: gymnasium.Env[Any, Any], n_envs: int) -> None:
-        """Take spaces and length of the episodes from the example; nothing is begun before the first reset."""
         if n_envs < 1:
             raise ValueError(f"`n_envs` must be at least 1. Received {n_envs}.")
         assert example.spec is not None

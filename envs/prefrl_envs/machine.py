@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from prefrl_envs.clips import SUFFIXES, Codec, encode_clip
+from prefrl_envs.extras import EXTRAS, Extra
 from prefrl_envs.gl import GL_PACKAGES
 
 DRAWING_SECONDS = 120
@@ -32,7 +33,7 @@ except Exception as error:
 
 
 class Check(NamedTuple):
-    """One thing that clips need."""
+    """One thing that prefrl uses, or can use."""
 
     name: str
     """Two or three words."""
@@ -42,11 +43,16 @@ class Check(NamedTuple):
     """What was found, in one line."""
     mend: str
     """The command that brings what is missing; empty where nothing is."""
+    needed: bool = True
+    """Whether prefrl works only in part, or not at all, without it; else it is an extra."""
 
 
 def check_machine() -> list[Check]:
-    """Try all that clips need: off-screen OpenGL, by drawing a Hopper, and each codec, by encoding a frame."""
-    return [check_gl(), *(check_codec(codec) for codec in SUFFIXES)]
+    """Try all that clips need, and look for the extras.
+
+    Off-screen OpenGL is tried by drawing a Hopper, each codec by encoding a frame.
+    """
+    return [check_gl(), *(check_codec(codec) for codec in SUFFIXES), *(check_extra(extra) for extra in EXTRAS)]
 
 
 def check_gl() -> Check:
@@ -82,6 +88,14 @@ def check_codec(codec: Codec) -> Check:
         reason = str(error).strip() or type(error).__name__
         return Check(name, False, reason, f"{sys.executable} -m pip install --force-reinstall 'av>=15'")
     return Check(name, True, f"one frame encoded in {buffer.tell()} bytes", "")
+
+
+def check_extra(extra: Extra) -> Check:
+    """Look whether an optional package is installed."""
+    if not extra.is_installed:
+        detail = f"not installed, for {extra.purpose}"
+        return Check(extra.package, False, detail, extra.command, needed=False)
+    return Check(extra.package, True, f"{extra.version}, for {extra.purpose}", "", needed=False)
 
 
 def _mend_gl() -> str:

@@ -5,7 +5,6 @@ about a tenth of what gymnasium's default takes. Draw in a process of its own (s
 the other process trains.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -13,6 +12,7 @@ from typing import Any, Self
 import gymnasium
 import numpy as np
 
+from prefrl_envs.ids import find_spec
 from prefrl_envs.live_frames import is_live_frame, unpack_frame
 from prefrl_envs.redrawing import Frame, State, is_mujoco, is_redrawable, redrawable_layer
 
@@ -44,7 +44,6 @@ class StateRenderer:
     def __init__(
         self, env_id: str, width: int, height: int, *, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the environment. What drawing needs besides (OpenGL) is fetched at the first frame."""
         self._env_id = env_id
         self._width, self._height = width, height
         self._draw: Callable[[State], Frame] | None = None
@@ -132,15 +131,12 @@ def step_seconds(env: gymnasium.Env[Any, Any]) -> float:
 
 
 def _make(env_id: str, env_kwargs: dict[str, Any]) -> gymnasium.Env[Any, Any]:
-    module, _, name = env_id.rpartition(":")
-    if module:  # registers its ids
-        importlib.import_module(module)
-    if "mujoco" not in str(gymnasium.spec(name).entry_point):
-        return gymnasium.make(name, **env_kwargs)
-    from prefrl_envs.mujoco.deprecations import deprecations_hidden
+    if "mujoco" not in str(find_spec(env_id).entry_point):
+        return gymnasium.make(env_id, **env_kwargs)
+    from prefrl_envs.mujoco.deprecations import hide_deprecations
 
-    with deprecations_hidden():
-        return gymnasium.make(name, **env_kwargs)
+    with hide_deprecations():
+        return gymnasium.make(env_id, **env_kwargs)
 
 
 def _checked(state: State, shape: tuple[int, ...]) -> State:

@@ -38,7 +38,6 @@ class EpisodeReplay(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Keep the environment; no episode has begun."""
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
         self._seed: int | None = None

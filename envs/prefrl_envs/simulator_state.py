@@ -29,7 +29,6 @@ class SimulatorState(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArg
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Find out how the state of this environment is read."""
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
         reader = _reader(env)

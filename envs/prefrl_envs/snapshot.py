@@ -9,7 +9,8 @@ environment that is restored.
 
 An attribute of any other kind (spaces, file handles, objects of a wrapper's own) is taken to be constant. A
 wrapper that hides state in one, such as gymnasium's `NormalizeObservation`, is therefore not covered. For
-environments that keep their state in objects there is `prefrl_envs.replay`.
+environments that keep their state in objects there is `prefrl_envs.replay`. A wrapper whose class says
+`stateless = True` is passed over, so that it may be there or not.
 
 No pickle: a state can be stored as JSON and safetensors or npz, and loading one runs no code.
 """
@@ -22,6 +23,7 @@ import gymnasium
 import numpy.typing as npt
 
 from prefrl_envs.plain_data import from_plain, is_plain, to_plain
+from prefrl_envs.redrawing import layers
 
 _SETTINGS = frozenset(
     {
@@ -79,7 +81,7 @@ def snapshot(env: gymnasium.Env[Any, Any]) -> EnvState:
         env: Any chain of wrappers around an environment.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
-    layers = []
+    documents = []
     for depth, layer in enumerate(_layers(env)):
         attributes = {}
         for name, value in vars(layer).items():
@@ -93,8 +95,8 @@ def snapshot(env: gymnasium.Env[Any, Any]) -> EnvState:
         if keeps_simulator(layer):
             simulator = layer.simulator_arrays()
             arrays |= {f"{depth}{_SIMULATOR}{name}": array for name, array in simulator.items()}
-        layers.append({"type": type(layer).__name__, "attributes": attributes})
-    return EnvState({"layers": layers}, arrays)
+        documents.append({"type": type(layer).__name__, "attributes": attributes})
+    return EnvState({"layers": documents}, arrays)
 
 
 def restore(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
@@ -107,12 +109,12 @@ def restore(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
     Raises:
         ValueError: The chain of wrappers is another one, or the simulation does not fit the model.
     """
-    layers = list(_layers(env))
-    found = [type(layer).__name__ for layer in layers]
+    own = list(_layers(env))
+    found = [type(layer).__name__ for layer in own]
     saved = [entry["type"] for entry in state.document["layers"]]
     if found != saved:
         raise ValueError(f"The saved state is one of {' > '.join(saved)}, but `env` is {' > '.join(found)}.")
-    for depth, (layer, entry) in enumerate(zip(layers, state.document["layers"], strict=True)):
+    for depth, (layer, entry) in enumerate(zip(own, state.document["layers"], strict=True)):
         for name, value in entry["attributes"].items():
             setattr(layer, name, from_plain(value, state.arrays))
         if holds_mujoco(layer):
@@ -125,12 +127,8 @@ def restore(env: gymnasium.Env[Any, Any], state: EnvState) -> None:
 
 
 def _layers(env: gymnasium.Env[Any, Any]) -> Iterator[Any]:
-    """Yield the wrappers from the outermost to the environment itself."""
-    layer = env
-    while isinstance(layer, gymnasium.Wrapper):
-        yield layer
-        layer = layer.env
-    yield layer
+    """Yield the wrappers that have a state, from the outermost on, and the environment itself."""
+    return (layer for layer in layers(env) if not getattr(type(layer), "stateless", False))
 
 
 def holds_mujoco(layer: Any) -> bool:

@@ -27,7 +27,6 @@ class TaskMetrics(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
-        """Find the layer that counts."""
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
         counting = [layer for layer in layers(env) if callable(getattr(layer, "task_metrics", None))]

@@ -20,19 +20,23 @@ class CountingEnv(gymnasium.Env[FloatArray, FloatArray]):
     Args:
         lengths: Steps of the first episode, the second, ...; after the last it begins again.
         terminates: Whether episodes end by termination instead of truncation.
+        truncates: Whether episodes end by truncation; the contrary of `terminates` where it is None. With both the
+            last step is a termination that coincides with a time limit.
 
     Raises:
         ValueError: There is no length, or one below 1.
     """
 
-    def __init__(self, lengths: Sequence[int] = (10,), *, terminates: bool = False) -> None:
-        """Keep the lengths."""
+    def __init__(
+        self, lengths: Sequence[int] = (10,), *, terminates: bool = False, truncates: bool | None = None
+    ) -> None:
         if not lengths or min(lengths) < 1:
             raise ValueError(f"`lengths` must hold numbers of at least 1. Received {lengths}.")
         self.observation_space = spaces.Box(0.0, np.inf, (1,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._lengths = tuple(lengths)
         self._terminates = terminates
+        self._truncates = not terminates if truncates is None else truncates
         self._n_episodes = 0
         self._n_steps = 0
 
@@ -50,7 +54,7 @@ class CountingEnv(gymnasium.Env[FloatArray, FloatArray]):
         reward = 10.0 * self._n_steps
         self._n_steps += 1
         ends = self._n_steps >= self._lengths[(self._n_episodes - 1) % len(self._lengths)]
-        return self._observation(), reward, ends and self._terminates, ends and not self._terminates, {}
+        return self._observation(), reward, ends and self._terminates, ends and self._truncates, {}
 
     def _observation(self) -> FloatArray:
         return np.array([self._n_steps], dtype=np.float32)
@@ -64,7 +68,6 @@ class ActionRewardEnv(gymnasium.Env[FloatArray, FloatArray]):
     """
 
     def __init__(self, length: int = 10) -> None:
-        """Keep the length."""
         self.observation_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
         self._length = length
@@ -96,7 +99,6 @@ class SpacesEnv(gymnasium.Env[Any, Any]):
     def __init__(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], *, length: int = 10
     ) -> None:
-        """Keep the spaces."""
         self.observation_space = observation_space
         self.action_space = action_space
         self._length = length

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from prefrl.store import Labeler, Store
+from prefrl.store import Labeler, RunRecord, Store
 from prefrl_envs.rendering import DEFAULT_FPS
 from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.board import Board
@@ -16,7 +16,7 @@ from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
 from prefrl_labeling_gui.foreign_module import module_folder
 from prefrl_labeling_gui.ledger import Ledger
-from prefrl_labeling_gui.messages import ClipReply, Run
+from prefrl_labeling_gui.messages import ClipReply
 from prefrl_labeling_gui.people import People
 from prefrl_labeling_gui.security import LoginLimit
 from prefrl_labeling_gui.settings import Settings
@@ -108,7 +108,7 @@ class Labeling:
         """Why there are no clips of this run; None where there are, or will be."""
         return self._clips_refusal
 
-    def _open_clips(self, run: Run) -> Clips:
+    def _open_clips(self, run: RunRecord) -> Clips:
         folder = module_folder(self.settings.run, run.env_id, trusted=self.settings.trust_env)
         if folder is not None:
             LOG.info("to draw clips, %s is imported as a module of the user's own", run.env_id)

@@ -1,6 +1,6 @@
 """What goes over HTTP as JSON, in both directions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -65,19 +65,6 @@ class ClipReply(_Reply):
     fps: float
     speed: float
     """Simulated seconds per second: below 1 in slow motion."""
-
-
-class Run(BaseModel):
-    """What a run is about, as the trainer publishes it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    task: str
-    env_id: str
-    env_kwargs: dict[str, Any]
-    question: str
-    n_labels: int
-    segment_length: int
 
 
 class TrainerProgress(BaseModel):

@@ -1,21 +1,19 @@
 """Who learns from it: the learned reward around environments, and agents that train on it."""
 
-from prefrl.agents.algorithms import ALGORITHMS, make_agent
+from prefrl.agents.algorithms import algorithm, make_agent
+from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.learned_reward import LearnedReward, LearnedRewardVecEnv, RewardFn
-from prefrl.agents.preference_learning import PreferenceCallback, PreferenceLearning, Refit
-from prefrl.agents.questioner import People, Questioner
+from prefrl.agents.preference_learning import PreferenceLearning, Refit
 from prefrl.agents.trpo import EntropyTRPO
 
 __all__ = [
-    "ALGORITHMS",
     "EntropyTRPO",
     "LearnedReward",
     "LearnedRewardVecEnv",
-    "People",
     "PreferenceCallback",
     "PreferenceLearning",
-    "Questioner",
     "Refit",
     "RewardFn",
+    "algorithm",
     "make_agent",
 ]

@@ -1,26 +1,33 @@
 """Builders of the agents: PPO, A2C and TRPO with the settings of a run.
 
-Everything that SB3 calls by a name keeps that name. Any other on-policy algorithm works with `PreferenceLearning`
-directly; these builders are what the command line offers.
+Everything that SB3 calls by a name keeps that name. Any other on-policy algorithm works with
+`PreferenceLearning` directly; these builders are what the command line offers.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from gymnasium import spaces
-from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, NatureCNN
 from stable_baselines3.common.utils import LinearSchedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from prefrl.agents.trpo import EntropyTRPO
 from prefrl.errors import SettingError, SpaceError
+from prefrl.registry import ALGORITHMS, look_up
 from prefrl.reward.inputs import is_image
+from prefrl.settings import AgentSettings
 
-ALGORITHMS: dict[str, type[OnPolicyAlgorithm]] = {"ppo": PPO, "a2c": A2C, "trpo": EntropyTRPO}
+
+def algorithm(name: str) -> type[OnPolicyAlgorithm]:
+    """Return the class of an algorithm that the registry lists.
+
+    Raises:
+        SettingError: It lists none of that name.
+    """
+    kind: type[OnPolicyAlgorithm] = look_up(ALGORITHMS, name, "algo")
+    return kind
 
 
 class SmallCNN(BaseFeaturesExtractor):
@@ -34,7 +41,6 @@ class SmallCNN(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: spaces.Box, features_dim: int = 256) -> None:
-        """Make the layers."""
         super().__init__(observation_space, features_dim)
         n_channels, height, width = observation_space.shape
         for size, stride in ((8, 4), (4, 2)):
@@ -63,27 +69,20 @@ def make_agent(
     venv: VecEnv,
     *,
     seed: int,
-    device: str = "cpu",
-    hidden_sizes: Sequence[int] = (64, 64),
-    cnn: str = "small",
-    log_std_init: float = 0.0,
-    settings: Mapping[str, Any],
+    settings: AgentSettings = AgentSettings(),
 ) -> OnPolicyAlgorithm:
     """Return an agent of SB3 with the policy that fits the observations: an MLP, a CNN for images, or for `Dict`.
 
     Args:
-        algo: "ppo", "a2c" or "trpo".
+        algo: A name of the registry, such as "ppo".
         venv: What it learns in.
         seed: Of its weights and its exploration.
-        device: Where its networks live; the CPU is faster for networks this small.
-        hidden_sizes: Units of each hidden layer, of policy and value function alike; images have a CNN instead.
-        cnn: "small" or "nature", the network for images.
-        log_std_init: Logarithm of the first standard deviation of continuous actions.
-        settings: Keyword arguments of the algorithm, in SB3's spelling. `learning_rate` and `clip_range` may be
-            written "lin_2.5e-4": falling linearly from there to 0.
+        settings: Of the agent; in its `settings`, `learning_rate` and `clip_range` may be written "lin_2.5e-4":
+            falling linearly from there to 0.
 
     Raises:
-        SettingError: The algorithm or the network is unknown, or the algorithm does not have one of the settings.
+        SettingError: The algorithm or the network is unknown, or the algorithm does not have one of the
+            settings.
         SpaceError: The agents of SB3 cannot act in such a space.
     """
     kinds = (spaces.Box, spaces.Discrete, spaces.MultiDiscrete, spaces.MultiBinary)
@@ -92,20 +91,19 @@ def make_agent(
             f"The action space is {venv.action_space}, but agents act in {', '.join(k.__name__ for k in kinds)}; "
             "wrap the environment to offer one of them."
         )
-    if algo not in ALGORITHMS:
-        raise SettingError(f"`algo` must be one of {', '.join(ALGORITHMS)}. Received {algo!r}.")
-    if cnn not in CNNS:
-        raise SettingError(f"`cnn` must be one of {', '.join(CNNS)}. Received {cnn!r}.")
-    policy_kwargs: dict[str, Any] = {"log_std_init": log_std_init}
+    kind = algorithm(algo)
+    if settings.cnn not in CNNS:
+        raise SettingError(f"`cnn` must be one of {', '.join(CNNS)}. Received {settings.cnn!r}.")
+    policy_kwargs: dict[str, Any] = {"log_std_init": settings.log_std_init}
     if is_image(venv.observation_space):
         policy = "CnnPolicy"
-        policy_kwargs |= {"features_extractor_class": CNNS[cnn]}
+        policy_kwargs |= {"features_extractor_class": CNNS[settings.cnn]}
     else:
         policy = "MultiInputPolicy" if hasattr(venv.observation_space, "spaces") else "MlpPolicy"
-        policy_kwargs |= {"net_arch": list(hidden_sizes)}
-    scheduled = {name: _schedule(value) for name, value in settings.items()}
+        policy_kwargs |= {"net_arch": list(settings.hidden_sizes)}
+    scheduled = {name: _schedule(value) for name, value in settings.settings.items()}
     try:
-        agent = ALGORITHMS[algo](policy, venv, seed=seed, device=device, policy_kwargs=policy_kwargs, **scheduled)
+        agent = kind(policy, venv, seed=seed, device=settings.device, policy_kwargs=policy_kwargs, **scheduled)
     except TypeError as error:
         raise SettingError(f"{algo} does not take these settings: {error}.") from error
     use_channels_last(agent)

@@ -1,12 +1,14 @@
 """The learned reward around environments: a VecEnv wrapper for Stable-Baselines3, a gymnasium one for all else.
 
-The order is: environment, `Monitor`, VecEnv, this wrapper, `VecNormalize`. So `rollout/ep_rew_mean` stays the TRUE
-return, the reward network sees raw observations and clipped actions, and the agent sees the learned reward only.
+The order is: environment, `Monitor`, VecEnv, this wrapper, `VecNormalize`. So `rollout/ep_rew_mean` stays the
+TRUE return, the reward network sees raw observations and clipped actions, and the agent sees the learned reward
+only.
 """
 
 import warnings
 from collections import deque
-from typing import Any, Protocol, SupportsFloat
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, SupportsFloat, TypeAlias, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +16,9 @@ import numpy.typing as npt
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from prefrl.agents.environments import check_venv
+from prefrl.errors import SettingError
+from prefrl.parts import Arrays, Json, State
 from prefrl.segments import SegmentRecorder
 
 WINDOW = 100
@@ -35,32 +40,47 @@ class RewardFn(Protocol):
         ...
 
 
-class LearnedRewardVecEnv(VecEnvWrapper):
-    """Gives the agent the reward of `reward_fn`, for all environments in one call per step.
+NamedReward: TypeAlias = Literal["true", "constant"]
+"""The controls: the environment's own reward, or 0 at every step."""
 
-    The environment's own reward goes to the recorder and into `info["env_reward"]`, and nowhere else.
+
+class LearnedRewardVecEnv(VecEnvWrapper):
+    """Gives the agent the reward of `reward`, for all environments in one call per step.
+
+    The environment's own reward goes to the recorder and into `info["env_reward"]`, and nowhere else unless
+    `reward` is "true".
 
     Args:
         venv: The environments, each with SB3's `Monitor` (as `make_vec_env` does).
-        reward_fn: Reward of the observation seen before an action, and that action; None leaves the
-            environment's own in place (the control that learns from the true reward).
+        reward: What pays the agent: a function of the observation seen before an action and that action, "true"
+            for the environment's own reward, or "constant" for 0.
         recorder: Gets every transition, with `info["render_state"]` where the environments give one.
         window: Episodes over which predicted returns and task metrics are kept.
+
+    Raises:
+        SettingError: `venv` is no VecEnv, `reward` is none of these, or a `VecNormalize` that still learns lies
+            below.
     """
 
     def __init__(
         self,
         venv: VecEnv,
-        reward_fn: RewardFn | None,
+        reward: RewardFn | NamedReward,
         recorder: SegmentRecorder | None = None,
         *,
         window: int = WINDOW,
     ) -> None:
-        """Wrap; the environments are not reset."""
+        check_venv(venv)
+        if not callable(reward) and reward not in get_args(NamedReward):
+            raise SettingError(
+                f"`reward` must be a function or one of {get_args(NamedReward)}. Received {reward!r}."
+            )
         super().__init__(venv)
-        self.reward_fn = reward_fn
+        self.reward = reward
         self.recorder = recorder
         self.window = window
+        self.num_timesteps = 0
+        """Steps of all environments so far, over all resets and calls of `learn`."""
         self.predicted_returns: deque[float] = deque(maxlen=window)
         self.task_metrics: dict[str, deque[float]] = {}
         self._last_observations: Any = None
@@ -70,10 +90,12 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self._warned = False
 
     def reset(self) -> VecEnvObs:
-        """Reset all environments."""
+        """Reset all environments; episodes under way end here without having been finished."""
+        if self.recorder is not None:
+            self.recorder.cut()
         observations = self.venv.reset()
         self._last_observations = _copy(observations)
-        self._render_states = _render_states(self.venv.unwrapped.reset_infos)
+        self._render_states = _stacked_states(self.venv.unwrapped.reset_infos)
         self._running_returns[:] = 0.0
         return observations
 
@@ -83,51 +105,63 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.venv.step_async(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Return observations, LEARNED rewards, dones and infos of the step under way."""
+        """Return observations, the rewards that pay the agent, dones and infos of the step under way."""
         observations, env_rewards, dones, infos = self.venv.step_wait()
-        rewards = env_rewards
-        if self.reward_fn is not None:
-            rewards = self.reward_fn(self._last_observations, self._actions)
+        rewards = self._rewards(env_rewards)
+        following = _copy(observations)
         if self.recorder is not None:
-            self.recorder.record(self._last_observations, self._actions, env_rewards, dones, self._render_states)
+            self.recorder.record(
+                self._last_observations,
+                self._actions,
+                env_rewards,
+                dones,
+                next_observations=_with_terminal(following, dones, infos),
+                render_states=self._render_states,
+            )
+        self.num_timesteps += self.num_envs
         self._running_returns += rewards
         for env, info in enumerate(infos):
             info[ENV_REWARD] = float(env_rewards[env])
         if dones.any():
             self._end_episodes(dones, infos)
         if self._render_states is not None:
-            self._render_states = _next_render_states(infos, dones, self.venv.unwrapped.reset_infos)
-        self._last_observations = _copy(observations)
+            self._render_states = _next_states(infos, dones, self.venv.unwrapped.reset_infos)
+        self._last_observations = following
         # A fresh array: SB3 adds the bootstrap at time limits into it.
         return observations, rewards.astype(np.float32, copy=True), dones, infos
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs of the episodes under way, ready for JSON."""
-        return {
-            "running_returns": self._running_returns.tolist(),
+    def look_back(self, window: int) -> None:
+        """Take running means over so many episodes from now on."""
+        self.window = window
+        self.predicted_returns = deque(self.predicted_returns, maxlen=window)
+        self.task_metrics = {name: deque(values, maxlen=window) for name, values in self.task_metrics.items()}
+
+    def state(self) -> State:
+        """Return what a resumed run needs of the episodes under way."""
+        last = self._last_observations
+        named = last if isinstance(last, dict) else {"": last}
+        arrays: Arrays = {f"observations.{key}": value for key, value in named.items()}
+        arrays["running_returns"] = self._running_returns.copy()
+        if self._render_states is not None:
+            arrays["render_states"] = self._render_states
+        return arrays, {
+            "num_timesteps": self.num_timesteps,
             "predicted_returns": list(self.predicted_returns),
             "task_metrics": {name: list(values) for name, values in self.task_metrics.items()},
         }
 
-    def load_state_dict(
-        self,
-        state: dict[str, Any],
-        observations: VecEnvObs,
-        render_states: npt.NDArray[Any] | None,
-    ) -> None:
-        """Continue in the middle of episodes.
-
-        Args:
-            state: From `state_dict`.
-            observations: The latest raw observations, shape [N, *obs].
-            render_states: The simulator state in which they were seen, shape [N, S].
-        """
-        self._running_returns[:] = state["running_returns"]
-        self.predicted_returns.extend(state["predicted_returns"])
-        for name, values in state["task_metrics"].items():
-            self.task_metrics[name] = deque(values, maxlen=self.window)
-        self._last_observations = _copy(observations)
-        self._render_states = render_states
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Continue in the middle of episodes."""
+        self.num_timesteps = values["num_timesteps"]
+        self._running_returns[:] = arrays["running_returns"]
+        self.predicted_returns = deque(values["predicted_returns"], maxlen=self.window)
+        self.task_metrics = {
+            name: deque(numbers, maxlen=self.window) for name, numbers in values["task_metrics"].items()
+        }
+        prefix = "observations."
+        named = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        self._last_observations = named.get("", named)
+        self._render_states = arrays.get("render_states")
 
     @property
     def last_observations(self) -> Any:
@@ -139,14 +173,19 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         """Simulator states of the latest observations, shape [N, S]; None where there are none."""
         return self._render_states
 
+    def _rewards(self, env_rewards: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if callable(self.reward):
+            return self.reward(self._last_observations, self._actions)
+        return env_rewards if self.reward == "true" else np.zeros_like(env_rewards)
+
     def _end_episodes(self, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
         for env in np.flatnonzero(dones):
             self.predicted_returns.append(float(self._running_returns[env]))
             self._running_returns[env] = 0.0
             for name, value in infos[env].get("task_metrics", {}).items():
                 self.task_metrics.setdefault(name, deque(maxlen=self.window)).append(float(value))
-            learned = self.reward_fn is not None  # with the true reward there is nothing to give away
-            if learned and not self._warned and not infos[env].get("TimeLimit.truncated", False):
+            hides = self.reward != "true"  # with the true reward there is nothing to give away
+            if hides and not self._warned and not infos[env].get("TimeLimit.truncated", False):
                 self._warned = True
                 warnings.warn(EARLY_END, stacklevel=2)
 
@@ -168,7 +207,6 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     """
 
     def __init__(self, env: gym.Env[Any, Any], reward_fn: RewardFn) -> None:
-        """Wrap; the environment is not reset."""
         gym.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_fn=reward_fn)
         gym.Wrapper.__init__(self, env)
         self.reward_fn = reward_fn
@@ -212,13 +250,29 @@ def _copy(observations: VecEnvObs) -> Any:
     return observations.copy()
 
 
-def _render_states(infos: list[dict[str, Any]]) -> npt.NDArray[Any] | None:
+def _with_terminal(observations: Any, dones: npt.NDArray[np.bool_], infos: list[dict[str, Any]]) -> Any:
+    """Return what was observed after the actions; at an episode's end that is not the next one's first."""
+    if not dones.any():
+        return observations
+    if isinstance(observations, Mapping):
+        result = {key: value.copy() for key, value in observations.items()}
+        for env in np.flatnonzero(dones):
+            for key in result:
+                result[key][env] = infos[env]["terminal_observation"][key]
+        return result
+    result = observations.copy()
+    for env in np.flatnonzero(dones):
+        result[env] = infos[env]["terminal_observation"]
+    return result
+
+
+def _stacked_states(infos: list[dict[str, Any]]) -> npt.NDArray[Any] | None:
     if any(RENDER_STATE not in info for info in infos):
         return None
     return np.stack([info[RENDER_STATE] for info in infos])
 
 
-def _next_render_states(
+def _next_states(
     infos: list[dict[str, Any]], dones: npt.NDArray[np.bool_], reset_infos: list[dict[str, Any]]
 ) -> npt.NDArray[Any]:
     """State of each returned observation: after a `done` that is the first of the next episode."""

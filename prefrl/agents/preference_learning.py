@@ -1,31 +1,39 @@
-"""Learning from preferences around any on-policy algorithm of Stable-Baselines3.
+"""Learning from preferences around an on-policy algorithm of Stable-Baselines3.
 
-`PreferenceLearning` puts the parts together; its `venv` goes to the algorithm, its `callback()` to `learn`. One
+`PreferenceLearning` puts the parts together: labels, the reward that learns from them, the environments it pays,
+and the plan of how many labels are due when. Its `venv` goes to the algorithm, its `callback()` to `learn`. One
 rollout sees one reward: everything happens between rollouts (Christiano et al. 2017, section 2.2).
 """
 
 import math
 import time
-from typing import Any, NamedTuple
+import warnings
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, unwrap_vec_wrapper
+from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.agents.learned_reward import WINDOW, LearnedRewardVecEnv
-from prefrl.agents.questioner import People, Questioner
-from prefrl.errors import SettingError
-from prefrl.feedback import LabelSchedule, Selector, Teacher, UniformSelector, make_schedule
-from prefrl.feedback.schedules import ScheduleName
-from prefrl.feedback.strategies import disagreement
+from prefrl.agents.callback import PreferenceCallback
+from prefrl.agents.environments import check_segment_length, check_venv, frame_stack_of
+from prefrl.agents.label_plan import LabelPlan
+from prefrl.agents.learned_reward import LearnedRewardVecEnv
+from prefrl.errors import SettingError, StoreError
+from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
+from prefrl.feedback.labels import read_in_parts
 from prefrl.memory import give_back_memory
+from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
-from prefrl.reward.inputs import is_image
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, SegmentRecorder
-from prefrl.store import Store
+from prefrl.settings import FeedbackSettings, RewardSettings
+from prefrl.store import RunAbout, Store, StoredRun
+
+OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
+"""What is done with labels that a store holds already."""
+
+MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
+"""Where more than this share of so many answers are ties, they teach next to nothing."""
 
 
 class Refit(NamedTuple):
@@ -67,28 +75,19 @@ class PreferenceLearning:
         teacher: Who compares; `People()` where answers come through the store, from a labelling page.
         n_labels: Comparisons in all; "can't tell" costs none.
         seed: Decides all random choices made here.
-        segment_length: Steps T of a segment.
         store: Where queries and answers go; in memory by default.
-        schedule: A schedule, or the name of one ("hyperbolic", "constant", "increasing") over the
-            `total_timesteps` of the call to `learn`.
-        selector: Which pairs are asked; uniform by default.
-        initial_timesteps: Steps of all environments before the first questions. Until the first fit the
-            learned reward is 0.
-        initial_share: Share of the labels that is asked then.
-        time_constant: Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c).
-        asking_share: Share of the training after which the last label has been asked; what is asked at the
-            very end teaches nobody.
-        labels_per_round: Labels that have to be due before a round of asking and fitting starts.
-        first_epochs: Passes over the comparisons in the first fit.
-        epochs: Passes in every other fit.
-        recorder_steps: Steps kept per environment to cut segments from.
-        reward_model: An ensemble to go on with; a new one by default.
-        trainer: Its trainer; a new one by default.
-        window: Episodes over which running means are taken.
+        old_labels: What is done with the labels of earlier runs in this store: "refuse" raises an error;
+            "continue" goes on with the latest run, whose labels are learned first and count against `n_labels`;
+            "ignore" begins a new run; "learn" begins a new run whose reward learns from all of them first, at no
+            cost; "replay" plays the latest run again from its beginning or a checkpoint, and asks nothing twice.
+        feedback: When, about what and how people are asked.
+        reward: Settings of the reward and its training, or a trainer to go on with: its ensemble pays the agent.
 
     Raises:
-        SettingError: A number is out of range.
+        SettingError: A figure is out of range, `venv` is no VecEnv, a segment is longer than an episode, or the
+            store has labels and `old_labels` is "refuse".
         SpaceError: No reward network reads the environments' spaces.
+        StoreError: The store cannot be read, or its latest run has other spaces and is to be continued.
     """
 
     def __init__(
@@ -98,163 +97,247 @@ class PreferenceLearning:
         teacher: Teacher | People,
         n_labels: int = 700,
         seed: int = 0,
-        segment_length: int = 50,
         store: Store | None = None,
-        schedule: LabelSchedule | ScheduleName = "hyperbolic",
-        selector: Selector | None = None,
-        initial_timesteps: int = 4096,
-        initial_share: float = 0.25,
-        time_constant: float = 2e6,
-        asking_share: float = 0.9,
-        labels_per_round: int = 10,
-        first_epochs: int = 20,
-        epochs: int = 4,
-        recorder_steps: int = 2560,
-        reward_model: RewardEnsemble | None = None,
-        trainer: RewardTrainer | None = None,
-        window: int = WINDOW,
+        old_labels: OldLabels = "refuse",
+        feedback: FeedbackSettings = FeedbackSettings(),
+        reward: RewardSettings | RewardTrainer = RewardSettings(),
     ) -> None:
-        """Put the parts together; no environment is stepped or reset."""
-        if n_labels < 1 or segment_length < 1 or labels_per_round < 1:
-            raise SettingError(
-                "`n_labels`, `segment_length` and `labels_per_round` must be at least 1. Received "
-                f"{n_labels}, {segment_length} and {labels_per_round}."
-            )
-        if not 0 < asking_share <= 1 or not 0 <= initial_share <= 1:
-            raise SettingError(
-                "Expected 0 < `asking_share` <= 1 and 0 <= `initial_share` <= 1. Received "
-                f"{asking_share} and {initial_share}."
-            )
-        self.n_labels = n_labels
-        self.segment_length = segment_length
-        self.initial_timesteps = initial_timesteps
-        self.initial_share = initial_share
-        self.time_constant = time_constant
-        self.asking_share = asking_share
-        self.labels_per_round = labels_per_round
-        self.first_epochs, self.epochs = first_epochs, epochs
-        self.streams = Streams(seed)
-        self.store = store if store is not None else Store()
-        self.reward_model = reward_model or RewardEnsemble(
-            venv.observation_space, venv.action_space, frame_stack=frame_stack_of(venv), seed=seed
-        )
-        self.trainer = trainer or RewardTrainer(self.reward_model, seed=seed)
+        check_venv(venv)
+        check_segment_length(venv, feedback.segment_length)
+        self.plan_of_labels = LabelPlan(n_labels, feedback)
+        self.feedback = feedback
+        self.trainer = _trainer(venv, reward, seed) if isinstance(reward, RewardSettings) else reward
+        self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
             venv.action_space,
             venv.num_envs,
-            capacity=max(recorder_steps, segment_length),
+            capacity=max(feedback.recorder_steps, feedback.segment_length),
             frame_stack=self.reward_model.frame_stack,
         )
-        self.venv = LearnedRewardVecEnv(venv, self.reward_model.predict, self.recorder, window=window)
-        self.questioner = Questioner(
-            self.recorder,
-            self.store,
-            teacher,
-            selector=selector or UniformSelector(),
-            segment_length=segment_length,
-            rng=self.streams.generator("selection"),
-            predict_returns=self.reward_model.returns,
+        self.venv = LearnedRewardVecEnv(venv, self._pay, self.recorder)
+        self.store = store if store is not None else Store()
+        self.run = self._run(venv, old_labels)
+        self._recalls = old_labels
+        maker = QueryMaker(
+            self.recorder, feedback, Streams(seed).generator("selection"), self.reward_model.returns
         )
+        self.labels: Labels
+        if isinstance(teacher, People):
+            self.labels = PeopleLabels(self.store, self.run, maker, feedback)
+        else:
+            self.labels = TeacherLabels(teacher, self.store, self.run, maker)
         self.refit_seconds = 0.0
         """Wall time spent asking and fitting so far."""
-        self._schedule = schedule
+        self.has_begun = False
+        """Whether a callback of this object has been given to `learn`."""
         self._normalised_until = 0
         self._fresh: list[Fresh] = []
         self._n_changed = 0
+        self._n_ties = 0
+        self._has_warned: set[str] = set()
 
-    def callback(self) -> "PreferenceCallback":
-        """Return the callback for `model.learn`."""
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of all environments so far, over all calls of `learn`: the clock of everything here."""
+        return self.venv.num_timesteps
+
+    def callback(self) -> PreferenceCallback:
+        """Return the callback for `model.learn`; give one to every call."""
         return PreferenceCallback(self)
 
-    def plan(self, total_timesteps: int, rollout_timesteps: int = 1) -> None:
-        """Fix the label schedule; the callback does it when training starts.
+    def evaluation_venv(self, venv: VecEnv) -> LearnedRewardVecEnv:
+        """Wrap environments for SB3's `EvalCallback`: the same layer as `prefs.venv`, with the true reward.
+
+        `EvalCallback` wants training and evaluation wrapped alike, and copies what `VecNormalize` has learned.
+        """
+        return LearnedRewardVecEnv(venv, "true")
+
+    def plan(self, total_timesteps: int) -> None:
+        """Say how many environment steps all calls of `learn` take together; needed only where there are several.
+
+        The labels are spread over these steps. Without it, over those of the first call.
+        """
+        self.plan_of_labels.fix(total_timesteps)
+
+    def begin(self, n_steps: int, rollout: int) -> None:
+        """Take note of a call of `learn`; the callback does it.
 
         Args:
-            total_timesteps: Environment steps of the training.
-            rollout_timesteps: Environment steps of a rollout. No question is asked after the last one began, so
-                all labels are due by then at the latest.
+            n_steps: Environment steps it asks for.
+            rollout: Environment steps of a rollout. No question is asked after the last one began, so all labels
+                are due by then at the latest.
+
+        Raises:
+            SettingError: The training would end before a single question is asked.
         """
-        if isinstance(self._schedule, str):
-            last_rollout = (total_timesteps - 1) // rollout_timesteps * rollout_timesteps
-            asking = min(self.asking_share * total_timesteps, last_rollout)
-            self._schedule = make_schedule(
-                self._schedule,
-                self.n_labels,
-                max(1, int(asking)),
-                initial_share=self.initial_share,
-                time_constant=self.time_constant,
+        self.has_begun = True
+        self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
+        if self.labels.n_labels >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
+            self._warn(
+                "spent",
+                f"All {self.plan_of_labels.n_labels} labels have been given; this call of `learn` trains on the "
+                "reward as it is. `plan(total_timesteps)` before the first call spreads them over all calls.",
             )
 
-    def n_due(self, num_timesteps: int) -> int:
-        """Return how many labels there should be in all at this step, according to the schedule."""
-        assert not isinstance(self._schedule, str), "plan() comes first"
-        return self._schedule.n_labels(num_timesteps) if num_timesteps >= self.initial_timesteps else 0
+    def end(self) -> None:
+        """Take note of the end of a call of `learn`; the callback does it."""
+        if self.num_timesteps >= self.plan_of_labels.total_timesteps and self.labels.n_labels == 0:
+            self._warn(
+                "no label",
+                f"{self.num_timesteps:,} steps and not one label: the reward was 0 all the time. "
+                f"{self.labels.n_asked} queries were asked; see that somebody answers them, and that episodes "
+                f"last at least two segments of {self.feedback.segment_length} steps.",
+            )
 
-    def update(self, num_timesteps: int, *, at_least: int | None = None) -> Refit | None:
-        """Ask what is due at this step and refit the reward if answers have come.
+    def n_due(self, num_timesteps: int | None = None) -> int:
+        """Return how many labels there should be in all at this step (by default now), by the schedule."""
+        at = self.num_timesteps if num_timesteps is None else num_timesteps
+        return max(0, self.plan_of_labels.n_due(at))
 
-        To be called between rollouts, after `plan`. Where people answer it never waits for them: it takes in what
-        they have said, sees that they find queries, and refits if there is enough that is new.
+    def update(self, *, at_least: int | None = None) -> Refit | None:
+        """Ask what is due and refit the reward if enough answers have come.
+
+        To be called between rollouts, after `begin`. Where people answer it never waits for them: it takes in
+        what they have said, sees that they find queries, and refits if there is enough that is new.
 
         Args:
-            num_timesteps: Environment steps so far.
-            at_least: Answers of people, changes and withdrawals included, that are enough for a refit; by default
-                `labels_per_round`.
+            at_least: Answers, changes and withdrawals included, that are enough for a refit; by default a round.
 
         Returns:
             What was learned; None if nothing was due and not enough has come.
         """
         started = time.perf_counter()
-        if isinstance(self.questioner.teacher, People):
-            waiting = self.store.open_queries()
-            self._read()
-            if num_timesteps >= self.initial_timesteps:
-                self.questioner.restock(waiting, self.n_labels - self.trainer.n_known, num_timesteps)
-            enough = len(self._fresh) + self._n_changed >= (at_least or self._round())
-        else:
-            due = self.n_due(num_timesteps) - self.trainer.n_known
-            if due >= self._round() and self.recorder.n_starts(self.segment_length) >= 2:
-                self._ask(due, num_timesteps)
-            enough = bool(self._fresh)
-        refit = self._refit() if enough and self.trainer.n_known else None
+        recalled = self._recall()
+        plan = self.plan_of_labels
+        wanted = Wanted(plan.n_due(self.num_timesteps), plan.n_labels, plan.per_round)
+        for news in self.labels.collect(wanted, self.num_timesteps):
+            self._take(news)
+        n_new = len(self._fresh) + self._n_changed
+        refit = None
+        if (recalled or n_new >= (at_least or self._round())) and self.trainer.n_known:
+            refit = self._refit()
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
         return refit._replace(seconds=seconds) if refit else None
 
-    def _ask(self, due: int, num_timesteps: int) -> None:
-        """Ask a teacher, in parts: a pair of clips of screens is 0.6 MB here and 5 kB with the trainer."""
-        while due > 0:
-            part = min(due, self.questioner.most_at_once)
-            asked = self.questioner.ask(part, num_timesteps)
-            self._take_in(asked)
-            due -= part
-            if len(asked) < part:  # the teacher cannot tell too often
-                return
+    def state(self) -> State:
+        """Return everything but the store: recorder, reward and its training, labels, plan, what is pending."""
+        arrays, values = joined(self._parts)
+        return arrays, values | {
+            "run": self.run,
+            "has_begun": self.has_begun,
+            "normalised_until": self._normalised_until,
+            "refit_seconds": self.refit_seconds,
+            "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
+            "n_changed": self._n_changed,
+            "n_ties": self._n_ties,
+        }
 
-    def _read(self) -> None:
-        """Take in what people have answered, changed and withdrawn."""
-        comparisons, outdated = self.questioner.read()
-        self._fresh = [fresh for fresh in self._fresh if fresh.seq not in outdated]
-        self.trainer.forget(outdated)
-        self._n_changed += len(outdated)
-        self._take_in(comparisons)
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Continue where `state` was taken, with the same store and settings.
 
-    def _take_in(self, comparisons: list[Comparison]) -> None:
+        Raises:
+            StoreError: The store lacks comparisons that were trained on.
+        """
+        restore_parts(self._parts, arrays, values)
+        self._recalls = "refuse"  # what the checkpoint knows is all that is known
+        self.run, self.has_begun = values["run"], values["has_begun"]
+        self._normalised_until, self.refit_seconds = values["normalised_until"], values["refit_seconds"]
+        self._fresh = [
+            Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
+        ]
+        self._n_changed, self._n_ties = values["n_changed"], values["n_ties"]
+        self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))
+
+    @property
+    def _parts(self) -> dict[str, Part]:
+        return {
+            "venv": self.venv,
+            "recorder": self.recorder,
+            "reward": self.reward_model,
+            "trainer": self.trainer,
+            "labels": self.labels,
+            "plan": self.plan_of_labels,
+        }
+
+    def _pay(self, observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return the reward of the agent."""
+        if not self.has_begun and self.num_timesteps > 2 * max(self.feedback.initial_timesteps, 1):
+            self._warn(
+                "no callback",
+                f"{self.num_timesteps:,} steps and nothing has been asked: no callback is at work, and the reward "
+                "is 0. Give `callback=prefs.callback()` to every call of `learn`.",
+            )
+        return self.reward_model.predict(observations, actions)
+
+    def _run(self, venv: VecEnv, old_labels: OldLabels) -> int:
+        """Begin a run in the store, or find the one to go on with."""
+        about = RunAbout.of(
+            venv.observation_space,
+            venv.action_space,
+            segment_length=self.feedback.segment_length,
+            frame_stack=self.reward_model.frame_stack,
+        )
+        runs = self.store.runs()
+        if not any(run.n_comparisons for run in runs) and old_labels != "replay":
+            return self.store.begin_run(about)
+        if not runs or old_labels in ("ignore", "learn"):
+            return self.store.begin_run(about)
+        latest = runs[-1]
+        if old_labels == "refuse":
+            raise SettingError(
+                f"The store holds {latest.n_comparisons} labels of an earlier run. Say what is to be done with "
+                'them: old_labels="continue" goes on with that run, "learn" begins a new one that learns from '
+                'them first, "ignore" begins a new one without them.'
+            )
+        self._check_same_spaces(latest, about)
+        return latest.id
+
+    def _check_same_spaces(self, latest: StoredRun, about: RunAbout) -> None:
+        for name in ("observation_space", "action_space", "frame_stack"):
+            if latest.about is not None and getattr(latest.about, name) != getattr(about, name):
+                raise StoreError(
+                    f"The latest run in the store has another {name}, {getattr(latest.about, name)}, than these "
+                    f'environments, {getattr(about, name)}; use old_labels="ignore", or a store of its own.'
+                )
+
+    def _recall(self) -> bool:
+        """Take in, once, what earlier runs or processes have been told; return whether there was anything."""
+        mode, self._recalls = self._recalls, "refuse"
+        if mode == "continue":
+            for news in self.labels.recall():
+                self._take(news)
+        elif mode == "learn":
+            for part in read_in_parts(self.store, self.store.comparison_seqs(), self.labels.most_at_once):
+                self._take(News(part, []))
+        return mode in ("continue", "learn") and bool(self._fresh)
+
+    def _take(self, news: News) -> None:
         """Have the trainer keep what it needs of comparisons; what the reward says of them is asked first."""
-        if self.reward_model.fitted and comparisons:
-            right, log_loss = self.trainer.evaluate(comparisons)
-            spread = self._disagreement(comparisons)
-        else:
-            right = log_loss = spread = np.full(len(comparisons), np.nan)
-        seqs = [comparison.seq for comparison in comparisons]
-        self._fresh += map(Fresh, seqs, right.tolist(), log_loss.tolist(), spread.tolist())
+        outdated = set(news.outdated)
+        if outdated:
+            self._fresh = [fresh for fresh in self._fresh if fresh.seq not in outdated]
+            self.trainer.forget(outdated)
+            self._n_changed += len(outdated)
+        comparisons = news.comparisons
+        if not comparisons:
+            return
+        self._fresh += self._judged(comparisons)
+        self._n_ties += sum(comparison.preference == 0.5 for comparison in comparisons)
         self.trainer.add(comparisons)
+
+    def _judged(self, comparisons: list[Comparison]) -> list[Fresh]:
+        seqs = [comparison.seq for comparison in comparisons]
+        if not self.reward_model.fitted:
+            return [Fresh(seq, math.nan, math.nan, math.nan) for seq in seqs]
+        said = self.trainer.evaluate(comparisons)
+        return list(map(Fresh, seqs, said.right.tolist(), said.log_loss.tolist(), said.disagreement.tolist()))
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
-        n_fitted = self.trainer.n_known - len(self._fresh)
-        return min(self.labels_per_round, max(self.n_labels - n_fitted, 1))
+        n_fitted = self.labels.n_labels - len(self._fresh)
+        return min(self.plan_of_labels.per_round, max(self.plan_of_labels.n_labels - n_fitted, 1))
 
     def _refit(self) -> Refit:
         """Train the reward on all comparisons, the fresh ones included."""
@@ -262,10 +345,18 @@ class PreferenceLearning:
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
         inputs = self.reward_model.inputs
-        if not inputs.is_fixed:
+        if not inputs.is_fixed and n_new:
             inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
-        metrics = self.trainer.fit(self.epochs if self.reward_model.fitted else self.first_epochs)
+        settings = self.reward_model.settings
+        metrics = self.trainer.fit(settings.epochs if self.reward_model.fitted else settings.first_epochs)
         give_back_memory()
+        if metrics.n_comparisons >= ENOUGH_ANSWERS and self._n_ties > MANY_TIES * self.trainer.n_known:
+            self._warn(
+                "ties",
+                f"{self._n_ties} of {self.trainer.n_known} answers are ties, from which the reward learns next to "
+                "nothing: the true reward is nearly the same in all clips. Make segments longer, choose another "
+                "teacher, or start from behaviour that sometimes earns something.",
+            )
         return Refit(
             metrics,
             fresh_accuracy=_mean([one.right for one in fresh]),
@@ -274,97 +365,25 @@ class PreferenceLearning:
             seconds=0.0,
         )
 
-    def _disagreement(self, comparisons: list[Comparison]) -> npt.NDArray[np.float64]:
-        """Standard deviation over members of the predicted preference, shape [n]."""
-        first = self.reward_model.returns([comparison.first for comparison in comparisons])
-        second = self.reward_model.returns([comparison.second for comparison in comparisons])
-        return np.sqrt(disagreement(first, second))
+    def _warn(self, kind: str, message: str) -> None:
+        """Warn once of each kind of thing."""
+        if kind not in self._has_warned:
+            self._has_warned.add(kind)
+            warnings.warn(message, stacklevel=3)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what is neither in the store, the recorder, the reward nor its trainer, ready for JSON."""
-        return {
-            "questioner": self.questioner.state_dict(),
-            "streams": self.streams.state_dict(),
-            "normalised_until": self._normalised_until,
-            "refit_seconds": self.refit_seconds,
-            "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
-            "n_changed": self._n_changed,
-        }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken."""
-        self.questioner.load_state_dict(state["questioner"])
-        self.streams.load_state_dict(state["streams"])
-        self._normalised_until = state["normalised_until"]
-        self.refit_seconds = state["refit_seconds"]
-        self._fresh = [
-            Fresh._make(math.nan if value is None else value for value in fresh) for fresh in state["fresh"]
-        ]
-        self._n_changed = state["n_changed"]
+def _trainer(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardTrainer:
+    ensemble = RewardEnsemble(
+        venv.observation_space,
+        venv.action_space,
+        settings=settings,
+        frame_stack=frame_stack_of(venv),
+        seed=seed,
+    )
+    return RewardTrainer(ensemble, seed=seed)
 
 
 def _mean(values: list[float]) -> float:
     """Mean of those that are numbers; NaN if none is."""
     numbers = [value for value in values if not math.isnan(value)]
     return float(np.mean(numbers)) if numbers else math.nan
-
-
-def frame_stack_of(venv: VecEnv) -> int:
-    """Return how many frames SB3's `VecFrameStack` stacks into an image; 1 where there is none.
-
-    Each of them is then recorded once only. Stacks of anything but images are left as they are.
-    """
-    if not is_image(venv.observation_space):
-        return 1
-    stack = unwrap_vec_wrapper(venv, VecFrameStack)
-    return stack.stacked_obs.n_stack if isinstance(stack, VecFrameStack) else 1
-
-
-class PreferenceCallback(BaseCallback):
-    """Asks and refits between rollouts, and logs what came of it.
-
-    Keys: `reward_model/*`, `labels/*`, and `rollout/ep_predicted_rew_mean` beside SB3's `rollout/ep_rew_mean`,
-    which is the TRUE return.
-
-    Args:
-        preferences: Whose `venv` the algorithm learns in.
-    """
-
-    def __init__(self, preferences: PreferenceLearning) -> None:
-        """Keep the parts."""
-        super().__init__()
-        self.preferences = preferences
-
-    def _on_training_start(self) -> None:
-        assert isinstance(self.model, OnPolicyAlgorithm)
-        rollout_timesteps = self.model.n_steps * self.model.n_envs
-        self.preferences.plan(self.model._total_timesteps, rollout_timesteps)
-
-    def _on_rollout_start(self) -> None:
-        self.update()
-
-    def update(self, *, at_least: int | None = None) -> Refit | None:
-        """Ask, read and refit as `PreferenceLearning.update` does, and log what came of it."""
-        refit = self.preferences.update(self.num_timesteps, at_least=at_least)
-        if refit is None:
-            return None
-        for key, value in refit.metrics._asdict().items():
-            self._record(f"reward_model/{key}", value)
-        self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
-        self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
-        self._record("reward_model/disagreement", refit.fresh_disagreement)
-        return refit
-
-    def _on_rollout_end(self) -> None:
-        preferences = self.preferences
-        self._record("labels/total", preferences.trainer.n_known)
-        self._record("labels/asked", preferences.questioner.n_asked)
-        if preferences.venv.predicted_returns:
-            self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _record(self, key: str, value: float) -> None:
-        if not math.isnan(value):
-            self.logger.record(key, value)

@@ -1,5 +1,7 @@
-"""When to ask, about what, and whom: label schedules, query strategies, teachers, agreement."""
+"""When to ask, about what, and whom: schedules, query strategies, teachers, and the stream of labels."""
 
+from prefrl.feedback.labels import Labels, News, PeopleLabels, TeacherLabels, Wanted
+from prefrl.feedback.query_maker import QueryMaker
 from prefrl.feedback.schedules import (
     ConstantSchedule,
     HyperbolicSchedule,
@@ -8,26 +10,36 @@ from prefrl.feedback.schedules import (
     make_schedule,
 )
 from prefrl.feedback.strategies import (
-    DisagreementSelector,
+    DisagreementStrategy,
+    QueryStrategy,
     SegmentSource,
-    Selector,
-    SpreadSelector,
-    UniformSelector,
+    SpreadStrategy,
+    UniformStrategy,
+    make_strategy,
 )
-from prefrl.feedback.teachers import OracleTeacher, ShuffledTeacher, Teacher
+from prefrl.feedback.teachers import OracleTeacher, People, ShuffledTeacher, Teacher, make_teacher
 
 __all__ = [
     "ConstantSchedule",
-    "DisagreementSelector",
+    "DisagreementStrategy",
     "HyperbolicSchedule",
     "IncreasingSchedule",
     "LabelSchedule",
+    "Labels",
+    "News",
     "OracleTeacher",
+    "People",
+    "PeopleLabels",
+    "QueryMaker",
+    "QueryStrategy",
     "SegmentSource",
-    "Selector",
     "ShuffledTeacher",
-    "SpreadSelector",
+    "SpreadStrategy",
     "Teacher",
-    "UniformSelector",
+    "TeacherLabels",
+    "UniformStrategy",
+    "Wanted",
     "make_schedule",
+    "make_strategy",
+    "make_teacher",
 ]

@@ -1,16 +1,16 @@
 """When labels are due: how many should have been asked by a given environment step.
 
-The paper's hyperbolic schedule does best early, the other two at the end of a long run (algorithms differ;
-see B-Pref, Lee et al. 2021, appendix).
+The paper's hyperbolic schedule does best early, the other two at the end of a long run (algorithms differ; see
+B-Pref, Lee et al. 2021, appendix).
 """
 
 from abc import ABC, abstractmethod
 from math import log1p
-from typing import Literal, Protocol, get_args
+from typing import Protocol
 
 from prefrl.errors import SettingError
-
-ScheduleName = Literal["hyperbolic", "constant", "increasing"]
+from prefrl.registry import SCHEDULES, look_up
+from prefrl.settings import FeedbackSettings
 
 
 class LabelSchedule(Protocol):
@@ -24,25 +24,26 @@ class _SpreadSchedule(ABC):
     """A share of the budget at the start, and the rest as `_progress` says.
 
     Args:
-        n_labels: Budget of the whole run.
-        total_timesteps: Environment steps at which all of it is due.
-        initial_share: Share of the budget that is due at step 0.
+        n_labels: Budget N of the whole run.
+        total_timesteps: Environment steps T_end at which all of it is due.
+        settings: `initial_share` is the share of the budget that is due at step 0; `time_constant` is for the
+            hyperbolic schedule.
 
     Raises:
         SettingError: A value cannot be.
     """
 
-    def __init__(self, n_labels: int, total_timesteps: int, *, initial_share: float = 0.25) -> None:
-        """Check and keep the settings."""
+    def __init__(
+        self, n_labels: int, total_timesteps: int, settings: FeedbackSettings = FeedbackSettings()
+    ) -> None:
         if n_labels < 0:
             raise SettingError(f"`n_labels` must be at least 0. Received {n_labels}.")
         if total_timesteps < 1:
             raise SettingError(f"`total_timesteps` must be at least 1. Received {total_timesteps}.")
-        if not 0 <= initial_share <= 1:
-            raise SettingError(f"`initial_share` must lie between 0 and 1. Received {initial_share}.")
         self._n_labels = n_labels
-        self._n_initial = round(initial_share * n_labels)
+        self._n_initial = round(settings.initial_share * n_labels)
         self._total_timesteps = total_timesteps
+        self._time_constant = settings.time_constant
 
     def n_labels(self, num_timesteps: int) -> int:
         """Return how many labels are due, in all, after `num_timesteps` environment steps (at least 0)."""
@@ -57,29 +58,12 @@ class _SpreadSchedule(ABC):
 class HyperbolicSchedule(_SpreadSchedule):
     """Labels at a rate proportional to c / (T + c): most of them early (Christiano et al. 2017, appendix A).
 
-    The integral of that rate: `n(T) = N0 + (N - N0) ln(1 + T/c) / ln(1 + T_end/c)`.
+    The integral of that rate: `n(T) = N0 + (N - N0) ln(1 + T/c) / ln(1 + T_end/c)`, with c the setting
+    `time_constant`; the paper has 2e6 for MuJoCo and 5e6 for Atari, and a quarter of the labels at the start.
 
     >>> HyperbolicSchedule(700, 5_000_000).n_labels(500_000)
     269
-
-    Args:
-        n_labels: Budget N of the whole run.
-        total_timesteps: Environment steps T_end at which all of it is due.
-        initial_share: Share of the budget that is due at step 0; the paper's MuJoCo runs have 0.25.
-        time_constant: c, in environment steps; the paper has 2e6 for MuJoCo and 5e6 for Atari.
-
-    Raises:
-        SettingError: A value cannot be.
     """
-
-    def __init__(
-        self, n_labels: int, total_timesteps: int, *, initial_share: float = 0.25, time_constant: float = 2e6
-    ) -> None:
-        """Check and keep the settings."""
-        super().__init__(n_labels, total_timesteps, initial_share=initial_share)
-        if not time_constant > 0:
-            raise SettingError(f"`time_constant` must be greater than 0. Received {time_constant}.")
-        self._time_constant = time_constant
 
     def _progress(self, num_timesteps: int) -> float:
         c = self._time_constant
@@ -101,31 +85,19 @@ class IncreasingSchedule(_SpreadSchedule):
 
 
 def make_schedule(
-    name: ScheduleName,
-    n_labels: int,
-    total_timesteps: int,
-    *,
-    initial_share: float = 0.25,
-    time_constant: float = 2e6,
+    n_labels: int, total_timesteps: int, settings: FeedbackSettings = FeedbackSettings()
 ) -> LabelSchedule:
-    """Return the schedule of that name.
+    """Return the schedule that the settings name.
 
     Args:
-        name: "hyperbolic", "constant" or "increasing".
         n_labels: Budget of the whole run.
         total_timesteps: Environment steps at which all of it is due.
-        initial_share: Share of the budget that is due at step 0.
-        time_constant: For "hyperbolic" only, in environment steps.
+        settings: Name and figures of the schedule.
 
     Raises:
         SettingError: There is no such schedule, or a value cannot be.
     """
-    if name == "hyperbolic":
-        return HyperbolicSchedule(
-            n_labels, total_timesteps, initial_share=initial_share, time_constant=time_constant
-        )
-    if name == "constant":
-        return ConstantSchedule(n_labels, total_timesteps, initial_share=initial_share)
-    if name == "increasing":
-        return IncreasingSchedule(n_labels, total_timesteps, initial_share=initial_share)
-    raise SettingError(f"`name` of a schedule must be one of {get_args(ScheduleName)}. Received {name!r}.")
+    schedule: LabelSchedule = look_up(SCHEDULES, settings.schedule, "schedule")(
+        n_labels, total_timesteps, settings
+    )
+    return schedule

@@ -1,14 +1,17 @@
-"""Who answers without a person: the oracle that knows the true reward, and the control that knows nothing.
+"""Who answers: the oracle that knows the true reward, the control that knows nothing, and people.
 
-Anything with a `name` and an `answer` method is a teacher: a program, a model. People are none: they answer when
-they like, through the store.
+Any object with a `name` and an `answer` method is a teacher: a program, a model. People are none, and answer
+when they like, through the store; `People` says how they are asked.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from math import isfinite
-from typing import Protocol
+from typing import Any, Protocol
 
-from prefrl.errors import SegmentError
+from prefrl.errors import SegmentError, SettingError
+from prefrl.registry import TEACHERS, look_up
 from prefrl.segments import Answer, Query
 
 
@@ -23,6 +26,7 @@ class Teacher(Protocol):
         """Return the answer, at once."""
 
 
+@dataclass(frozen=True)
 class OracleTeacher:
     """Prefers the segment of greater true return, and calls exactly equal returns equal.
 
@@ -50,9 +54,9 @@ class OracleTeacher:
 class ShuffledTeacher:
     """A control: another teacher's answers, each turned round with probability ½.
 
-    Which segment is preferred then carries no information, so an agent that still learns has a leak. "Equal"
-    and "can't tell" stay as they are, and so do their shares. The coin is a function of the seed and of the
-    query, so a run that is replayed gets the same answers.
+    Which segment is preferred then carries no information, so an agent that still learns has a leak. "Equal" and
+    "can't tell" stay as they are, and so do their shares. The coin is a function of the seed and of the query,
+    so a run that is replayed gets the same answers.
 
     Args:
         teacher: Whose answers are turned round.
@@ -60,7 +64,6 @@ class ShuffledTeacher:
     """
 
     def __init__(self, teacher: Teacher, *, seed: int) -> None:
-        """Keep the teacher and the seed."""
         self.name = f"{teacher.name}, shuffled"
         self._teacher = teacher
         self._seed = seed
@@ -75,3 +78,32 @@ class ShuffledTeacher:
 
 
 _TURNED_ROUND = {Answer.FIRST: Answer.SECOND, Answer.SECOND: Answer.FIRST}
+
+
+@dataclass(frozen=True)
+class People:
+    """In place of a teacher: people answer, whenever they do, through the store, as `FeedbackSettings` says."""
+
+    name = "people"
+
+
+def make_teacher(name: str, settings: Mapping[str, Any], *, seed: int) -> "Teacher | People":
+    """Return the teacher of that name.
+
+    Args:
+        name: One of `prefrl.registry.TEACHERS`.
+        settings: Fields of the teacher's dataclass.
+        seed: Goes to its field `seed`, where it has one and the settings say nothing of it.
+
+    Raises:
+        SettingError: There is no such teacher, or it has not one of the settings.
+    """
+    kind = look_up(TEACHERS, name, "teacher")
+    known = {field.name for field in fields(kind)}
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        has = ", ".join(sorted(known)) or "none"
+        raise SettingError(f"The teacher {name!r} has no setting `{unknown[0]}`; it has {has}.")
+    given = {"seed": seed} | dict(settings) if "seed" in known else dict(settings)
+    teacher: Teacher | People = kind(**given)
+    return teacher

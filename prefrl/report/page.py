@@ -19,7 +19,7 @@ import numpy as np
 import yaml
 from markupsafe import Markup
 
-from prefrl.config import load_preset
+from prefrl.config import flat, load_preset
 from prefrl.errors import PrefRLError, RunError
 from prefrl.report import panels
 from prefrl.report.data import Example, RunData, read_run, write_tables
@@ -132,7 +132,7 @@ def _page(runs: Sequence[RunData]) -> str:
         columns=columns,
         sections=[(title, shown) for title, shown in sections if shown],
         facts=_rows([_facts(run) for run in runs]),
-        settings=_rows([_flat(run.config) for run in runs]),
+        settings=_rows([flat(run.config) for run in runs]),
         versions=_rows([run.description.get("versions", {}) for run in runs]),
         svg=Markup,
     )
@@ -289,7 +289,7 @@ def _facts(run: RunData) -> dict[str, Any]:
         "Folder": str(run.path),
     }
     if run.labels is not None:
-        facts["Steps of a clip"] = config.get("segment_length")
+        facts["Steps of a clip"] = config.get("feedback", {}).get("segment_length")
     return facts
 
 
@@ -302,16 +302,6 @@ def _rows(columns: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str], bo
 
 def _text(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def _command(run: RunData) -> tuple[str, str | None]:
@@ -334,9 +324,9 @@ def _own_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         preset = load_preset(str(config.get("task")), str(config.get("algo"))).to_json()
     except PrefRLError:  # a task or algorithm that this version does not have: then all settings matter
         preset = {}
-    given = _flat(preset)
+    given = flat(preset)
     own: dict[str, Any] = {}
-    for name, value in _flat(config).items():
+    for name, value in flat(config).items():
         if name not in _ON_COMMAND_LINE and (name not in given or given[name] != value):
             *parents, leaf = name.split(".")
             place = own

@@ -2,6 +2,7 @@
 
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.ensemble import RewardEnsemble
-from prefrl.reward.trainer import RewardMetrics, RewardTrainer
+from prefrl.reward.inputs import is_image
+from prefrl.reward.trainer import Evaluation, RewardMetrics, RewardTrainer
 
-__all__ = ["RewardEnsemble", "RewardMetrics", "RewardTrainer", "resolve_device"]
+__all__ = ["Evaluation", "RewardEnsemble", "RewardMetrics", "RewardTrainer", "is_image", "resolve_device"]

@@ -11,13 +11,18 @@ alike.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prefrl.reward.inputs import PixelInputs
+from prefrl.reward.members import FloatArray, Members, Predictor
 from prefrl.reward.mlp import LEAKY_SLOPE, BatchedMLP
+from prefrl.settings import RewardSettings
 
 KERNELS, STRIDES = (7, 5, 3, 3), (3, 2, 1, 1)
 N_FILTERS, N_HIDDEN = 16, 64
@@ -25,7 +30,7 @@ N_FILTERS, N_HIDDEN = 16, 64
 MOMENTUM, BATCH_NORM_EPS = 0.1, 1e-5
 
 
-class BatchedCNN(nn.Module):
+class BatchedCNN(Members):
     """E convolutional networks with one output each.
 
     Args:
@@ -37,6 +42,8 @@ class BatchedCNN(nn.Module):
         n_hidden: Units of the layer after the convolutions.
     """
 
+    sample_steps = 4_000
+
     def __init__(
         self,
         shape: tuple[int, ...],
@@ -47,7 +54,6 @@ class BatchedCNN(nn.Module):
         n_filters: int = N_FILTERS,
         n_hidden: int = N_HIDDEN,
     ) -> None:
-        """Draw the first weights of every member from its own seed."""
         super().__init__()
         self.n_members = len(seeds)
         self.dropout = dropout
@@ -68,48 +74,58 @@ class BatchedCNN(nn.Module):
             self.register_buffer(f"running_mean_{index}", torch.zeros(self.n_members * n_filters))
             self.register_buffer(f"running_variance_{index}", torch.ones(self.n_members * n_filters))
             height, width, n_in = (height - size) // stride + 1, (width - size) // stride + 1, n_filters
+            if index == 0:  # convolved and normalised; what comes after is smaller
+                self.bytes_per_step = 2 * 4 * self.n_members * n_filters * height * width
         head_seeds = [int(torch.randint(2**62, (1,), generator=g)) for g in generators]
         self.head = BatchedMLP(n_filters * height * width, (n_hidden,), head_seeds)
 
-    def forward(self, frames: Tensor, rng: np.random.Generator | None = None) -> Tensor:
-        """Return raw rewards.
+    @classmethod
+    def of_settings(cls, inputs: PixelInputs, settings: RewardSettings, seeds: Sequence[int]) -> "BatchedCNN":
+        """Return the network that reads these inputs."""
+        return cls(inputs.shape, inputs.n_before + 1, seeds, dropout=settings.dropout)
 
-        Args:
-            frames: 8-bit frames of m segments, each with the K−1 frames before its T steps: uint8, shape
-                [E, m, K−1 + T, height, width, C] with segments of its own for each member, or
-                [m, K−1 + T, height, width, C] for all members alike.
-            rng: Where dropout comes from; given in training only, when batch norm looks at the batch and remembers
-                it. Without it the running statistics count.
+    def forward(
+        self, steps: Tensor, *, mask: Tensor | None = None, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Return raw rewards [E, m, T] of 8-bit frames [E, m, K−1 + T, height, width, C] or without the E.
 
-        Returns:
-            Shape [E, m, T].
+        With `rng`, in training, batch norm looks at the steps that are not masked and remembers their statistics;
+        without it the remembered ones count.
         """
-        shared = frames.dim() == 5
-        side_by_side = frames if shared else torch.cat(tuple(frames), dim=-1)  # members as channels
+        shared = steps.dim() == 5
+        counted = None
+        if mask is not None and not bool(mask.all()):
+            counted = mask.flatten(1).T.repeat_interleave(self.n_filters, dim=1)
+        side_by_side = steps if shared else torch.cat(tuple(steps), dim=-1)  # members as channels
         pixels = side_by_side.float().mul_(1 / 255).permute(0, 4, 1, 2, 3)
         groups = 1 if shared else self.n_members
         hidden = F.conv3d(pixels, self.kernels[0], stride=(1, STRIDES[0], STRIDES[0]), groups=groups)
         n_segments, _, n_steps, _, _ = hidden.shape
-        hidden = self._after(0, hidden.transpose(1, 2).flatten(0, 1), rng)
+        hidden = self._after(0, hidden.transpose(1, 2).flatten(0, 1), rng, counted)
         for index in range(1, len(KERNELS)):
             convolved = F.conv2d(hidden, self.kernels[index], stride=STRIDES[index], groups=self.n_members)
-            hidden = self._after(index, convolved, rng)
+            hidden = self._after(index, convolved, rng, counted)
         features = hidden.reshape(n_segments * n_steps, self.n_members, -1).transpose(0, 1)
-        rewards: Tensor = self.head(features).view(self.n_members, n_segments, n_steps)
-        return rewards
+        return self.head.layers(features).view(self.n_members, n_segments, n_steps)
 
-    def _after(self, index: int, convolved: Tensor, rng: np.random.Generator | None) -> Tensor:
+    def _after(
+        self, index: int, convolved: Tensor, rng: np.random.Generator | None, counted: Tensor | None = None
+    ) -> Tensor:
         """What follows a convolution: batch norm, leaky ReLU, and in training dropout."""
-        normalised = F.batch_norm(
-            convolved,
-            self.get_buffer(f"running_mean_{index}"),
-            self.get_buffer(f"running_variance_{index}"),
-            self.gains[index],
-            self.shifts[index],
-            training=rng is not None,
-            momentum=MOMENTUM,
-            eps=BATCH_NORM_EPS,
-        )
+        remembered = self.get_buffer(f"running_mean_{index}"), self.get_buffer(f"running_variance_{index}")
+        gain, shift = self.gains[index], self.shifts[index]
+        if rng is None or counted is None:
+            normalised = F.batch_norm(
+                convolved,
+                *remembered,
+                gain,
+                shift,
+                training=rng is not None,
+                momentum=MOMENTUM,
+                eps=BATCH_NORM_EPS,
+            )
+        else:
+            normalised = masked_batch_norm(convolved, counted, *remembered, gain, shift)
         hidden = F.leaky_relu(normalised, LEAKY_SLOPE, inplace=True)
         if rng is None or self.dropout == 0:
             return hidden
@@ -120,6 +136,36 @@ class BatchedCNN(nn.Module):
         """Return each member's sum of squared weights, without those of batch norm, shape [E]."""
         kernels = [kernel.square().reshape(self.n_members, -1).sum(dim=1) for kernel in self.kernels]
         return torch.stack(kernels).sum(dim=0) + self.head.squared_norms()
+
+    def predictor(self) -> Predictor:
+        """Return the present weights with batch norm folded into the convolutions."""
+        return FoldedCNN(self)
+
+
+def masked_batch_norm(
+    images: Tensor, counted: Tensor, running_mean: Tensor, running_variance: Tensor, gain: Tensor, shift: Tensor
+) -> Tensor:
+    """Do what `torch.nn.functional.batch_norm` does in training, with statistics of some images only.
+
+    Args:
+        images: Shape [n, C, height, width].
+        counted: 1 for the images that count in a channel, else 0, shape [n, C].
+        running_mean: Changed in place, shape [C]; a channel in which nothing counts is left as it is.
+        running_variance: Likewise.
+        gain: Shape [C].
+        shift: Shape [C].
+    """
+    over, weight = (0, 2, 3), counted[:, :, None, None]
+    n = counted.sum(dim=0) * (images.shape[2] * images.shape[3])
+    mean = (images * weight).sum(dim=over) / n.clamp(min=1)
+    centred = images - mean[:, None, None]
+    variance = (centred.square() * weight).sum(dim=over) / n.clamp(min=1)
+    with torch.no_grad():
+        momentum = MOMENTUM * (n > 0)
+        running_mean.lerp_(mean, momentum)
+        running_variance.lerp_(variance * n / (n - 1).clamp(min=1), momentum)
+    scale = gain * torch.rsqrt(variance + (n == 0) + BATCH_NORM_EPS)
+    return centred * scale[:, None, None] + shift[:, None, None]
 
 
 class FoldedCNN:
@@ -133,8 +179,8 @@ class FoldedCNN:
     """
 
     def __init__(self, network: BatchedCNN) -> None:
-        """Fold."""
         self._n_members = network.n_members
+        self._device = network.kernels[0].device
         self._layers: list[tuple[Tensor, Tensor]] = []
         for index, parameter in enumerate(network.kernels):
             kernel = parameter.detach()
@@ -149,9 +195,11 @@ class FoldedCNN:
         self._head = [(weight.detach().clone(), bias.detach().clone()) for weight, bias in pairs]
 
     @torch.inference_mode()
-    def __call__(self, stacks: Tensor) -> Tensor:
-        """Return raw rewards of all members: uint8 stacks [n, height, width, K·C] to [E, n]."""
-        hidden = stacks.permute(0, 3, 1, 2).float().mul_(1 / 255)
+    def __call__(self, steps: npt.NDArray[Any]) -> FloatArray:
+        """Return raw rewards of all members: 8-bit frames [n, K, height, width, C] to [E, n]."""
+        stacks = np.moveaxis(steps, 1, 3)
+        stacks = np.require(stacks.reshape(*stacks.shape[:3], -1), requirements="W")  # else torch warns
+        hidden = torch.as_tensor(stacks, device=self._device).permute(0, 3, 1, 2).float().mul_(1 / 255)
         for index, (kernel, shift) in enumerate(self._layers):
             groups = 1 if index == 0 else self._n_members
             hidden = F.conv2d(hidden, kernel, shift, stride=STRIDES[index], groups=groups)
@@ -159,4 +207,5 @@ class FoldedCNN:
         features = hidden.reshape(len(hidden), self._n_members, -1).transpose(0, 1)
         (weight, bias), (last_weight, last_bias) = self._head
         features = F.leaky_relu_(torch.baddbmm(bias, features, weight), LEAKY_SLOPE)
-        return torch.baddbmm(last_bias, features, last_weight).squeeze(-1)
+        rewards: FloatArray = torch.baddbmm(last_bias, features, last_weight).squeeze(-1).cpu().numpy()
+        return rewards

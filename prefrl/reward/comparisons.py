@@ -1,6 +1,7 @@
 """All comparisons, kept so that a batch of them is at hand: as tensors that grow, or as compressed frames."""
 
 import zlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -8,11 +9,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from prefrl.reward.inputs import RewardInputs
+
 Array = npt.NDArray[Any]
+
+SMALLEST_CAPACITY = 64
 
 
 class ComparisonData(Protocol):
-    """What is kept of every comparison: both segments step by step, and the preference."""
+    """What is kept of every comparison: its K segments step by step, and the preference."""
 
     @property
     def preferences(self) -> Tensor:
@@ -28,8 +33,13 @@ class ComparisonData(Protocol):
         """Steps of all segments, those before them left out."""
         ...
 
-    def append(self, first: Array, second: Array, preference: float) -> None:
-        """Add one comparison of segments kept as [n_before + T1, *shape] and [n_before + T2, *shape]."""
+    @property
+    def widest(self) -> int:
+        """Steps K·T of a comparison, those before them left out, at most."""
+        ...
+
+    def append(self, segments: Sequence[Array], preference: float) -> None:
+        """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         ...
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
@@ -37,14 +47,23 @@ class ComparisonData(Protocol):
         ...
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return steps [*index, 2, n_before + T, *shape] and mask [*index, 2, T] of some comparisons."""
+        """Return steps [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons.
+
+        Shorter segments, and those that a comparison lacks, are padded with zeros and masked by 0.
+        """
         ...
+
+
+def make_data(inputs: RewardInputs, device: torch.device) -> ComparisonData:
+    """Return what keeps comparisons of these inputs: images are compressed, but where there is a GPU to feed."""
+    if inputs.dtype is np.uint8 and device.type == "cpu":
+        return CompressedComparisons(inputs.shape, n_before=inputs.n_before)
+    dtype = torch.uint8 if inputs.dtype is np.uint8 else torch.float32
+    return ComparisonTensors(inputs.shape, device, dtype=dtype, n_before=inputs.n_before)
 
 
 class ComparisonTensors:
     """Steps, mask and preference of every comparison in tensors on the device.
-
-    Shorter segments are padded with zeros and masked.
 
     Args:
         shape: Of what is kept of one step.
@@ -61,7 +80,6 @@ class ComparisonTensors:
         dtype: torch.dtype = torch.float32,
         n_before: int = 0,
     ) -> None:
-        """Start empty."""
         self._n = 0
         self._n_before = n_before
         self._steps = torch.zeros((0, 2, n_before, *shape), dtype=dtype, device=device)
@@ -78,43 +96,58 @@ class ComparisonTensors:
         return int(self._mask[: self._n].sum())
 
     @property
+    def widest(self) -> int:
+        """Steps K·T of a comparison, those before them left out, at most."""
+        return self._mask.shape[1] * self._mask.shape[2]
+
+    @property
     def preferences(self) -> Tensor:
         """Probability that the first is better, shape [B]."""
         return self._preferences[: self._n]
 
-    def append(self, first: Array, second: Array, preference: float) -> None:
-        """Add one comparison of segments kept as [n_before + T1, *shape] and [n_before + T2, *shape]."""
-        self._reserve(self._n + 1, max(len(first), len(second)))
-        for side, steps in enumerate((first, second)):
-            self._steps[self._n, side, : len(steps)] = torch.as_tensor(steps)
-            self._mask[self._n, side, : len(steps) - self._n_before] = 1.0
+    def append(self, segments: Sequence[Array], preference: float) -> None:
+        """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
+        self._reserve(self._n + 1, len(segments), max(len(steps) for steps in segments))
+        self._steps[self._n], self._mask[self._n] = 0, 0.0
+        for place, steps in enumerate(segments):
+            self._steps[self._n, place, : len(steps)] = torch.as_tensor(np.require(steps, requirements="W"))
+            self._mask[self._n, place, : len(steps) - self._n_before] = 1.0
         self._preferences[self._n] = preference
         self._n += 1
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
-        """Drop the comparisons for which `kept`, shape [B], is False; the order stays."""
+        """Drop the comparisons for which `kept`, shape [B], is False; the order stays.
+
+        What is left is as long as its longest segment, so that it is computed as if the rest had never been there.
+        """
         rows = torch.as_tensor(np.flatnonzero(kept), device=self._steps.device)
         self._n = len(rows)
-        self._steps, self._mask = self._steps[rows], self._mask[rows]
-        self._preferences = self._preferences[rows]
+        n_steps = int(self._mask[rows].sum(dim=-1).max()) if self._n else 0
+        capacity = max(SMALLEST_CAPACITY, 2 * self._n)
+        for values in (self._steps, self._mask, self._preferences):
+            values[: self._n] = values[rows]
+        if capacity < len(self._steps) or n_steps < self._mask.shape[2]:
+            self._steps = self._steps[:capacity, :, : self._n_before + n_steps].clone()
+            self._mask = self._mask[:capacity, :, :n_steps].clone()
+            self._preferences = self._preferences[:capacity].clone()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return steps [*index, 2, n_before + T, *shape] and mask [*index, 2, T] of some comparisons."""
+        """Return steps [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""
         return self._steps[index], self._mask[index]
 
-    def _reserve(self, n: int, n_steps: int) -> None:
-        """Make room for `n` comparisons of `n_steps` steps; capacity doubles, so appending stays linear."""
-        capacity, _, length, *shape = self._steps.shape
-        if n <= capacity and n_steps <= length:
+    def _reserve(self, n: int, n_segments: int, n_steps: int) -> None:
+        """Make room for `n` comparisons; capacity doubles, so appending stays linear."""
+        capacity, most, length, *shape = self._steps.shape
+        if n <= capacity and n_segments <= most and n_steps <= length:
             return
-        grown, longer = max(capacity, 64), max(length, n_steps)
+        grown, wider, longer = max(capacity, SMALLEST_CAPACITY), max(most, n_segments), max(length, n_steps)
         while grown < n:
             grown *= 2
-        steps = self._steps.new_zeros((grown, 2, longer, *shape))
-        mask = self._mask.new_zeros((grown, 2, longer - self._n_before))
+        steps = self._steps.new_zeros((grown, wider, longer, *shape))
+        mask = self._mask.new_zeros((grown, wider, longer - self._n_before))
         preferences = self._preferences.new_zeros(grown)
-        steps[:capacity, :, :length] = self._steps
-        mask[:capacity, :, : self._mask.shape[2]] = self._mask
+        steps[:capacity, :most, :length] = self._steps
+        mask[:capacity, :most, : self._mask.shape[2]] = self._mask
         preferences[:capacity] = self._preferences
         self._steps, self._mask, self._preferences = steps, mask, preferences
 
@@ -131,57 +164,67 @@ class CompressedComparisons:
     """
 
     def __init__(self, shape: tuple[int, ...], *, n_before: int = 0) -> None:
-        """Start empty."""
         self._shape = shape
         self._n_before = n_before
-        self._pairs: list[tuple[bytes, bytes]] = []
-        self._n_steps = np.zeros((0, 2), dtype=np.int64)
+        self._packed: list[list[bytes]] = []
+        self._lengths: list[list[int]] = []
+        """Steps of every segment, those before it left out."""
         self._preferences: list[float] = []
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
-        return len(self._pairs)
+        return len(self._packed)
 
     @property
     def n_steps(self) -> int:
         """Steps of all segments, those before them left out."""
-        return int((self._n_steps - self._n_before).sum())
+        return sum(map(sum, self._lengths))
+
+    @property
+    def widest(self) -> int:
+        """Steps K·T of a comparison, those before them left out, at most."""
+        return self._n_segments * max(map(max, self._lengths), default=0)
 
     @property
     def n_bytes(self) -> int:
         """Memory of the frames, in bytes."""
-        return sum(len(frames) for pair in self._pairs for frames in pair)
+        return sum(len(frames) for packed in self._packed for frames in packed)
 
     @property
     def preferences(self) -> Tensor:
         """Probability that the first is better, shape [B]."""
         return torch.tensor(self._preferences, dtype=torch.float32)
 
-    def append(self, first: Array, second: Array, preference: float) -> None:
-        """Add one comparison of segments kept as uint8 [n_before + T1, *shape] and [n_before + T2, *shape]."""
-        self._pairs.append((zlib.compress(first.tobytes(), level=1), zlib.compress(second.tobytes(), level=1)))
-        self._n_steps = np.append(self._n_steps, [[len(first), len(second)]], axis=0)
+    def append(self, segments: Sequence[Array], preference: float) -> None:
+        """Add one comparison of segments kept as uint8 [n_before + T1, *shape], [n_before + T2, *shape], …."""
+        self._packed.append([zlib.compress(frames.tobytes(), level=1) for frames in segments])
+        self._lengths.append([len(frames) - self._n_before for frames in segments])
         self._preferences.append(preference)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Drop the comparisons for which `kept`, shape [B], is False; the order stays."""
-        self._pairs = [pair for pair, stays in zip(self._pairs, kept, strict=True) if stays]
-        self._preferences = [p for p, stays in zip(self._preferences, kept, strict=True) if stays]
-        self._n_steps = self._n_steps[kept]
+        rows = np.flatnonzero(kept)
+        self._packed = [self._packed[row] for row in rows]
+        self._lengths = [self._lengths[row] for row in rows]
+        self._preferences = [self._preferences[row] for row in rows]
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return frames [*index, 2, n_before + T, *shape] and mask [*index, 2, T] of some comparisons."""
-        flat = index.reshape(-1).numpy()
-        n_steps = self._n_steps[flat]
-        longest = int(n_steps.max(initial=self._n_before))
-        frames = np.zeros((len(flat), 2, longest, *self._shape), dtype=np.uint8)
-        for row, comparison in enumerate(flat):
-            for side, packed in enumerate(self._pairs[comparison]):
+        """Return frames [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""
+        rows = index.reshape(-1).tolist()
+        longest = max((length for row in rows for length in self._lengths[row]), default=0)
+        frames = np.zeros((len(rows), self._n_segments, self._n_before + longest, *self._shape), dtype=np.uint8)
+        mask = np.zeros((len(rows), self._n_segments, longest), dtype=np.float32)
+        for place, row in enumerate(rows):
+            for which, (packed, length) in enumerate(zip(self._packed[row], self._lengths[row], strict=True)):
                 own = np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(-1, *self._shape)
-                frames[row, side, : len(own)] = own
-        mask = np.arange(longest - self._n_before) < (n_steps - self._n_before)[..., None]
+                frames[place, which, : len(own)] = own
+                mask[place, which, :length] = 1.0
         shape = tuple(index.shape)
         return (
             torch.as_tensor(frames).view(*shape, *frames.shape[1:]),
-            torch.as_tensor(mask, dtype=torch.float32).view(*shape, *mask.shape[1:]),
+            torch.as_tensor(mask).view(*shape, *mask.shape[1:]),
         )
+
+    @property
+    def _n_segments(self) -> int:
+        return max(map(len, self._lengths), default=2)

@@ -35,8 +35,15 @@ class RewardInputs(Protocol):
     """Of what is kept of one step."""
     n_before: int
     """Earlier steps K−1 that are read with each step."""
+    dtype: type[np.generic]
+    """Of what is kept; 8-bit images are worth compressing."""
     is_fixed: bool
     """Whether `normalise` never changes, so that nothing need be given to `update`."""
+
+    @property
+    def n_seen(self) -> int:
+        """Steps that `normalise` has learned from."""
+        ...
 
     def of_steps(self, observations: Any, actions: Array) -> Array:
         """Return what networks read of a batch of single steps, of what environments hand out: [N, K, *shape]."""
@@ -47,11 +54,19 @@ class RewardInputs(Protocol):
         ...
 
     def normalise(self, read: Tensor) -> Tensor:
-        """Return it as the networks get it."""
+        """Return it as the networks get it, in training."""
+        ...
+
+    def normalise_array(self, read: Array) -> Array:
+        """Do the same in NumPy, for the few rows of one environment step."""
         ...
 
     def update(self, observations: Array, actions: Array) -> None:
         """Take kept observations and actions [n, ...] into account in what `normalise` does."""
+        ...
+
+    def learn(self, read: Array) -> None:
+        """Do so with what `of_segment` returned, [n, *shape]."""
         ...
 
     def state_arrays(self) -> dict[str, Array]:
@@ -74,7 +89,7 @@ def make_inputs(
     """
     check_space(observation_space, what="observation space")
     check_space(action_space, what="action space")
-    if is_image(observation_space):
+    if isinstance(observation_space, spaces.Box) and is_image(observation_space):
         return PixelInputs(observation_space, frame_stack)
     if frame_stack > 1:
         raise SpaceError(f"Only stacks of images are taken apart. Received {observation_space}.")
@@ -82,13 +97,19 @@ def make_inputs(
 
 
 def is_image(space: spaces.Space[Any]) -> bool:
-    """Return whether a space is one of pictures: 8-bit pixels, shape [height, width, channels], not tiny."""
-    return (
-        isinstance(space, spaces.Box)
-        and space.dtype == np.uint8
-        and len(space.shape) == 3
-        and min(space.shape[:2]) >= SMALLEST_SIDE
-    )
+    """Return whether a space is one of pictures: 8-bit pixels, with channels first or last, not tiny."""
+    if not isinstance(space, spaces.Box) or space.dtype != np.uint8 or len(space.shape) != 3:
+        return False
+    sides = space.shape[1:] if has_channels_first(space) else space.shape[:2]
+    return min(sides) >= SMALLEST_SIDE
+
+
+def has_channels_first(space: spaces.Box) -> bool:
+    """Return whether pictures have the shape [channels, height, width]: the first dimension is the smallest.
+
+    As Stable-Baselines3 decides it for the policy, but for cubes, which have their channels last here.
+    """
+    return bool(space.shape[0] < min(space.shape[1:]))
 
 
 class FeatureInputs:
@@ -101,12 +122,12 @@ class FeatureInputs:
     """
 
     n_before = 0
+    dtype: type[np.generic] = np.float32
     is_fixed = False
 
     def __init__(
         self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], device: torch.device
     ) -> None:
-        """Start with mean 0 and sd 1."""
         self.observation_space, self.action_space = observation_space, action_space
         self.n_features = n_features(observation_space) + n_features(action_space)
         self.shape: tuple[int, ...] = (self.n_features,)
@@ -115,6 +136,11 @@ class FeatureInputs:
         # A one-hot feature stays as it is: scaling a rare state's indicator would blow it up.
         self._indicator = np.concatenate([_is_indicator(observation_space), _is_indicator(action_space)])
         self._refresh()
+
+    @property
+    def n_seen(self) -> int:
+        """Steps that mean and standard deviation are of."""
+        return self.moments.count
 
     def of_steps(self, observations: Any, actions: Array) -> Array:
         """Return the features of a batch of single steps, float32, shape [N, 1, F]."""
@@ -144,21 +170,27 @@ class FeatureInputs:
 
     def update(self, observations: Array, actions: Array) -> None:
         """Merge observations [n, *obs] and actions [n, *act] into mean and standard deviation."""
-        self.moments.update(self.features(observations, actions))
+        self.learn(self.features(observations, actions))
+
+    def learn(self, read: Array) -> None:
+        """Merge features [n, F] into mean and standard deviation."""
+        self.moments.update(read)
         self._refresh()
 
     def state_arrays(self) -> dict[str, Array]:
         """Return mean, variance and count."""
         return {
-            "input_mean": self.moments.mean,
-            "input_variance": self.moments.variance,
+            "input_mean": self.moments.mean.copy(),
+            "input_variance": self.moments.variance.copy(),
             "input_count": np.array([self.moments.count], dtype=np.int64),
         }
 
     def load_state_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Take over mean, variance and count."""
         self.moments = RunningMoments(
-            mean=arrays["input_mean"], variance=arrays["input_variance"], count=int(arrays["input_count"][0])
+            mean=np.array(arrays["input_mean"], dtype=np.float64),
+            variance=np.array(arrays["input_variance"], dtype=np.float64),
+            count=int(arrays["input_count"][0]),
         )
         self._refresh()
 
@@ -174,41 +206,54 @@ class PixelInputs:
     """The last K frames; actions are not read (Christiano et al. 2017, A.2).
 
     Args:
-        observation_space: Of observations that are stacks of K frames, shape [height, width, K·C].
+        observation_space: Of observations that are stacks of K frames, shape [height, width, K·C], or single
+            images of shape [C, height, width]. A stack of such images is one image of more channels.
         frame_stack: Number K.
+
+    Raises:
+        SpaceError: The observations are not K frames along the last axis.
     """
 
+    dtype: type[np.generic] = np.uint8
     is_fixed = True
+    n_seen = 0
 
-    def __init__(self, observation_space: spaces.Space[Any], frame_stack: int) -> None:
-        """Take the stack apart."""
-        assert observation_space.shape is not None
-        height, width, n_channels = observation_space.shape
+    def __init__(self, observation_space: spaces.Box, frame_stack: int) -> None:
+        self._channels_first = has_channels_first(observation_space)
+        shape = observation_space.shape
+        height, width, n_channels = (*shape[1:], shape[0]) if self._channels_first else shape
+        if frame_stack > 1 and (self._channels_first or n_channels % frame_stack):
+            raise SpaceError(
+                f"Only stacks of images along their last axis are taken apart. Received {observation_space} as a "
+                f"stack of {frame_stack}; give `frame_stack` as 1 to read it as one image."
+            )
         self.shape: tuple[int, ...] = (height, width, n_channels // frame_stack)
         self.n_before = frame_stack - 1
 
     def of_steps(self, observations: Any, actions: Array) -> Array:
         """Return the frames of stacks [N, height, width, K·C] one by one, uint8, [N, K, height, width, C]."""
-        stacks = np.asarray(observations)
+        stacks = self._with_channels_last(np.asarray(observations))
         apart = stacks.reshape(*stacks.shape[:3], self.n_before + 1, self.shape[2])
         return np.moveaxis(apart, 3, 1)
-
-    def stacked(self, read: Array) -> Array:
-        """Return what `of_steps` took apart: [N, K, height, width, C] to [N, height, width, K·C]."""
-        together = np.moveaxis(read, 1, 3)
-        return together.reshape(*together.shape[:3], -1)
 
     def of_segment(self, segment: Segment) -> Array:
         """Return every frame of a segment once, uint8, shape [K−1 + T, height, width, C]."""
         if segment.lead_in is None:
-            return segment.observations
+            return self._with_channels_last(segment.observations)
         return np.concatenate([segment.lead_in, segment.observations])
 
     def normalise(self, read: Tensor) -> Tensor:
         """Return the argument: the range of pixels is known to the network."""
         return read
 
+    def normalise_array(self, read: Array) -> Array:
+        """Return the argument."""
+        return read
+
     def update(self, observations: Array, actions: Array) -> None:
+        """Do nothing."""
+
+    def learn(self, read: Array) -> None:
         """Do nothing."""
 
     def state_arrays(self) -> dict[str, Array]:
@@ -217,6 +262,9 @@ class PixelInputs:
 
     def load_state_arrays(self, arrays: Mapping[str, Array]) -> None:
         """Take over nothing."""
+
+    def _with_channels_last(self, images: Array) -> Array:
+        return np.moveaxis(images, 1, 3) if self._channels_first else images
 
 
 def _is_indicator(space: spaces.Space[Any]) -> npt.NDArray[np.bool_]:

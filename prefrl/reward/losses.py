@@ -43,16 +43,22 @@ def preference_log_probabilities(logits: Tensor, error_rate: float) -> tuple[Ten
     return torch.logaddexp(first + heard, coin), torch.logaddexp(second + heard, coin)
 
 
-def preference_loss(logits: Tensor, preferences: Tensor, error_rate: float) -> Tensor:
-    """Return the cross-entropy of each comparison, in nats, shape of `logits`.
+def preference_loss(returns: Tensor, preferences: Tensor, error_rate: float) -> Tensor:
+    """Return the cross-entropy of each comparison of two segments, in nats, shape [...].
 
     Args:
-        logits: Return of the first segment minus return of the second.
-        preferences: Probability that the first is better, as answered: 1, 0 or 1/2.
+        returns: Of both segments, shape [..., 2].
+        preferences: Probability that the first is better, as answered: 1, 0 or 1/2, broadcastable to [...].
         error_rate: As in `preference_log_probabilities`.
     """
-    log_first, log_second = preference_log_probabilities(logits, error_rate)
+    log_first, log_second = preference_log_probabilities(preference_logits(returns), error_rate)
     return -(preferences * log_first + (1 - preferences) * log_second)
+
+
+def preference_logits(returns: Tensor) -> Tensor:
+    """Return the logit that the first of two segments is preferred, [..., 2] to [...]."""
+    first, second = returns.unbind(-1)
+    return first - second
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

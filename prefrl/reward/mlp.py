@@ -8,6 +8,7 @@ leaky ReLU with slope 0.01.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from prefrl.reward.inputs import FeatureInputs
+from prefrl.reward.members import FloatArray, Members, Predictor
+from prefrl.settings import RewardSettings
+
 LEAKY_SLOPE = 0.01
 
 
-class BatchedMLP(nn.Module):
+class BatchedMLP(Members):
     """E perceptrons with one output each.
 
     Args:
@@ -28,9 +33,10 @@ class BatchedMLP(nn.Module):
     """
 
     def __init__(self, n_inputs: int, hidden_sizes: Sequence[int], seeds: Sequence[int]) -> None:
-        """Draw the first weights of every member from its own seed."""
         super().__init__()
+        self.n_members = len(seeds)
         sizes = [n_inputs, *hidden_sizes, 1]
+        self.bytes_per_step = 4 * self.n_members * sum(sizes)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -42,16 +48,23 @@ class BatchedMLP(nn.Module):
             self.weights.append(nn.Parameter(stacked[:, :-1].contiguous()))
             self.biases.append(nn.Parameter(stacked[:, -1:].contiguous()))
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return raw rewards.
+    @classmethod
+    def of_settings(cls, inputs: FeatureInputs, settings: RewardSettings, seeds: Sequence[int]) -> "BatchedMLP":
+        """Return the network that reads these inputs."""
+        return cls(inputs.n_features, settings.hidden_sizes, seeds)
 
-        Args:
-            features: Shape [E, n, F]; each member gets its own batch.
+    def forward(
+        self, steps: Tensor, *, mask: Tensor | None = None, rng: np.random.Generator | None = None
+    ) -> Tensor:
+        """Return raw rewards [E, m, T] of features [E, m, T, F] or [m, T, F]; each step is read by itself."""
+        rows = steps.flatten(-3, -2)
+        if rows.dim() == 2:
+            rows = rows.expand(self.n_members, -1, -1)
+        return self.layers(rows).view(self.n_members, *steps.shape[-3:-1])
 
-        Returns:
-            Shape [E, n].
-        """
-        hidden = features
+    def layers(self, rows: Tensor) -> Tensor:
+        """Return raw rewards [E, n] of rows [E, n, F]; each member gets its own."""
+        hidden = rows
         last = len(self.weights) - 1
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden = torch.baddbmm(bias, hidden, weight)
@@ -64,6 +77,10 @@ class BatchedMLP(nn.Module):
         squares = [parameter.square().sum(dim=(1, 2)) for parameter in self.parameters()]
         return torch.stack(squares).sum(dim=0)
 
+    def predictor(self) -> Predictor:
+        """Return the network in NumPy where it is on the CPU."""
+        return NumpyMLP(self) if self.weights[0].device.type == "cpu" else super().predictor()
+
 
 class NumpyMLP:
     """The same computation on the CPU in NumPy, for the few rows of one environment step.
@@ -71,20 +88,22 @@ class NumpyMLP:
     A torch call costs more than the arithmetic when a batch has 16 rows: one step of 16 Hoppers took 103 us with
     torch and 29 us with NumPy (benchmarks/speed.py). The arrays share memory with the module's parameters, so
     they follow the training without a copy.
+
+    Args:
+        network: Whose parameters these are; it must stay on the CPU.
     """
 
     def __init__(self, network: BatchedMLP) -> None:
-        """Look at the parameters of `network`, which must stay on the CPU."""
         pairs = zip(network.weights, network.biases, strict=True)
         self._layers = [(weight.detach().numpy(), bias.detach().numpy()) for weight, bias in pairs]
 
-    def __call__(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return raw rewards of all members for the same rows: [n, F] to [E, n]."""
-        hidden = features[None]
+    def __call__(self, steps: npt.NDArray[Any]) -> FloatArray:
+        """Return raw rewards of all members for the same steps: features [n, 1, F] to [E, n]."""
+        hidden = steps.swapaxes(0, 1)
         for weight, bias in self._layers[:-1]:
             hidden = hidden @ weight
             hidden += bias
             hidden = np.maximum(hidden, LEAKY_SLOPE * hidden)
         weight, bias = self._layers[-1]
-        rewards: npt.NDArray[np.float32] = (hidden @ weight + bias)[..., 0]
+        rewards: FloatArray = (hidden @ weight + bias)[..., 0]
         return rewards

@@ -17,7 +17,7 @@ MANY_NUMBERS = 4096
 """Observations of more numbers than this are slow where they are no images."""
 
 
-def notes_on(config: RunConfig, environments: VecEnv) -> Iterator[str]:
+def environment_advice(config: RunConfig, environments: VecEnv) -> Iterator[str]:
     """Yield a sentence for each thing that is not as it could be.
 
     Args:

@@ -1,47 +1,72 @@
 """Checkpoints: everything a training needs to go on as if it had never stopped.
 
-Six things, as the state of a run lives in six places: the labels are in the store already; here are the reward
-and its trainer, the recorder, the policy, the random streams, and how far the run has come. The environments'
-simulators come along, so that episodes under way go on.
+A checkpoint is the states of named parts (`prefrl.parts`), so adding one is one more name. It is a folder that
+appears whole (written under another name, synced, renamed) and holds:
 
-A checkpoint is a folder that appears whole: written under another name, synced, renamed. Its `state.json` has the
-hash of each of its files. Arrays are safetensors; only the policy is SB3's zip, which runs code when it is
-loaded, so load none that you did not make.
+agent.zip            the agent as SB3 saves it, which runs code when it is loaded: load none that you did not make
+arrays.safetensors   the arrays of all parts
+state.json           the values of all parts
+manifest.json        number of steps, settings, the answers it was trained on, the hash of every file and its own
 """
 
 import hashlib
-import os
-import random
+import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from prefrl.errors import RunError
-from prefrl.files import read_json, write_json, write_whole
+from prefrl.files import read_json, sync_folder, write_json, write_whole
+from prefrl.parts import Arrays, Json, Part, joined, restore_parts
+from prefrl.runs.old_checkpoint import OLD_FORMAT_VERSION, is_old, translated
 
-FORMAT_VERSION = 1
-AGENT_FILE, ARRAYS_FILE, STATE_FILE = "agent.zip", "arrays.safetensors", "state.json"
+FORMAT_VERSION = 2
+AGENT_FILE, ARRAYS_FILE, STATE_FILE, MANIFEST_FILE = (
+    "agent.zip",
+    "arrays.safetensors",
+    "state.json",
+    "manifest.json",
+)
+AGENT_ARRAY = "agent/zip"
+"""Name of the agent's bytes among the arrays; they become a file of their own, which SB3 can load."""
+OWN_HASH = "sha256_of_this"
 KEPT = 2
 
-Arrays = dict[str, npt.NDArray[Any]]
+
+@dataclass(frozen=True, kw_only=True)
+class AnswersRead:
+    """What the store held when a checkpoint was written."""
+
+    run: int
+    """Number of the run in the store."""
+    until: int
+    """Number of the latest answer."""
+    digest: str
+    """Over all that was asked and answered until then; see `Store.digest`."""
 
 
 def write_checkpoint(
-    folder: Path, num_timesteps: int, *, agent: bytes, arrays: Arrays, state: dict[str, Any]
+    folder: Path,
+    num_timesteps: int,
+    parts: Mapping[str, Part],
+    *,
+    config: Json,
+    answers: AnswersRead | None = None,
 ) -> Path:
     """Write a checkpoint and remove those that are too old.
 
     Args:
         folder: Folder of all checkpoints of the run.
         num_timesteps: Environment steps taken; names the checkpoint.
-        agent: The policy, as SB3 saves it.
-        arrays: All else that is arrays.
-        state: All else that is JSON.
+        parts: What has state, by name; "agent" is among them.
+        config: The settings that the training has.
+        answers: The answers it was trained on, where there are any.
 
     Returns:
         The folder of this checkpoint.
@@ -51,19 +76,27 @@ def write_checkpoint(
     """
     target, draft = folder / f"{num_timesteps:012d}", folder / f".{num_timesteps:012d}.new"
     # All in memory first: a library that writes to a full disk by itself fails in its own way.
-    files = {AGENT_FILE: agent, ARRAYS_FILE: save({name: np.ascontiguousarray(a) for name, a in arrays.items()})}
-    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    arrays, values = joined(parts)
+    files = {STATE_FILE: json.dumps(values).encode()}
+    files[AGENT_FILE] = arrays.pop(AGENT_ARRAY).tobytes()
+    files[ARRAYS_FILE] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    manifest: Json = {
+        "format_version": FORMAT_VERSION,
+        "num_timesteps": num_timesteps,
+        "config": config,
+        "answers": None if answers is None else vars(answers),
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
     try:
         for left_by_a_crash in folder.glob(".*.new"):
             shutil.rmtree(left_by_a_crash)
         draft.mkdir(parents=True)
         for name, content in files.items():
             write_whole(draft / name, content)
-        write_json(draft / STATE_FILE, {"format_version": FORMAT_VERSION, "sha256": hashes, "state": state})
-        _sync(draft)
+        write_json(draft / MANIFEST_FILE, manifest | {OWN_HASH: _hash_of(manifest)})
         shutil.rmtree(target, ignore_errors=True)
         draft.rename(target)
-        _sync(folder)
+        sync_folder(folder)
     except OSError as error:
         shutil.rmtree(draft, ignore_errors=True)
         raise RunError(
@@ -76,7 +109,7 @@ def write_checkpoint(
 
 
 class Checkpoint:
-    """A checkpoint on disk, checked against its hashes.
+    """A checkpoint on disk, checked against its hashes. The one reader, of this format and of earlier ones.
 
     Args:
         folder: The folder of this one checkpoint.
@@ -86,81 +119,143 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Read and check."""
         self.folder = folder
         try:
-            document = read_json(folder / STATE_FILE)
-            if document["format_version"] > FORMAT_VERSION:
-                raise RunError(
-                    f"{folder} has format {document['format_version']}; this prefrl reads up to {FORMAT_VERSION}."
-                )
-            for name, digest in document["sha256"].items():
-                if _sha256(folder / name) != digest:
-                    raise RunError(f"{name} was changed or cut short")
-            self.arrays: Arrays = load_file(folder / ARRAYS_FILE)
-            self.state: dict[str, Any] = document["state"]
-        except (OSError, KeyError, RunError) as error:
+            document = _read_old(folder) if is_old(folder) else _read(folder)
+            if document.num_timesteps != int(folder.name):
+                raise RunError(f"it says {document.num_timesteps} steps, its name {int(folder.name)}")
+        except _LaterFormatError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RunError) as error:
             raise RunError(
-                f"The checkpoint {folder} is damaged ({error}); remove that folder and resume: the run goes on "
-                "from the checkpoint before, or from its beginning with the labels it has."
+                f"The checkpoint {folder} is damaged ({_clause(error)}); remove that folder and resume: the run "
+                "goes on from the checkpoint before, or from its beginning with the labels it has."
             ) from error
+        self.format_version = document.format_version
+        self.num_timesteps = document.num_timesteps
+        """Environment steps taken."""
+        self.config = document.config
+        """The settings that the training had; None where the format does not tell."""
+        self.answers = document.answers
+        """What it was trained on; None where nobody was asked, or the format does not tell."""
+        self.arrays: Arrays = document.arrays
+        self.values: Json = document.values
 
     @property
-    def agent(self) -> Path:
-        """The policy, as SB3 saved it."""
-        return self.folder / AGENT_FILE
+    def progress(self) -> Json:
+        """How far the run had come; see `prefrl.runs.saved_parts.Progress`."""
+        progress: Json = self.values["progress"]
+        return progress
+
+    @property
+    def agent(self) -> bytes:
+        """The agent, as SB3 saved it."""
+        return self.arrays[AGENT_ARRAY].tobytes()
+
+    def restore_part(self, name: str, part: Part) -> None:
+        """Put one part back to where it was, in a checkpoint of any format that has it."""
+        restore_parts({name: part}, self.arrays, self.values)
+
+    def restore(self, parts: Mapping[str, Part]) -> None:
+        """Put parts back to where they were when this was written, in their order.
+
+        Raises:
+            RunError: It is of a format that can be looked at, but not gone on with; or it does not fit the parts.
+        """
+        if self.format_version < FORMAT_VERSION:
+            raise RunError(
+                f"The checkpoint {self.folder} was written by an earlier version of prefrl (format "
+                f"{self.format_version}), and its training cannot be continued; `prefrl evaluate`, `report` and "
+                "`label` still work, and `prefrl train` trains anew."
+            )
+        try:
+            restore_parts(parts, self.arrays, self.values)
+        except KeyError as error:
+            raise RunError(
+                f"The checkpoint {self.folder} lacks the part {error}, which this version of prefrl needs to go "
+                "on; `prefrl evaluate` and `report` still work, and `prefrl train` trains anew."
+            ) from error
+
+
+class _LaterFormatError(RunError):
+    """A checkpoint is not damaged, but newer than this code."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Document:
+    """What is in a checkpoint, whichever format it is of."""
+
+    format_version: int
+    num_timesteps: int
+    config: Json | None
+    answers: AnswersRead | None
+    arrays: Arrays
+    values: Json
+
+
+def _read(folder: Path) -> _Document:
+    manifest = read_json(folder / MANIFEST_FILE)
+    version = manifest["format_version"]
+    if not isinstance(version, int):
+        raise RunError(f"{MANIFEST_FILE} names format {version!r}")
+    if version > FORMAT_VERSION:
+        raise _LaterFormatError(
+            f"The checkpoint {folder} has format {version}, and this prefrl reads up to {FORMAT_VERSION}; use the "
+            "version that wrote it, or a later one."
+        )
+    own_hash = manifest.pop(OWN_HASH)
+    if own_hash != _hash_of(manifest):
+        raise RunError(f"{MANIFEST_FILE} was changed")
+    _check_files(folder, manifest["sha256"])
+    answers = manifest["answers"]
+    return _Document(
+        format_version=version,
+        num_timesteps=manifest["num_timesteps"],
+        config=manifest["config"],
+        answers=None if answers is None else AnswersRead(**answers),
+        arrays=load_file(folder / ARRAYS_FILE) | _agent(folder),
+        values=read_json(folder / STATE_FILE),
+    )
+
+
+def _read_old(folder: Path) -> _Document:
+    document = read_json(folder / STATE_FILE)
+    _check_files(folder, document["sha256"])
+    arrays, values = translated(load_file(folder / ARRAYS_FILE), document["state"])
+    return _Document(
+        format_version=OLD_FORMAT_VERSION,
+        num_timesteps=document["state"]["num_timesteps"],
+        config=None,
+        answers=None,
+        arrays=arrays | _agent(folder),
+        values=values,
+    )
+
+
+def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
+    """Refuse a file that has not the hash it should have."""
+    for name, expected in hashes.items():
+        with (folder / name).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise RunError(f"{name} was changed or cut short")
+
+
+def _agent(folder: Path) -> Arrays:
+    return {AGENT_ARRAY: np.frombuffer((folder / AGENT_FILE).read_bytes(), dtype=np.uint8)}
+
+
+def _hash_of(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _clause(error: BaseException) -> str:
+    """Return what an error says, fit for the middle of a sentence."""
+    text = " ".join(str(error).split()).rstrip(".")
+    return f"no {text}" if isinstance(error, KeyError) else text or type(error).__name__
 
 
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a run, oldest first; drafts that a crash left are not among them."""
     if not folder.is_dir():
         return []
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name.isdigit())
-
-
-def random_state() -> tuple[Arrays, dict[str, Any]]:
-    """Return the state of the global generators that SB3 draws from: torch, NumPy and Python."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
-    arrays: Arrays = {
-        "random.torch": torch.get_rng_state().numpy(),
-        "random.numpy": np.asarray(keys),
-    }
-    version, internal, python_gauss = random.getstate()
-    document = {
-        "numpy": [str(name), int(position), int(has_gauss), float(gauss)],
-        "python": [version, list(internal), python_gauss],
-    }
-    return arrays, document
-
-
-def load_random_state(arrays: Arrays, document: dict[str, Any]) -> None:
-    """Continue where `random_state` was taken."""
-    torch.set_rng_state(torch.as_tensor(arrays["random.torch"]))
-    name, position, has_gauss, gauss = document["numpy"]
-    np.random.set_state((name, arrays["random.numpy"], position, has_gauss, gauss))  # noqa: NPY002
-    version, internal, python_gauss = document["python"]
-    random.setstate((version, tuple(internal), python_gauss))
-
-
-def prefixed(prefix: str, arrays: Arrays) -> Arrays:
-    """Put a prefix before every name."""
-    return {f"{prefix}.{name}": array for name, array in arrays.items()}
-
-
-def unprefixed(prefix: str, arrays: Arrays) -> Arrays:
-    """Return the arrays whose names have the prefix, without it."""
-    start = f"{prefix}."
-    return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name.isdecimal())

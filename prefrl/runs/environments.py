@@ -1,8 +1,7 @@
 """The environments of a run, from its settings."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from difflib import get_close_matches
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -10,16 +9,17 @@ from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-import prefrl_envs  # noqa: F401  registers the tasks
-from prefrl.config import RunConfig, preset_names
-from prefrl.errors import MissingDependencyError, SettingError
+from prefrl.config import RunConfig
+from prefrl.env_errors import error_text, explain_env_errors
+from prefrl.errors import SettingError
+from prefrl.runs.env_checks import CheckedEnv, check_spaces
 from prefrl_envs.fixed_horizon import HideTermination
 from prefrl_envs.live_frames import LiveFrames
-from prefrl_envs.mujoco.oracles import PAPER
 from prefrl_envs.redrawing import is_redrawable, layers
 from prefrl_envs.replay import EpisodeReplay, needs_replay
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.task_metrics import TaskMetrics
+from prefrl_envs.tasks import TASKS, TASKS_BY_ENV_ID
 
 DEFAULT_TIME_LIMIT = 1000
 """Steps of an episode where neither the environment nor the settings name a limit: an evaluation has to end."""
@@ -56,30 +56,61 @@ def check_oracle(config: RunConfig) -> None:
     Raises:
         SettingError: The environment has not two oracles and one is asked for.
     """
-    if config.oracle is not None and config.env_id not in PAPER:
+    task = TASKS_BY_ENV_ID.get(config.env_id)
+    if config.oracle is not None and (task is None or len(task.oracles) == 1):
+        some = ", ".join(task.name for task in TASKS.values() if len(task.oracles) > 1)
         raise SettingError(
-            f"`oracle` is a choice of the paper's MuJoCo tasks only ({', '.join(PAPER)}). Received "
-            f"oracle={config.oracle} for {config.env_id}; leave it out."
+            f"`oracle` is a choice of the paper's MuJoCo tasks only ({some}). Received oracle={config.oracle} for "
+            f"{config.env_id}; leave it out."
         )
 
 
 def _maker(config: RunConfig, keep_frames: bool) -> Callable[[], gym.Env[Any, Any]]:
     def make() -> gym.Env[Any, Any]:
-        with a_sentence_for_what_fails(config):
-            env = _made(config)
+        with explain_env_errors(config):
+            env = _make_one(config)
             if keep_frames and not is_redrawable(env):
                 env.close()
-                return Monitor(_with_frames(config))
-            with suppress(TypeError):  # no state to draw from: then there are no clips
-                env = SimulatorState(env)
-            return Monitor(env)
+                env = _make_with_frames(config)
+            else:
+                with suppress(TypeError):  # no state to draw from: then there are no clips
+                    env = SimulatorState(env)
+            check_spaces(config.env_id, env.observation_space, env.action_space)
+            return Monitor(env if _is_ours(env) else CheckedEnv(env, config.env_id))
 
     return make
 
 
-def _made(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
+def try_environment(config: RunConfig, *, keep_frames: bool = False) -> None:
+    """Make one environment, reset it and take a step, so that what is wrong with it is said before anything else.
+
+    Ours are tested and not tried.
+
+    Args:
+        config: Names the environment.
+        keep_frames: As in `make_environments`.
+
+    Raises:
+        SettingError, MissingDependencyError: As `make_environments` does.
+        SpaceError: No reward network or no agent can use its spaces.
+        FaultyEnvError: It raises an error in `reset` or `step`, or returns what it must not.
+    """
+    if config.env_id in TASKS_BY_ENV_ID:
+        return
+    env = _maker(config, keep_frames)()
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    env.step(env.action_space.sample())
+    env.close()
+
+
+def _is_ours(env: gym.Env[Any, Any]) -> bool:
+    return env.spec is not None and env.spec.id in TASKS_BY_ENV_ID
+
+
+def _make_one(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
     """Make one environment that comes to an end, tells its metrics, and can be brought back by a snapshot."""
-    env = gym.make(config.env_id, **config.env_kwargs | more)
+    env = gym.make(config.env_id, **config.make_kwargs | more)
     if env.spec is None or env.spec.max_episode_steps is None:
         env = DefaultTimeLimit(env, DEFAULT_TIME_LIMIT)
     if needs_replay(env):
@@ -92,52 +123,16 @@ def _made(config: RunConfig, **more: Any) -> gym.Env[Any, Any]:
     return TaskMetrics(env) if counts and not told else env
 
 
-def _with_frames(config: RunConfig) -> gym.Env[Any, Any]:
+def _make_with_frames(config: RunConfig) -> gym.Env[Any, Any]:
     """Make one environment whose every step is drawn."""
     try:
-        env = LiveFrames(_made(config, render_mode="rgb_array"))
+        env = LiveFrames(_make_one(config, render_mode="rgb_array"))
         env.reset(seed=0)  # draws; what drawing lacks is said now and not in the middle of the training
     except gym.error.DependencyNotInstalled:
         raise
     except Exception as error:  # the code of others
         raise SettingError(
-            f"The environment {config.env_id!r} draws no frames that people could be shown: {_clause(error)}; "
+            f"The environment {config.env_id!r} draws no frames that people could be shown: {error_text(error)}; "
             f"{OWN_ENVIRONMENT} shows what it takes."
         ) from error
     return env
-
-
-@contextmanager
-def a_sentence_for_what_fails(config: RunConfig) -> Iterator[None]:
-    """Turn whatever the making of an environment raises into a sentence; it may be the code of others."""
-    try:
-        yield
-    except SettingError:
-        raise
-    except gym.error.DependencyNotInstalled as error:
-        raise MissingDependencyError(f"{config.env_id} needs a package: {_clause(error)}.") from error
-    except ModuleNotFoundError as error:
-        # gymnasium adds words of its own.
-        raise SettingError(
-            f"The module of {config.env_id!r} cannot be imported: {str(error).split('. ')[0]}; install its "
-            "package, or run prefrl where the module lies."
-        ) from error
-    except gym.error.UnregisteredEnv as error:
-        raise SettingError(f"There is no environment {config.env_id!r}{_advice(config.task, error)}") from error
-    except Exception as error:
-        raise SettingError(
-            f"The environment {config.env_id!r} cannot be made: {_clause(error)} (--debug shows where)."
-        ) from error
-
-
-def _clause(error: Exception) -> str:
-    """Return what an error says, fit for the middle of a sentence; its kind where it says nothing."""
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _advice(task: str, error: Exception) -> str:
-    """Say which tasks and environments have a name like this one, or what gymnasium says."""
-    close = get_close_matches(task, [*preset_names(), *gym.registry])
-    if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return f" ({_clause(error)}); `prefrl tasks` lists what there is."

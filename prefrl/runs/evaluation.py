@@ -1,5 +1,6 @@
 """What a policy does: true return, task metrics, and a clip of it."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,18 @@ import numpy.typing as npt
 from safetensors.numpy import save
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from prefrl.agents import ALGORITHMS, LearnedRewardVecEnv
+from prefrl.agents import LearnedRewardVecEnv, algorithm
+from prefrl.agents.learned_reward import ENV_REWARD
 from prefrl.config import RunConfig
 from prefrl.errors import PrefRLError, RunError, SettingError
 from prefrl.files import write_json, write_whole
 from prefrl.reward import RewardEnsemble
 from prefrl.reward.inputs import is_image
-from prefrl.runs.checkpoint import Checkpoint, checkpoints, unprefixed
+from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder
-from prefrl.runs.policy_view import load_normalizer, make_normalizer, stack_frames
+from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
+from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
 from prefrl_envs.clips import encode_clip
@@ -32,6 +35,9 @@ CLIP_SIZE = (400, 400)
 MAX_KEPT_STEPS = 2000
 # Half of real speed, where the simulation has frames enough for it.
 CLIP_SPEED = 0.5
+
+COUNTS = frozenset({"backflips", "front_flips"})
+"""Task metrics that count what happens in an episode; all others are shares, speeds and the like."""
 
 Array = npt.NDArray[Any]
 
@@ -61,10 +67,9 @@ def evaluate(
     n_episodes = config.evaluation_episodes if episodes is None else episodes
     if n_episodes < 1:
         raise SettingError(f"`episodes` must be at least 1. Received {n_episodes}.")
-    saved = checkpoints(folder.checkpoints)
-    if not saved:
+    checkpoint = latest_checkpoint(folder)
+    if checkpoint is None:
         raise RunError(f"{folder.path} has no checkpoint yet; go on with `prefrl resume {folder.path}`.")
-    checkpoint = Checkpoint(saved[-1])
     n_envs = min(MAX_ENVS, n_episodes)
     environments = make_environments(config, n_envs=n_envs, seed=Streams(seed).integer("evaluation"))
     learned = config.reward == "preferences" and folder.reward_model.is_dir()
@@ -78,22 +83,22 @@ def evaluate(
             arrays = _watched(config, checkpoint, seed, ensemble)
         except PrefRLError as error:
             lacking = str(error)
-    preferences = checkpoint.state.get("preferences")
+    progress = checkpoint.progress
     result: dict[str, Any] = {
         "task": config.task,
         "algo": config.algo,
         "reward": config.reward,
         "seed": config.seed,
-        "num_timesteps": checkpoint.state["num_timesteps"],
-        "labels": _n_labels(checkpoint) if preferences else 0,
-        "training_seconds": round(checkpoint.state["seconds"], 1),
-        "refit_seconds": round(preferences["refit_seconds"], 1) if preferences else 0.0,
+        "num_timesteps": checkpoint.num_timesteps,
+        "labels": progress["labels"],
+        "training_seconds": round(progress["seconds"], 1),
+        "refit_seconds": round(progress["refit_seconds"], 1),
         "true_return": {
             "mean": float(np.mean(returns)),
             "std": float(np.std(returns)),
             "episodes": len(returns),
         },
-        "metrics": {f"{name}_per_episode": float(np.mean(values)) for name, values in metrics.items()},
+        "metrics": {metric_key(name): float(np.mean(values)) for name, values in metrics.items()},
     }
     write_json(folder.evaluation, result)
     write_whole(folder.evaluation_states, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
@@ -101,6 +106,11 @@ def evaluate(
     if lacking:
         folder.clip_error.write_text(f"{lacking}\n")
     return result
+
+
+def metric_key(name: str) -> str:
+    """Return the name that a task metric has in an evaluation: `backflips_per_episode`, but `drift`."""
+    return f"{name}_per_episode" if name in COUNTS else name
 
 
 def draw_clip(
@@ -159,12 +169,12 @@ def _run_policy(
 ) -> tuple[list[float], dict[str, list[float]], dict[str, Array]]:
     """Return true returns and task metrics of episodes, and the steps of one of them."""
     n_envs = environments.num_envs
-    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), None)
+    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), "true")
     normalizer = make_normalizer(config, rewarded)
-    load_normalizer(normalizer, unprefixed("normalizer", checkpoint.arrays))
+    checkpoint.restore_part("normalizer", SavedNormalizer(normalizer))
     normalizer.training = False
     normalizer.norm_reward = False
-    agent = ALGORITHMS[config.algo].load(checkpoint.agent, device=config.agent.device)
+    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent), device=config.agent.device)
     # Each environment plays its share, so that short episodes are not counted more often than long ones.
     sees_images = is_image(rewarded.observation_space)
     shares = np.array([n_episodes // n_envs + (env < n_episodes % n_envs) for env in range(n_envs)])
@@ -176,12 +186,12 @@ def _run_policy(
     while shares.any():
         raw, render_states = rewarded.last_observations, rewarded.render_states
         actions, _ = agent.predict(seen, deterministic=not sees_images)
-        seen, env_rewards, dones, infos = normalizer.step(actions)
+        seen, _, dones, infos = normalizer.step(actions)  # these rewards are the agent's: clipped, say
         if first_runs:
             if not sees_images:  # stacks of screens would fill the disk
                 _keep(steps, "observations", as_array(rewarded.observation_space, raw)[0])
             _keep(steps, "actions", actions[0])
-            _keep(steps, "env_rewards", env_rewards[0])
+            _keep(steps, "env_rewards", np.float32(infos[0][ENV_REWARD]))
             if ensemble is not None:
                 _keep(steps, "predicted_rewards", ensemble.predict(raw, actions)[0])
             if render_states is not None:
@@ -193,10 +203,6 @@ def _run_policy(
             for name, value in infos[env].get("task_metrics", {}).items():
                 metrics.setdefault(name, []).append(float(value))
     return returns, metrics, {name: np.stack(values) for name, values in steps.items()}
-
-
-def _n_labels(checkpoint: Checkpoint) -> int:
-    return len(checkpoint.arrays["trainer.seqs"]) + len(checkpoint.arrays.get("trainer.past", ()))
 
 
 def _keep(steps: dict[str, list[Array]], name: str, value: Any) -> None:

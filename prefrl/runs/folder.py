@@ -10,17 +10,19 @@ report.html, report/*.csv   the same to look at
 """
 
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from prefrl.config import RunConfig
+from prefrl.config import CHANGEABLE, RunConfig, flat, upgraded
 from prefrl.errors import RunError
 from prefrl.files import read_json, write_json
 
@@ -36,8 +38,8 @@ class RunFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        """Keep the path; nothing is read or made."""
         self.path = path
+        self._made_parents: list[Path] = []
 
     @property
     def checkpoints(self) -> Path:
@@ -86,16 +88,17 @@ class RunFolder:
         Raises:
             RunError: Something is there already, or the folder cannot be written.
         """
-        if path.exists():
-            raise RunError(
-                f"{path} exists already; choose another --out, or go on with it by `prefrl resume {path}`."
-            )
+        check_free(path)
+        settings = config.to_json()
         description = {
-            "config": config.to_json(),
+            "config": settings,
+            "fixed_settings_sha256": hash_of_fixed(settings),
             "versions": versions(),
             "git_revision": git_revision(),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "created": _now(),
         }
+        folder = cls(path)
+        folder._made_parents = [parent for parent in path.parents if not parent.exists()]
         draft = path.with_name(f".{path.name}.{os.getpid()}.new")
         try:
             (draft / "log").mkdir(parents=True)
@@ -103,8 +106,9 @@ class RunFolder:
             draft.rename(path)
         except OSError as error:
             shutil.rmtree(draft, ignore_errors=True)
+            folder._remove_parents()
             raise RunError(f"The run folder {path} cannot be made: {error}.") from error
-        return cls(path)
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -118,8 +122,30 @@ class RunFolder:
         return cls(path)
 
     def discard(self) -> None:
-        """Remove the folder of a run that could not start."""
+        """Remove the folder of a run that could not start, and the folders that were made for it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self._remove_parents()
+
+    def _remove_parents(self) -> None:
+        with suppress(OSError):  # another run has begun there
+            for parent in self._made_parents:
+                parent.rmdir()
+
+    def change_config(self, config: RunConfig) -> None:
+        """Write other settings down, and when they changed; do nothing where they are the same.
+
+        Raises:
+            RunError: The file is damaged.
+            OSError: It cannot be written.
+        """
+        description = self.description()
+        before, after = flat(self.config().to_json()), flat(config.to_json())
+        changed = {name: [before.get(name), value] for name, value in after.items() if before.get(name) != value}
+        if changed:
+            changes = [*description.get("changes", []), {"at": _now(), "settings": changed}]
+            settings = config.to_json()
+            hashed = {"config": settings, "fixed_settings_sha256": hash_of_fixed(settings)}
+            write_json(self.path / CONFIG_FILE, description | hashed | {"changes": changes})
 
     def config(self) -> RunConfig:
         """Return the run's settings.
@@ -131,7 +157,7 @@ class RunFolder:
         return RunConfig.from_json(self.description()["config"])
 
     def description(self) -> dict[str, Any]:
-        """Return settings, versions, git revision and date, as they were written.
+        """Return settings (under their present names), versions, git revision and date.
 
         Raises:
             RunError: The file is damaged.
@@ -139,7 +165,7 @@ class RunFolder:
         values = read_json(self.path / CONFIG_FILE)
         if not isinstance(values.get("config"), dict):
             raise RunError(f"{self.path / CONFIG_FILE} is damaged: it holds no settings; restore it from a copy.")
-        return values
+        return values | {"config": upgraded(values["config"])}
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -160,6 +186,30 @@ class RunFolder:
                     f"{self.path} is in use by another process; wait for it, or stop it first."
                 ) from error
             yield
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place for a new run where something is.
+
+    Raises:
+        RunError: It says what is there.
+    """
+    if (path / CONFIG_FILE).is_file():
+        raise RunError(f"{path} exists already; choose another --out, or go on with it by `prefrl resume {path}`.")
+    if path.is_dir():
+        raise RunError(f"{path} exists already and is no run; choose another --out.")
+    if path.exists():
+        raise RunError(f"{path} exists and is a file; choose another --out.")
+
+
+def hash_of_fixed(settings: Mapping[str, Any]) -> str:
+    """Return a hash over the settings that may not change, as they stand in `config.json`."""
+    fixed = {name: value for name, value in flat(settings).items() if name not in CHANGEABLE}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:

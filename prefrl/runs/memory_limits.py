@@ -11,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from prefrl.agents.preference_learning import frame_stack_of
+from prefrl.agents.environments import frame_stack_of
 from prefrl.config import RunConfig
 from prefrl.errors import SettingError
 from prefrl.reward.inputs import is_image

@@ -8,6 +8,7 @@ comes. Nothing that a person does waits for the agent: queries lie ready in the 
 import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 
@@ -32,6 +33,8 @@ class PacedCallback(PreferenceCallback):
         status: Told of what the agent does.
         stop: Set when the user wants the training to stop.
         waiting: Called now and then while the agent waits.
+        save_and_stop: Called when the user wants to stop while the agent waits; raises. Without it, a rollout with
+            a reward that nobody has taught would follow.
     """
 
     def __init__(
@@ -42,13 +45,14 @@ class PacedCallback(PreferenceCallback):
         stop: threading.Event,
         *,
         waiting: Callable[[], None],
+        save_and_stop: Callable[[], NoReturn],
     ) -> None:
-        """Keep the parts."""
         super().__init__(preferences)
         self.run = training
         self.status = status
         self.stop = stop
         self.waiting = waiting
+        self.save_and_stop = save_and_stop
         self.waited_seconds = 0.0
         """Wall time the agent has waited for people so far."""
 
@@ -57,9 +61,9 @@ class PacedCallback(PreferenceCallback):
         """Labels without which the agent does not go on: those due by the schedule, less the slack."""
         # The first fit needs answers: without any the agent would go on with no reward at all.
         at_least = 0 if self.preferences.reward_model.fitted else 1
-        due = self.preferences.n_due(self.num_timesteps)
+        due = self.preferences.n_due()
         wanted = max(due - self.run.config.feedback.slack, min(at_least, due))
-        return max(0, wanted - self.preferences.trainer.n_known)
+        return max(0, wanted - self.preferences.labels.n_labels)
 
     def update(self, *, at_least: int | None = None) -> Refit | None:
         """Read, restock and refit, and tell what came of it."""
@@ -98,4 +102,6 @@ class PacedCallback(PreferenceCallback):
                 self.run.save()
                 saved = True
         self.waited_seconds += time.monotonic() - started
+        if self.stop.is_set():
+            self.save_and_stop()
         self.update(at_least=1)

@@ -9,8 +9,8 @@ from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ClippedRewardVecEnv
 from prefrl.config import RunConfig
 from prefrl.errors import SettingError
+from prefrl.parts import Arrays, Json, State
 from prefrl.reward.inputs import is_image
-from prefrl.runs.checkpoint import Arrays
 
 
 def stack_frames(config: RunConfig, environments: VecEnv) -> VecEnv:
@@ -30,7 +30,11 @@ def stack_frames(config: RunConfig, environments: VecEnv) -> VecEnv:
 
 
 def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormalize:
-    """Wrap for the policy; only continuous observations are normalised."""
+    """Wrap for the policy: only continuous observations are normalised, and only the true reward.
+
+    The learned reward has a scale of its own. Normalised again, it would drift: while nothing is learned it is 0,
+    its variance falls to nothing, and the first learned rewards count many times as much as later ones.
+    """
     agent, space = config.agent, venv.observation_space
     keys = None
     if isinstance(space, spaces.Dict):
@@ -39,30 +43,39 @@ def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormaliz
     return VecNormalize(
         ClippedRewardVecEnv(venv) if agent.clip_rewards else venv,
         norm_obs=agent.normalize_observations and continuous,
-        norm_reward=agent.normalize_rewards,
+        norm_reward=agent.normalize_rewards and config.reward == "true",
         gamma=agent.settings.get("gamma", 0.99),
         norm_obs_keys=keys,
     )
 
 
-def load_normalizer(normalizer: VecNormalize, arrays: Arrays) -> None:
-    """Take over the statistics that a checkpoint has of observations and returns."""
-    for name, statistics in _statistics(normalizer).items():
-        statistics.mean = arrays[f"{name}.mean"].copy()
-        statistics.var = arrays[f"{name}.var"].copy()
-        statistics.count = float(arrays[f"{name}.count"][0])
-    if len(arrays["returns"]) == normalizer.num_envs:
-        normalizer.returns = arrays["returns"].copy()
+class SavedNormalizer:
+    """The running statistics of observations and returns, as a part that a checkpoint keeps.
 
+    Args:
+        normalizer: From `make_normalizer`.
+    """
 
-def normalizer_arrays(normalizer: VecNormalize) -> Arrays:
-    """Return the statistics that a checkpoint keeps."""
-    arrays: Arrays = {"returns": normalizer.returns}
-    for name, statistics in _statistics(normalizer).items():
-        arrays[f"{name}.mean"] = np.asarray(statistics.mean)
-        arrays[f"{name}.var"] = np.asarray(statistics.var)
-        arrays[f"{name}.count"] = np.array([statistics.count], dtype=np.float64)
-    return arrays
+    def __init__(self, normalizer: VecNormalize) -> None:
+        self._normalizer = normalizer
+
+    def state(self) -> State:
+        """Return the statistics, and the running returns, shape [N]."""
+        arrays: Arrays = {"returns": self._normalizer.returns.copy()}
+        for name, statistics in _statistics(self._normalizer).items():
+            arrays[f"{name}.mean"] = np.array(statistics.mean)
+            arrays[f"{name}.var"] = np.array(statistics.var)
+            arrays[f"{name}.count"] = np.array([statistics.count], dtype=np.float64)
+        return arrays, {}
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Take the statistics over; an evaluation has another number of environments, and no returns yet."""
+        for name, statistics in _statistics(self._normalizer).items():
+            statistics.mean = arrays[f"{name}.mean"].copy()
+            statistics.var = arrays[f"{name}.var"].copy()
+            statistics.count = float(arrays[f"{name}.count"][0])
+        if len(arrays["returns"]) == self._normalizer.num_envs:
+            self._normalizer.returns = arrays["returns"].copy()
 
 
 def _statistics(normalizer: VecNormalize) -> dict[str, RunningMeanStd]:

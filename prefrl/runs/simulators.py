@@ -4,12 +4,12 @@ Environments that SB3 steps one by one are saved whole. EnvPool and ale-py canno
 environments around them know how to come back instead, from the seed and the actions of the episodes under way.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
 
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
-from prefrl.runs.checkpoint import Arrays, prefixed, unprefixed
+from prefrl.parts import Arrays, Json, State
 from prefrl_envs.snapshot import EnvState, restore, snapshot
 
 
@@ -26,37 +26,47 @@ class ComesBack(Protocol):
         ...
 
 
-def save_simulators(environments: VecEnv) -> tuple[Arrays, list[dict[str, Any]]]:
-    """Return the state of all simulators: arrays, and one document for each that is saved whole."""
-    if isinstance(environments, DummyVecEnv):
-        states = [snapshot(env) for env in environments.envs]
-        arrays: Arrays = {}
-        for index, state in enumerate(states):
-            arrays |= prefixed(f"environment.{index}", state.arrays)
-        return arrays, [state.document for state in states]
-    arrays = prefixed("environments", _vector(environments).state_dict())
-    assert isinstance(environments, VecMonitor)
-    arrays["monitor.returns"] = environments.episode_returns
-    arrays["monitor.lengths"] = environments.episode_lengths
-    return arrays, []
-
-
-def restore_simulators(environments: VecEnv, arrays: Arrays, documents: list[dict[str, Any]]) -> None:
-    """Put simulators back to where `save_simulators` found them.
+class Simulators:
+    """The simulators of a training, as a part that a checkpoint keeps.
 
     Args:
-        environments: Made in the same way.
-        arrays: From a checkpoint; those of others are left alone.
-        documents: From the same.
+        environments: Of the training; restored are those that were made in the same way.
     """
-    if isinstance(environments, DummyVecEnv):
-        for index, (env, document) in enumerate(zip(environments.envs, documents, strict=True)):
-            restore(env, EnvState(document, unprefixed(f"environment.{index}", arrays)))
-        return
-    _vector(environments).load_state_dict(unprefixed("environments", arrays))
-    assert isinstance(environments, VecMonitor)
-    environments.episode_returns = arrays["monitor.returns"].copy()
-    environments.episode_lengths = arrays["monitor.lengths"].copy()
+
+    def __init__(self, environments: VecEnv) -> None:
+        self._environments = environments
+
+    def state(self) -> State:
+        """Return the state of all simulators: arrays, and one document for each that is saved whole."""
+        environments = self._environments
+        arrays: Arrays = {}
+        if isinstance(environments, DummyVecEnv):
+            states = [snapshot(env) for env in environments.envs]
+            for index, state in enumerate(states):
+                arrays |= {f"{index}/{name}": array for name, array in state.arrays.items()}
+            return arrays, {"documents": [state.document for state in states]}
+        assert isinstance(environments, VecMonitor)
+        arrays |= {f"vector/{name}": array for name, array in _vector(environments).state_dict().items()}
+        arrays["monitor/returns"] = environments.episode_returns.copy()
+        arrays["monitor/lengths"] = environments.episode_lengths.copy()
+        return arrays, {"documents": []}
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Put the simulators back to where they were."""
+        environments = self._environments
+        if isinstance(environments, DummyVecEnv):
+            for index, (env, document) in enumerate(zip(environments.envs, values["documents"], strict=True)):
+                restore(env, EnvState(document, _of(str(index), arrays)))
+            return
+        assert isinstance(environments, VecMonitor)
+        _vector(environments).load_state_dict(_of("vector", arrays))
+        environments.episode_returns = arrays["monitor/returns"].copy()
+        environments.episode_lengths = arrays["monitor/lengths"].copy()
+
+
+def _of(name: str, arrays: Arrays) -> Arrays:
+    """Return the arrays whose names begin with this one, without it."""
+    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
 
 
 def _vector(environments: VecEnv) -> ComesBack:

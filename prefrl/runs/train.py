@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,11 +17,11 @@ from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
 from prefrl.files import read_json
 from prefrl.memory import give_back_memory
-from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.live_status import LiveStatus
 from prefrl.runs.pace import PacedCallback
+from prefrl.runs.settings_changes import check_budget, extended, latest_checkpoint
 from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
 
@@ -74,45 +74,63 @@ def start(
             raise
         if opened is not None:
             opened(out)
-        with _saying_how_to_go_on(folder):
+        with _explain_interruption(folder):
             _learn(training, listener)
             del training  # a clip takes as much memory as all that it holds
             return _finish(folder)
 
 
 def resume(
-    path: Path, listener: ProgressListener, *, opened: Callable[[Path], None] | None = None
+    path: Path,
+    listener: ProgressListener,
+    *,
+    labels: int | None = None,
+    total_timesteps: int | None = None,
+    opened: Callable[[Path], None] | None = None,
 ) -> dict[str, Any]:
-    """Go on with a run that was stopped or died, from its last checkpoint, and finish it.
+    """Finish a run that was stopped or died, from its last checkpoint on; or extend a finished one.
 
     Without a checkpoint it begins anew; questions that were answered before are not asked again.
 
     Args:
         path: Folder of the run.
         listener: As for `start`.
+        labels: Comparisons in all, from now on; written into the run's settings.
+        total_timesteps: Environment steps in all, from now on; written into the run's settings. The schedules of
+            labels and learning rate follow the new totals; what was learned until then stays as it is.
         opened: As for `start`.
 
     Returns:
         What `evaluation.json` holds (see `evaluate`).
 
     Raises:
-        RunError: The folder is no run, is in use, its checkpoint is damaged, or the run is complete.
+        RunError: The folder is no run or in use, its checkpoint is damaged, its settings were edited, the store is
+            another one, the budget is below what is used up, or the run is complete.
+        SettingError: The budget cannot be.
         InterruptedRunError: Ctrl-C; a checkpoint was written.
     """
     folder = RunFolder.open(path)
-    config = folder.config()
     with folder.locked():
-        saved = checkpoints(folder.checkpoints)
-        checkpoint = Checkpoint(saved[-1]) if saved else None
-        with _saying_how_to_go_on(folder):
-            if checkpoint is None or checkpoint.state["num_timesteps"] < config.total_timesteps:
+        config = folder.config()
+        checkpoint = latest_checkpoint(folder)
+        if labels is not None or total_timesteps is not None:
+            config = extended(config, labels=labels, total_timesteps=total_timesteps)
+        if checkpoint is not None:
+            check_budget(config, checkpoint)
+        with _explain_interruption(folder):
+            if checkpoint is None or checkpoint.num_timesteps < config.total_timesteps:
                 training = Training(config, folder, checkpoint)
+                del checkpoint  # it may hold a gigabyte of experience
+                folder.change_config(config)
                 if opened is not None:
                     opened(path)
                 _learn(training, listener)
                 del training
             elif _has_final_report(folder, config):
-                raise RunError(f"{path} is complete; its report is {folder.report}.")
+                raise RunError(
+                    f"{path} is complete; its report is {folder.report} (`prefrl resume {path} "
+                    "--total-timesteps N` trains it further)."
+                )
             return _finish(folder)
 
 
@@ -125,8 +143,8 @@ def _has_final_report(folder: RunFolder, config: RunConfig) -> bool:
 
 
 @contextmanager
-def _saying_how_to_go_on(folder: RunFolder) -> Iterator[None]:
-    """Turn what the user or the system does to a run into a sentence that says how to go on."""
+def _explain_interruption(folder: RunFolder) -> Iterator[None]:
+    """Turn Ctrl-C, and what the system refuses, into an error that says how to go on."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -155,10 +173,7 @@ def _learn(training: Training, listener: ProgressListener) -> None:
                 # A new agent starts at 0 anyway; one that was stopped at 0 has reset its environments already.
                 reset_num_timesteps=False,
             )
-        # Before the checkpoint, which says that the training is over.
-        if training.preferences is not None:
-            training.preferences.reward_model.save(training.folder.reward_model)
-        training.save()
+        training.finish()
     except ValueError as error:
         if _are_finite(training.rewarded.last_observations):
             raise
@@ -188,7 +203,15 @@ def _callbacks(
     else:
         assert training.store is not None
         with LiveStatus(training.store, training.config, preferences) as status:
-            yield [run, PacedCallback(preferences, training, status, stop, waiting=lambda: run.tell(waiting=True))]
+            paced = PacedCallback(
+                preferences,
+                training,
+                status,
+                stop,
+                waiting=lambda: run.tell(waiting=True),
+                save_and_stop=run.save_and_stop,
+            )
+            yield [run, paced]
 
 
 class _RunCallback(BaseCallback):
@@ -203,22 +226,26 @@ class _RunCallback(BaseCallback):
         self.run = training
         self.listener = listener
         self.stop = stop
-        self._last_saved = 0
+        self._started_at = self._last_saved = 0
 
     def _on_training_start(self) -> None:
-        self._last_saved = self.num_timesteps
+        self._started_at = self._last_saved = self.num_timesteps
 
     def _on_rollout_start(self) -> None:
         self.run.begin_rollout()
-        if self.num_timesteps % self.run.steps_per_line != 0:
+        # Lines are counted from here on, not from 0: a run may have been extended in between two of them.
+        if (self.num_timesteps - self._started_at) % self.run.steps_per_line != 0:
             return
-        stopped = self.stop.is_set()
-        if stopped or self.num_timesteps - self._last_saved >= self.run.config.checkpoint_every:
+        if self.stop.is_set():
+            self.save_and_stop()
+        if self.num_timesteps - self._last_saved >= self.run.config.checkpoint_every:
             self.run.save()
             self._last_saved = self.num_timesteps
-        if stopped:
-            path = self.run.folder.path
-            raise InterruptedRunError(f"Stopped and saved; go on with `prefrl resume {path}`.")
+
+    def save_and_stop(self) -> NoReturn:
+        """Save and end the training; between rollouts only."""
+        self.run.save()
+        raise InterruptedRunError(f"Stopped and saved; go on with `prefrl resume {self.run.folder.path}`.")
 
     def _on_step(self) -> bool:
         return True
@@ -240,7 +267,7 @@ class _RunCallback(BaseCallback):
             TrainingProgress(
                 num_timesteps=self.num_timesteps,
                 total_timesteps=self.run.config.total_timesteps,
-                labels=preferences.trainer.n_known if preferences else 0,
+                labels=preferences.labels.n_labels if preferences else 0,
                 n_labels=self.run.config.labels if preferences else 0,
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
                 metrics=self.run.metrics(),

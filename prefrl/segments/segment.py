@@ -4,6 +4,7 @@ Words as in the paper and in DESIGN: a *segment* is consecutive transitions insi
 segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -14,9 +15,20 @@ import numpy.typing as npt
 
 from prefrl.errors import SegmentError
 
-PER_STEP = ("observations", "actions", "env_rewards", "render_states")
-ARRAYS = (*PER_STEP, "lead_in")
-"""Names of all arrays of a segment; those of `PER_STEP` have one entry per step."""
+ARRAYS = (
+    "observations",
+    "actions",
+    "env_rewards",
+    "render_states",
+    "lead_in",
+    "next_observation",
+    "drawn_actions",
+)
+"""Names of all arrays of a segment, in the order in which they enter its id.
+
+New ones go to the end and may be None, so that old segments keep their ids.
+"""
+_PER_STEP = ("observations", "actions", "env_rewards", "render_states", "drawn_actions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,7 +38,7 @@ class Segment:
     The arrays are copied, checked and made read-only. Two segments are the same when their `id` is.
 
     Raises:
-        SegmentError: There is no step, or the arrays differ in their number of steps.
+        SegmentError: There is no step, or the shapes of the arrays do not fit together.
     """
 
     observations: npt.NDArray[Any]
@@ -41,6 +53,12 @@ class Segment:
     lead_in: npt.NDArray[Any] | None = None
     """Observations before the first one, shape [K−1, *obs], where K frames are seen at once and each is kept once;
     zeros from before the episode began. None where one observation is all that is seen."""
+    next_observation: npt.NDArray[Any] | None = None
+    """Raw observation after the last action, shape [*obs]: the terminal one where the episode ended there, and the
+    newest frame only where K frames are seen at once. None where it is not known, as in old segments."""
+    drawn_actions: npt.NDArray[Any] | None = None
+    """Actions as the policy drew them, before clipping, shape [T, *act]; None where that is not known, or the same
+    as `actions`."""
     env_index: int = 0
     """Which of the parallel environments it comes from."""
     episode: int = 0
@@ -59,7 +77,7 @@ class Segment:
             value = getattr(self, name)
             if value is None:
                 continue
-            if len(value) != n_steps and name in PER_STEP:
+            if name in _PER_STEP and len(value) != n_steps:
                 raise SegmentError(
                     f"All arrays of a segment must have one entry per step: `actions` has {n_steps}, "
                     f"`{name}` has {len(value)}."
@@ -68,6 +86,13 @@ class Segment:
             array = np.array(value, dtype=dtype, order="C")
             array.setflags(write=False)
             object.__setattr__(self, name, array)
+        self._check_shape("next_observation", self.observations.shape[1:], like="an observation")
+        self._check_shape("drawn_actions", self.actions.shape, like="`actions`")
+
+    def _check_shape(self, name: str, expected: tuple[int, ...], *, like: str) -> None:
+        value = getattr(self, name)
+        if value is not None and value.shape != expected:
+            raise SegmentError(f"`{name}` must have the shape of {like}, {expected}. Received {value.shape}.")
 
     @property
     def n_steps(self) -> int:
@@ -82,9 +107,17 @@ class Segment:
     @property
     def id(self) -> str:
         """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
+        return self._hash(ARRAYS)
+
+    @property
+    def visible_id(self) -> str:
+        """The same without the hidden true reward: what depends on it depends on nothing a learner may not see."""
+        return self._hash([name for name in ARRAYS if name != "env_rewards"])
+
+    def _hash(self, names: Iterable[str]) -> str:
         digest = blake2b(digest_size=16)
         digest.update(repr((self.env_index, self.episode, self.start)).encode())
-        for name in ARRAYS:
+        for name in names:
             value = getattr(self, name)
             if value is not None:
                 digest.update(f"{name}{value.dtype.str}{value.shape}".encode())
@@ -123,6 +156,9 @@ class Query:
     """Number of the query within its run, from 0."""
     num_timesteps: int = 0
     """Environment steps the agent had taken when the query was made."""
+    run: int = 0
+    """Number of its run in the store that it is asked through, from 1; 0 before it is asked, and in what a store
+    held before it knew its runs."""
 
     def __post_init__(self) -> None:
         """Check the number of segments."""
@@ -131,8 +167,13 @@ class Query:
 
     @property
     def id(self) -> str:
-        """Hash (32 hex digits) of the ordinal and the segments, so that a replayed run asks the same query."""
+        """Hash (32 hex digits) of run, ordinal and segments, so that a replayed run asks the same query.
+
+        A query that is asked through a store has another id there than before, because it has a run by then.
+        """
         parts = [str(self.ordinal), *(segment.id for segment in self.segments)]
+        if self.run:  # older than runs are the ids without
+            parts.insert(0, f"run {self.run}")
         return blake2b(":".join(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -141,13 +182,13 @@ class Comparison:
     """Two segments and which is better, according to whom.
 
     Raises:
-        SegmentError: `preference` is not 0, ½ or 1.
+        SegmentError: There are not two segments, or `preference` is not 0, ½ or 1.
     """
 
-    first: Segment
-    second: Segment
+    segments: tuple[Segment, ...]
+    """The segments that were compared, in the order of the query."""
     preference: float
-    """Probability that `first` is better: 1, 0, or ½ for equal."""
+    """Probability that the first is better: 1, 0, or ½ for equal."""
     teacher: str = ""
     """Name of whoever answered."""
     query_id: str = ""
@@ -156,6 +197,20 @@ class Comparison:
     """Number of the answer in its store; grows with time."""
 
     def __post_init__(self) -> None:
-        """Check the preference."""
+        """Check the number of segments and the preference."""
+        if len(self.segments) != 2:
+            raise SegmentError(
+                f"A comparison with a `preference` is of two segments. Received {len(self.segments)}."
+            )
         if self.preference not in (0.0, 0.5, 1.0):
             raise SegmentError(f"`preference` must be 0, 0.5 or 1. Received {self.preference}.")
+
+    @property
+    def first(self) -> Segment:
+        """The segment that `preference` speaks of."""
+        return self.segments[0]
+
+    @property
+    def second(self) -> Segment:
+        """The other one."""
+        return self.segments[1]

@@ -1,23 +1,29 @@
 """What was asked and said, durably: the only place where the trainer and the people meet."""
 
-from prefrl.store.answers import NewAnswer, StoreCounts, StoredAnswer
+from prefrl.store.answers import NewAnswer, StoredAnswer
 from prefrl.store.claims import Claim
-from prefrl.store.history import HistoryItem, Tally
+from prefrl.store.comparisons import StoreCounts
+from prefrl.store.history import HistoryItem
 from prefrl.store.people import Labeler, Role
-from prefrl.store.published import StatusValue
 from prefrl.store.queries import OpenQuery
+from prefrl.store.records import LogKey, RunRecord, TrainerRecord, TrainerState
+from prefrl.store.runs import RunAbout, StoredRun
 from prefrl.store.store import Store
 
 __all__ = [
     "Claim",
     "HistoryItem",
     "Labeler",
+    "LogKey",
     "NewAnswer",
     "OpenQuery",
     "Role",
-    "StatusValue",
+    "RunAbout",
+    "RunRecord",
     "Store",
     "StoreCounts",
     "StoredAnswer",
-    "Tally",
+    "StoredRun",
+    "TrainerRecord",
+    "TrainerState",
 ]

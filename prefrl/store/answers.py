@@ -1,23 +1,34 @@
-"""Answers in the store: what goes in, what comes out, and the comparisons that are made of them.
+"""Answers in the store: what goes in and what comes out. What is made of them is in `comparisons`.
 
 Answers are only ever appended: a labeler's newest answer to a query is the one that counts, an undo is an
-answer too.
+answer too. In the table an answer is a judgement: a `kind`, and a `value` of the form that this kind has.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from prefrl.errors import AnswerConflictError, SettingError, StoreError
-from prefrl.segments import Answer, Comparison
+from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
+from prefrl.segments import Answer
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
-from prefrl.store.leases import LEASE_SECONDS, add_lease, remove_lease, restart_leases
+from prefrl.store.leases import LEASE_SECONDS, add_lease, n_in_hand, remove_lease, restart_leases
 from prefrl.store.people import ensure_labeler
-from prefrl.store.queries import segment_places, unknown_query
+from prefrl.store.queries import unknown_query
 
 _answer, _query = schema.answer, schema.query
 
@@ -33,7 +44,7 @@ class NewAnswer:
     query_id: str
     """The query that is answered."""
     answer: Answer | None
-    """What is said; None takes back the answer named in `supersedes` (an undo)."""
+    """What is said of a pair; None takes back the answer named in `supersedes` (an undo)."""
     labeler: str
     """Name of the person or teacher."""
     id: str
@@ -50,12 +61,14 @@ class NewAnswer:
     """Clock of whoever answered, milliseconds since 1970 UTC."""
     gui_version: str | None = None
     """Version of the page that was used."""
+    kind: str = "pair"
+    """What is said: "pair" is which of two segments is better. Other kinds are only read as yet."""
 
     def __post_init__(self) -> None:
         """Check that there is a sender and a statement."""
         if not self.id or not self.labeler:
             raise SettingError("An answer needs an `id` and a `labeler`. Received an empty one.")
-        if self.answer is None and self.supersedes is None:
+        if self.kind == "pair" and self.answer is None and self.supersedes is None:
             raise SettingError("`answer` may be None only to take back the answer named in `supersedes`.")
 
 
@@ -71,37 +84,27 @@ class StoredAnswer(NewAnswer):
     """Came after the labeler's lease of the query was over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreCounts:
-    """How much a store holds."""
-
-    queries: int
-    """Queries asked, repeats left out."""
-    answers: int
-    """Rows of answers, with those replaced or taken back since, and those to repeats."""
-    comparisons: int
-    """Present answers that are a comparison: what is trained on and what costs budget. No repeats."""
-    cannot_tell: int
-    """Present answers that are "can't tell". No repeats."""
-
-
 _NEW_FIELDS = tuple(field.name for field in fields(NewAnswer))
-STORED_COLUMNS = tuple(_answer.c[field.name] for field in fields(StoredAnswer))
+_SAID = "value"
+STORED_COLUMNS = (
+    *(_answer.c[field.name] for field in fields(StoredAnswer) if field.name != "answer"),
+    _answer.c[_SAID],
+)
 """What `as_stored` reads."""
+N_SEGMENTS = {"pair": 2}
+"""How many segments each kind of judgement is about."""
 _later = _answer.alias("later")
 IS_CURRENT = ~exists().where(
     _later.c.query_id == _answer.c.query_id, _later.c.labeler == _answer.c.labeler, _later.c.seq > _answer.c.seq
 )
 """Holds for the newest answer of each labeler to each query."""
-_IS_COMPARISON = _answer.c.answer.in_([answer.value for answer in Answer if answer.preference is not None])
-_IS_NO_REPEAT = ~exists().where(_query.c.id == _answer.c.query_id, _query.c.repeat_of.is_not(None))
 _COUNT_ANSWERS = (
     update(_query)
     .where(_query.c.id == bindparam("answered"))
     .values(
         n_answers=select(func.count())
         .select_from(_answer)
-        .where(_answer.c.query_id == bindparam("answered"), _answer.c.answer.is_not(None), IS_CURRENT)
+        .where(_answer.c.query_id == bindparam("answered"), _answer.c.value.is_not(None), IS_CURRENT)
         .scalar_subquery()
     )
 )
@@ -127,21 +130,26 @@ class AnswerMethods(StoreBase):
         Raises:
             AnswerConflictError: An id is stored already with another content, or `supersedes` is not the
                 labeler's present answer to the query.
-            StoreError: A query is unknown or has not two segments, or the store cannot be written.
+            QueryTakenError: A query has expired, or as many people as were to answer it have answered it or have
+                it in hand, and this labeler was never given it.
+            SettingError: There is no such kind of answer.
+            StoreError: A query is unknown or has another number of segments than the kind of answer is about, or
+                the store cannot be written.
         """
         with self._database.write() as connection:
             now = self._clock()
             restart_leases(connection, now)
             return [_add_answer(connection, answer, now) for answer in answers]
 
-    def answers(self, after: int = 0, *, limit: int | None = None) -> list[StoredAnswer]:
+    def answers(self, after: int = 0, *, limit: int | None = None, run: int | None = None) -> list[StoredAnswer]:
         """Return every answer as it was given, in order of `seq`, with those replaced or taken back since.
 
         Args:
             after: Only those with a greater `seq`.
             limit: At most that many.
+            run: Only those to queries of this run.
         """
-        statement = select(*STORED_COLUMNS).where(_answer.c.seq > after)
+        statement = select(*STORED_COLUMNS).where(_answer.c.seq > after, *in_run(run))
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(_answer.c.seq).limit(limit)).mappings().all()
         return [as_stored(row) for row in rows]
@@ -156,108 +164,30 @@ class AnswerMethods(StoreBase):
             for some in chunks(query_ids):
                 statement = (
                     select(*STORED_COLUMNS)
-                    .where(_answer.c.query_id.in_(some), _answer.c.answer.is_not(None), IS_CURRENT)
+                    .where(_answer.c.query_id.in_(some), _answer.c.value.is_not(None), IS_CURRENT)
                     .order_by(_answer.c.seq)
                 )
                 found |= {row["query_id"]: as_stored(row) for row in connection.execute(statement).mappings()}
         return found
 
-    def comparisons(self, after: int = 0) -> list[Comparison]:
-        """Return what is to be trained on, in order of `seq`.
 
-        Answers that were replaced or taken back are left out, and so are "can't tell" and repeats. A comparison
-        returned by an earlier call may have been replaced since: a later answer with its query and teacher says
-        so.
+def in_run(run: int | None) -> list[ColumnElement[bool]]:
+    """Return the condition that an answer is to a query of a run; none for all runs."""
+    if run is None:
+        return []
+    return [exists().where(_query.c.id == _answer.c.query_id, _query.c.run_id == run)]
 
-        Args:
-            after: Only answers with a greater `seq`.
 
-        Raises:
-            StoreError: The segment file of a comparison is missing or damaged.
-        """
-        statement = (
-            select(*STORED_COLUMNS)
-            .where(_answer.c.seq > after, IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT)
-            .order_by(_answer.c.seq)
-        )
-        with self._database.read() as connection:
-            rows = [as_stored(row) for row in connection.execute(statement).mappings()]
-            places = segment_places(connection, [row.query_id for row in rows])
-        return [self._comparison(row, places[row.query_id]) for row in rows]
-
-    def comparisons_at(self, seqs: Sequence[int]) -> Iterator[Comparison]:
-        """Yield comparisons as they were given, replaced or taken back since or not, in the order of `seqs`.
-
-        The segments of each are read when it is its turn; those of thousands would not fit into memory.
-
-        Raises:
-            StoreError: A number is that of no comparison, or a segment file is missing or damaged.
-        """
-        found: dict[int, StoredAnswer] = {}
-        with self._database.read() as connection:
-            for some in chunks(list(dict.fromkeys(seqs))):
-                statement = select(*STORED_COLUMNS).where(_answer.c.seq.in_(some), _IS_COMPARISON)
-                found |= {row["seq"]: as_stored(row) for row in connection.execute(statement).mappings()}
-            places = segment_places(connection, [row.query_id for row in found.values()])
-        for seq in seqs:
-            if seq not in found:
-                raise StoreError(f"The store has no comparison with number {seq}.")
-            yield self._comparison(found[seq], places[found[seq].query_id])
-
-    def replaced(self, after: int) -> list[int]:
-        """Return the numbers, up to `after`, of comparisons that later answers have replaced or taken back.
-
-        Args:
-            after: Number of the last answer known. What was replaced before it is left out.
-        """
-        new, between = _answer.alias("new"), _answer.alias("between")
-        hidden_before = exists().where(
-            between.c.query_id == _answer.c.query_id,
-            between.c.labeler == _answer.c.labeler,
-            between.c.seq > _answer.c.seq,
-            between.c.seq <= after,
-        )
-        statement = (
-            select(_answer.c.seq)
-            .distinct()
-            .join(new, (new.c.query_id == _answer.c.query_id) & (new.c.labeler == _answer.c.labeler))
-            .where(new.c.seq > after, _answer.c.seq <= after, _IS_COMPARISON, _IS_NO_REPEAT, ~hidden_before)
-            .order_by(_answer.c.seq)
-        )
-        with self._database.read() as connection:
-            return list(connection.execute(statement).scalars())
-
-    def counts(self) -> StoreCounts:
-        """Return how many queries, answers and comparisons there are."""
-        present = (IS_CURRENT, _IS_NO_REPEAT)
-        cannot_tell = _answer.c.answer == Answer.CANNOT_TELL.value
-        with self._database.read() as connection:
-            return StoreCounts(
-                queries=count(connection, _query.c.id, _query.c.repeat_of.is_(None)),
-                answers=count(connection, _answer.c.seq),
-                comparisons=count(connection, _answer.c.seq, _IS_COMPARISON, *present),
-                cannot_tell=count(connection, _answer.c.seq, cannot_tell, *present),
-            )
-
-    def _comparison(self, row: StoredAnswer, places: Sequence[tuple[str, int]]) -> Comparison:
-        assert row.answer is not None
-        preference = row.answer.preference
-        assert preference is not None
-        first, second = self._segments(places)
-        return Comparison(
-            first=first,
-            second=second,
-            preference=preference,
-            teacher=row.labeler,
-            query_id=row.query_id,
-            seq=row.seq,
-        )
+def as_value(answer: Answer) -> str:
+    """Return an answer to a pair as the table has it."""
+    return json.dumps(answer.value)
 
 
 def as_stored(row: RowMapping) -> StoredAnswer:
     """Return a row of the table as an answer; columns of other names are left out."""
     values: dict[str, Any] = {column.name: row[column.name] for column in STORED_COLUMNS}
-    values["answer"] = None if values["answer"] is None else Answer(values["answer"])
+    said = values.pop(_SAID)
+    values["answer"] = Answer(json.loads(said)) if said is not None and values["kind"] == "pair" else None
     values["sides_swapped"], values["late"] = bool(values["sides_swapped"]), bool(values["late"])
     return StoredAnswer(**values)
 
@@ -270,14 +200,15 @@ def _add_answer(connection: Connection, answer: NewAnswer, now: int) -> StoredAn
                 f"Answer {answer.id!r} is stored already with another content; give a new answer a new `id`."
             )
         return stored
-    _check_query(connection, answer.query_id)
+    _check_query(connection, answer)
     _check_supersedes(connection, answer)
+    _check_wanted(connection, answer, now)
     ensure_labeler(connection, answer.labeler, now)
     lease_end = remove_lease(connection, answer.query_id, answer.labeler)
     late = answer.answer is not None and lease_end is not None and lease_end <= now
     given = {name: getattr(answer, name) for name in _NEW_FIELDS}
-    values = given | {
-        "answer": None if answer.answer is None else answer.answer.value,
+    values = {name: value for name, value in given.items() if name != "answer"} | {
+        _SAID: None if answer.answer is None else as_value(answer.answer),
         "sides_swapped": int(answer.sides_swapped),
         "server_time": now,
         "late": int(late),
@@ -296,13 +227,45 @@ def _open_again(connection: Connection, answer: NewAnswer, now: int) -> None:
     add_lease(connection, answer.query_id, answer.labeler, began_at=now, expires_at=until, first=True)
 
 
-def _check_query(connection: Connection, query_id: str) -> None:
+def _check_query(connection: Connection, answer: NewAnswer) -> None:
+    if answer.kind not in N_SEGMENTS:
+        raise SettingError(f"`kind` must be one of {', '.join(N_SEGMENTS)}. Received {answer.kind!r}.")
+    if not count(connection, _query.c.id, _query.c.id == answer.query_id):
+        raise StoreError(unknown_query(answer.query_id))
     part = schema.query_segment
-    n_segments = count(connection, part.c.position, part.c.query_id == query_id)
+    n_segments = count(connection, part.c.position, part.c.query_id == answer.query_id)
     if n_segments == 0:
-        raise StoreError(unknown_query(query_id))
-    if n_segments != 2:
-        raise StoreError(f"An answer compares two segments, but query {query_id!r} has {n_segments}.")
+        raise QueryTakenError(f"Query {answer.query_id!r} expired before anybody had it.")
+    if n_segments != N_SEGMENTS[answer.kind]:
+        raise StoreError(
+            f"An answer of kind {answer.kind!r} is about {N_SEGMENTS[answer.kind]} segments, but query "
+            f"{answer.query_id!r} has {n_segments}."
+        )
+
+
+def _check_wanted(connection: Connection, answer: NewAnswer, now: int) -> None:
+    """Refuse an answer beyond those that were asked for, from somebody who was not given the query.
+
+    Whoever was given it, however long ago, or has answered it before is never refused.
+    """
+    own = [table.c.labeler == answer.labeler for table in (schema.lease, _answer)]
+    statement = select(
+        exists().where(schema.lease.c.query_id == _query.c.id, own[0]).label("was_given"),
+        exists().where(_answer.c.query_id == _query.c.id, own[1]).label("has_answered"),
+        _query.c.expires_at,
+        _query.c.overlap,
+        (_query.c.n_answers + n_in_hand(now)).label("n_taken"),
+    ).where(_query.c.id == answer.query_id)
+    row = connection.execute(statement).one()
+    if row.was_given or row.has_answered:
+        return
+    if row.expires_at is not None:
+        raise QueryTakenError(f"Query {answer.query_id!r} has expired, and {answer.labeler!r} was not given it.")
+    if row.n_taken >= row.overlap:
+        raise QueryTakenError(
+            f"Query {answer.query_id!r} is answered or in hand by all {row.overlap} who were to answer it, and "
+            f"{answer.labeler!r} was not given it; claim another one."
+        )
 
 
 def _check_supersedes(connection: Connection, answer: NewAnswer) -> None:

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from sqlalchemy import BindParameter, Connection, bindparam, exists, insert, literal, or_, select, text
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+)
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.store import schema
@@ -12,7 +23,6 @@ from prefrl.store.base import StoreBase
 from prefrl.store.leases import (
     LEASE_SECONDS,
     add_lease,
-    end_leases,
     n_in_hand,
     renew_leases,
     restart_leases,
@@ -24,6 +34,9 @@ _query, _lease, _answer = schema.query, schema.lease, schema.answer
 _now: BindParameter[int] = bindparam("now")
 _asking: BindParameter[str] = bindparam("asking")
 
+_OF_THE_NEWEST_RUN = _query.c.run_id == select(func.max(schema.run.c.id)).scalar_subquery()
+"""What earlier runs have asked is handed out no more."""
+
 _HAD = (
     select(_query.c.id)
     .join(_lease, _lease.c.query_id == _query.c.id)
@@ -31,6 +44,7 @@ _HAD = (
         _lease.c.labeler == _asking,
         _query.c.expires_at.is_(None),
         _query.c.n_answers < _query.c.overlap,
+        _OF_THE_NEWEST_RUN,
         or_(
             _lease.c.expires_at > _now,
             _query.c.n_answers + n_in_hand(_now, but_for=_asking) < _query.c.overlap,
@@ -48,6 +62,7 @@ _NEXT = (
     select(_query.c.id)
     .where(
         text(schema.OPEN),
+        _OF_THE_NEWEST_RUN,
         _query.c.n_answers + n_in_hand(_now) < _query.c.overlap,
         _query.c.id.not_in(bindparam("exclude", expanding=True)),
         ~exists().where(
@@ -89,9 +104,9 @@ class ClaimMethods(StoreBase):
         """Hand out queries to a person; nobody else gets them until the lease is over.
 
         First what this person was given before, in the order of that time, then the open queries: greatest
-        priority first, then newest, then in the order in which they were made. A query has never more answers
-        and leases than people were to answer it. Nobody gets a query they have answered, nor any pair of
-        segments a second time, in either order; repeats are the exception.
+        priority first, then newest, then in the order in which they were made; all of them of the newest run.
+        A query has never more answers and leases than people were to answer it. Nobody gets a query they have
+        answered, nor any pair of segments a second time, in either order; repeats are the exception.
 
         Args:
             labeler: Who asks.
@@ -132,11 +147,6 @@ class ClaimMethods(StoreBase):
             if not claims and _newest(connection, labeler, query_id) is not None:
                 return _claim(connection, labeler, query_id, lease_expires_at=0)
         return claims[0] if claims else None
-
-    def release(self, labeler: str, query_ids: Sequence[str]) -> None:
-        """Let others have these queries. Until somebody has one, this person may get it back."""
-        with self._database.write() as connection:
-            end_leases(connection, labeler, query_ids, self._clock())
 
     def add_repeat(self, query_id: str, labeler: str) -> str:
         """Ask a person once more what this person has answered, with the sides exchanged.
@@ -201,9 +211,9 @@ def _sides_swapped(connection: Connection, labeler: str, query_id: str, repeat_o
 
 def _newest(connection: Connection, labeler: str, query_id: str) -> tuple[str | None] | None:
     """Return what a person last said of a query, None for a withdrawal; None if nothing was ever said."""
-    statement = select(_answer.c.answer).where(_answer.c.query_id == query_id, _answer.c.labeler == labeler)
+    statement = select(_answer.c.value).where(_answer.c.query_id == query_id, _answer.c.labeler == labeler)
     row = connection.execute(statement.order_by(_answer.c.seq.desc()).limit(1)).one_or_none()
-    return None if row is None else (row.answer,)
+    return None if row is None else (row.value,)
 
 
 def _copy_parts(connection: Connection, query_id: str, copy_id: str) -> None:

@@ -233,7 +233,7 @@ def _check_and_upgrade(engine: Engine, name: str) -> None:
         version = _schema_version(connection)
     if version == SCHEMA_VERSION:
         return
-    with _writing(engine).begin() as connection:
+    with _writing(engine).connect() as connection, _without_foreign_keys(connection), connection.begin():
         version = _schema_version(connection)  # again: another process may have been faster
         if version is not None and version > SCHEMA_VERSION:
             raise StoreError(
@@ -244,6 +244,31 @@ def _check_and_upgrade(engine: Engine, name: str) -> None:
             from prefrl.store.migrations import upgrade  # Alembic is slow to import and seldom needed
 
             upgrade(connection)
+            _check_foreign_keys(connection, name)
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let tables be built anew, as SQLite needs it for most changes: dropping the old one would violate keys.
+
+    SQLite ignores the switch inside a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_foreign_keys(connection: Connection, name: str) -> None:
+    if connection.dialect.name == "sqlite":
+        broken = connection.execute(text("PRAGMA foreign_key_check")).all()
+        if broken:
+            raise StoreError(explain(f"malformed: {len(broken)} rows of {broken[0][0]} refer to nothing", name))
 
 
 def _schema_version(connection: Connection) -> str | None:

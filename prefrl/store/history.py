@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, select
 
-from prefrl.segments import Answer
 from prefrl.store import schema
 from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored
 from prefrl.store.base import StoreBase
@@ -25,16 +24,6 @@ class HistoryItem:
     """This labeler had said something else of the query before."""
     repeat_of: str | None
     """The earlier query that this one asked again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How much one person has answered, repeats included."""
-
-    answers: int
-    """Present answers, "can't tell" included."""
-    cannot_tell: int
-    """Present answers that are "can't tell"."""
 
 
 class HistoryMethods(StoreBase):
@@ -59,7 +48,7 @@ class HistoryMethods(StoreBase):
         statement = (
             select(*STORED_COLUMNS, _query.c.repeat_of, changed.label("changed"))
             .join(_query, _query.c.id == _answer.c.query_id)
-            .where(IS_CURRENT, _answer.c.answer.is_not(None))
+            .where(IS_CURRENT, _answer.c.kind == "pair", _answer.c.value.is_not(None))
         )
         if labeler is not None:
             statement = statement.where(_answer.c.labeler == labeler)
@@ -80,13 +69,3 @@ class HistoryMethods(StoreBase):
                 )
             )
         return items
-
-    def tally(self, labeler: str) -> Tally:
-        """Return how much a person has answered."""
-        cannot_tell = func.count().filter(_answer.c.answer == Answer.CANNOT_TELL.value)
-        statement = select(func.count().label("answers"), cannot_tell.label("cannot_tell")).where(
-            _answer.c.labeler == labeler, _answer.c.answer.is_not(None), IS_CURRENT
-        )
-        with self._database.read() as connection:
-            row = connection.execute(statement).mappings().one()
-        return Tally(**row)

@@ -1,16 +1,17 @@
 """Queries in the store: added with their segments, open until enough people have answered, or expired."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all, update
+from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.segments import Query, Segment
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
+from prefrl.store.blobs import SegmentBlobs
 from prefrl.store.database import among, chunks
-from prefrl.store.leases import n_in_hand, restart_leases
+from prefrl.store.leases import n_in_hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,25 +31,30 @@ class OpenQuery:
 class QueryMethods(StoreBase):
     """What the trainer asks."""
 
-    def add_queries(self, queries: Sequence[Query], *, overlap: int = 1) -> None:
+    def add_queries(self, queries: Sequence[Query], *, run: int | None = None, overlap: int = 1) -> list[Query]:
         """Put queries to whoever answers, all or none of them. Those that are there already are left alone.
 
         Args:
             queries: May repeat queries of earlier calls.
+            run: Whose they are, as `begin_run` returned it; by default what they say themselves.
             overlap: How many people are to answer each of them.
 
+        Returns:
+            The queries with their run, in the same order: their ids are those in the store.
+
         Raises:
-            SettingError: `overlap` is not positive.
-            StoreError: The store cannot be written; none of them has been added.
+            SettingError: `overlap` is not positive, or a query is of another run.
+            StoreError: There is no such run, or the store cannot be written; none of them has been added.
         """
         if overlap < 1:
             raise SettingError(f"`overlap` must be at least 1. Received {overlap}.")
-        new = {query.id: query for query in queries}
+        asked = [_of_run(query, run) for query in queries]
+        new = {query.id: query for query in asked}
         with self._database.read() as connection:
             for known in among(connection, schema.query.c.id, list(new)):
                 del new[known]
         if not new:
-            return
+            return asked
         segment_ids = {key: [segment.id for segment in query.segments] for key, query in new.items()}
         segments = {
             segment_id: segment
@@ -60,23 +66,30 @@ class QueryMethods(StoreBase):
             for known in among(connection, schema.query.c.id, list(new)):  # another process was faster
                 del new[known]
             now = self._clock()
-            insert_segments(connection, segments, now)
+            insert_segments(connection, self._blobs, segments, now)
             _insert_queries(connection, new, segment_ids, overlap=overlap, now=now)
+        return asked
 
     def query(self, query_id: str) -> Query:
         """Return a query with its segments; a repeat looks like the query it repeats.
 
         Raises:
-            StoreError: There is no such query, or a segment file is missing or damaged.
+            StoreError: There is no such query, it expired before anybody had it, or a segment file is missing or
+                damaged.
         """
-        statement = select(schema.query.c.ordinal, schema.query.c.num_timesteps)
+        table = schema.query
+        statement = select(table.c.ordinal, table.c.num_timesteps, table.c.run_id)
         with self._database.read() as connection:
             row = connection.execute(statement.where(schema.query.c.id == query_id)).one_or_none()
             places = segment_places(connection, [query_id])
         if row is None:
             raise StoreError(unknown_query(query_id))
+        if query_id not in places:
+            raise StoreError(
+                f"Query {query_id!r} expired before anybody had it, and its segments have been deleted."
+            )
         segments = tuple(self._segments(places[query_id]))
-        return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps)
+        return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps, run=row.run_id)
 
     def segment(self, segment_id: str) -> Segment:
         """Return a segment as it was when it was first cut.
@@ -93,8 +106,8 @@ class QueryMethods(StoreBase):
             raise StoreError(f"The store has no segment {segment_id!r}.")
         return self._blobs.read(segment_id, num_timesteps=num_timesteps)
 
-    def open_queries(self) -> list[OpenQuery]:
-        """Return the queries that still want an answer, oldest first.
+    def open_queries(self, *, run: int | None = None) -> list[OpenQuery]:
+        """Return the queries that still want an answer, of a run or of all, oldest first.
 
         They have fewer present answers than people were to answer them ("can't tell" is an answer), have not
         expired, and are no repeats.
@@ -108,33 +121,26 @@ class QueryMethods(StoreBase):
                 n_in_hand(self._clock()).label("n_leases"),
             )
             .where(text(schema.OPEN))
-            .order_by(table.c.num_timesteps, table.c.ordinal)
+            .order_by(table.c.run_id, table.c.num_timesteps, table.c.ordinal)
         )
+        if run is not None:
+            statement = statement.where(table.c.run_id == run)
         with self._database.read() as connection:
             rows = connection.execute(statement).mappings().all()
         return [OpenQuery(**row) for row in rows]
 
-    def expire_queries(self, query_ids: Sequence[str]) -> int:
-        """Ask these queries no more, except those that somebody has answered or has in hand.
 
-        Returns:
-            How many have expired by this call.
-        """
-        table = schema.query
-        n_expired = 0
-        with self._database.write() as connection:
-            now = self._clock()
-            restart_leases(connection, now)
-            for some in chunks(query_ids):
-                statement = update(table).where(
-                    table.c.id.in_(some), table.c.expires_at.is_(None), table.c.n_answers == 0, n_in_hand(now) == 0
-                )
-                n_expired += connection.execute(statement.values(expires_at=now)).rowcount
-        return n_expired
+def insert_segments(
+    connection: Connection, blobs: SegmentBlobs, segments: Mapping[str, Segment], now: int
+) -> None:
+    """Add rows for those segments that have none; their arrays have been written already.
 
-
-def insert_segments(connection: Connection, segments: Mapping[str, Segment], now: int) -> None:
-    """Add rows for those segments that have none; their arrays must be in the blobs already."""
+    Another process may have deleted some of the files since, as belonging to a query that expired. It cannot any
+    more, because this transaction is the only writer.
+    """
+    missing = blobs.missing(list(segments))
+    if missing:
+        blobs.write({key: segments[key] for key in missing})
     known = set(among(connection, schema.segment.c.id, list(segments)))
     rows = [
         {"id": key, "n_steps": segment.n_steps, "created_at": now}
@@ -165,6 +171,20 @@ def unknown_query(query_id: str) -> str:
     return f"The store has no query {query_id!r}; add it with `add_queries` first."
 
 
+def check_run(connection: Connection, run: int) -> None:
+    """Raise a `StoreError` if there is no such run."""
+    if connection.execute(select(schema.run.c.id).where(schema.run.c.id == run)).one_or_none() is None:
+        raise StoreError(f"The store has no run {run}; begin one with `begin_run` first.")
+
+
+def _of_run(query: Query, run: int | None) -> Query:
+    if run is None or query.run == run:
+        return query
+    if query.run:
+        raise SettingError(f"A query of run {query.run} cannot be asked as one of run {run}.")
+    return replace(query, run=run)
+
+
 def _insert_queries(
     connection: Connection,
     queries: Mapping[str, Query],
@@ -173,11 +193,14 @@ def _insert_queries(
     overlap: int,
     now: int,
 ) -> None:
+    for run in {query.run for query in queries.values()}:
+        check_run(connection, run)
     if not queries:
         return
     rows = [
         {
             "id": key,
+            "run_id": query.run,
             "ordinal": query.ordinal,
             "num_timesteps": query.num_timesteps,
             "overlap": overlap,

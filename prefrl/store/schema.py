@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -43,6 +43,17 @@ segment = Table(
     sqlite_strict=True,
 )
 
+run = Table(
+    "run",
+    metadata,
+    Column("id", _BigInt, primary_key=True),
+    Column("created_at", _BigInt, nullable=False),
+    Column("about", Text, comment="JSON; NULL for what a store held before it knew its runs"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+"""The trainings that ask through the store, in the order in which they began; 0 is that of an older store."""
+
 query = Table(
     "query",
     metadata,
@@ -56,6 +67,7 @@ query = Table(
     Column("created_at", _BigInt, nullable=False),
     Column("pair", Text, comment="ids of its two segments in alphabetical order; NULL if they are not two"),
     Column("n_answers", Integer, nullable=False, server_default="0", comment="labelers who have a present answer"),
+    Column("run_id", _BigInt, ForeignKey("run.id"), nullable=False, comment="who asked it"),
     Index("ix_query_pair", "pair"),
     sqlite_strict=True,
 )
@@ -115,8 +127,6 @@ answer = Table(
     Column("id", Text, nullable=False),
     Column("query_id", Text, ForeignKey("query.id"), nullable=False),
     Column("labeler", Text, ForeignKey("labeler.name"), nullable=False),
-    Column("answer", Text, comment="NULL withdraws `supersedes`, unless there is a ranking"),
-    Column("ranking", Text, comment="JSON list of positions, best first"),
     Column("supersedes", Text, ForeignKey("answer.id")),
     Column("sides_swapped", Integer, nullable=False, comment="1: first segment shown on the right"),
     Column("reaction_ms", Integer),
@@ -125,9 +135,14 @@ answer = Table(
     Column("server_time", _BigInt, nullable=False),
     Column("gui_version", Text),
     Column("late", Integer, nullable=False, server_default="0", comment="1: came after its lease ended"),
+    Column("kind", Text, nullable=False, server_default="pair", comment="what `value` says"),
+    Column("value", Text, comment="JSON; NULL withdraws `supersedes`"),
     UniqueConstraint("id"),
-    CheckConstraint("answer IN ('first', 'second', 'equal', 'cannot_tell')", name="answer"),
-    CheckConstraint("answer IS NOT NULL OR ranking IS NOT NULL OR supersedes IS NOT NULL", name="says_something"),
+    CheckConstraint("kind IN ('pair', 'strength', 'ranking', 'rating')", name="kind"),
+    CheckConstraint(
+        """kind <> 'pair' OR value IN ('"first"', '"second"', '"equal"', '"cannot_tell"')""", name="value"
+    ),
+    CheckConstraint("value IS NOT NULL OR supersedes IS NOT NULL", name="says_something"),
     CheckConstraint("sides_swapped IN (0, 1)", name="sides_swapped"),
     CheckConstraint("late IN (0, 1)", name="late"),
     Index("ix_answer_query_id_labeler_seq", "query_id", "labeler", "seq"),
@@ -135,7 +150,10 @@ answer = Table(
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )
-"""Append-only. The newest row of a labeler for a query is what that labeler says of it now."""
+"""Append-only judgements. The newest row of a labeler for a query is what that labeler says of it now.
+
+`value` is JSON, of the form that its `kind` has: for "pair" the text of an `Answer`.
+"""
 
 status = Table(
     "status",

@@ -2,18 +2,32 @@
 
 The trainer adds queries and shows what it and the agent do, a person's page claims queries and adds answers, a
 synthetic teacher adds answers, the trainer reads them with a growing sequence number. Each part has its module:
-`queries`, `claims`, `answers`, `history`, `people`, `published`; arrays are in `blobs`, tables in `schema`.
+`runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `history`, `people`, `published`; arrays are in
+`blobs`, tables in `schema`.
 """
 
 from prefrl.store.answers import AnswerMethods
 from prefrl.store.claims import ClaimMethods
+from prefrl.store.comparisons import ComparisonMethods
+from prefrl.store.digest import DigestMethods
 from prefrl.store.history import HistoryMethods
 from prefrl.store.people import PeopleMethods
 from prefrl.store.published import PublishedMethods
 from prefrl.store.queries import QueryMethods
+from prefrl.store.runs import RunMethods
 
 
-class Store(QueryMethods, ClaimMethods, AnswerMethods, HistoryMethods, PeopleMethods, PublishedMethods):
+class Store(
+    RunMethods,
+    QueryMethods,
+    ClaimMethods,
+    AnswerMethods,
+    ComparisonMethods,
+    DigestMethods,
+    HistoryMethods,
+    PeopleMethods,
+    PublishedMethods,
+):
     """Queries and answers, durable when a method that writes them returns.
 
     Opened at first use, or on entering a `with` block. May be used from several threads, and by several

@@ -12,8 +12,10 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from torch import nn
 
-from prefrl.agents import ALGORITHMS, EntropyTRPO, make_agent
+from prefrl.agents import EntropyTRPO, make_agent
 from prefrl.errors import SettingError
+from prefrl.registry import ALGORITHMS
+from prefrl.settings import AgentSettings
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
@@ -24,7 +26,12 @@ Weights = Callable[[OnPolicyAlgorithm], npt.NDArray[np.float32]]
 def test_a_name_gives_its_algorithm_with_the_settings(
     drift_venv: MakeVenv, algo: str, kind: type[OnPolicyAlgorithm]
 ) -> None:
-    model = make_agent(algo, drift_venv(), seed=0, hidden_sizes=(7, 5), log_std_init=-0.5, settings={"gamma": 0.5})
+    model = make_agent(
+        algo,
+        drift_venv(),
+        seed=0,
+        settings=AgentSettings(hidden_sizes=(7, 5), log_std_init=-0.5, settings={"gamma": 0.5}),
+    )
     assert type(model) is kind
     assert model.gamma == 0.5
     shapes = {name: tuple(p.shape) for name, p in model.policy.named_parameters()}
@@ -40,7 +47,8 @@ def test_every_algorithm_on_offer_has_been_named_above() -> None:
 
 def test_same_seed_same_agent_other_seed_another(drift_venv: MakeVenv, policy_weights: Weights) -> None:
     first, again, other = (
-        policy_weights(make_agent("ppo", drift_venv(), seed=seed, settings={})) for seed in (0, 0, 1)
+        policy_weights(make_agent("ppo", drift_venv(), seed=seed, settings=AgentSettings(settings={})))
+        for seed in (0, 0, 1)
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -48,7 +56,7 @@ def test_same_seed_same_agent_other_seed_another(drift_venv: MakeVenv, policy_we
 
 def test_observations_of_several_parts_get_a_policy_that_reads_them() -> None:
     venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["dict"], EXAMPLE_SPACES["box"]), n_envs=2, seed=0)
-    model = make_agent("a2c", venv, seed=0, settings={"n_steps": 4})
+    model = make_agent("a2c", venv, seed=0, settings=AgentSettings(settings={"n_steps": 4}))
     assert model.learn(16).num_timesteps == 16
 
 
@@ -64,8 +72,8 @@ def stacked_screens() -> VecEnv:
     ("cnn", "kernels"),
     [("small", [(16, 4, 8, 8), (32, 16, 4, 4)]), ("nature", [(32, 4, 8, 8), (64, 32, 4, 4), (64, 64, 3, 3)])],
 )
-def test_images_get_the_network_that_was_asked_for(cnn: str, kernels: list[tuple[int, ...]]) -> None:
-    model = make_agent("a2c", stacked_screens(), seed=0, cnn=cnn, settings={"n_steps": 4})
+def test_images_get_the_network_that_was_asked_for(cnn: Any, kernels: list[tuple[int, ...]]) -> None:
+    model = make_agent("a2c", stacked_screens(), seed=0, settings=AgentSettings(cnn=cnn, settings={"n_steps": 4}))
     convolutions = [
         module for module in model.policy.features_extractor.modules() if isinstance(module, nn.Conv2d)
     ]
@@ -75,7 +83,7 @@ def test_images_get_the_network_that_was_asked_for(cnn: str, kernels: list[tuple
 
 
 def test_channels_last_changes_the_order_in_memory_and_nothing_else() -> None:
-    model = make_agent("a2c", stacked_screens(), seed=0, settings={"n_steps": 4})
+    model = make_agent("a2c", stacked_screens(), seed=0, settings=AgentSettings(settings={"n_steps": 4}))
     images = torch.rand(5, 4, 84, 84)
     extractor = model.policy.features_extractor
     first = next(module for module in extractor.modules() if isinstance(module, nn.Conv2d))
@@ -88,30 +96,41 @@ def test_channels_last_changes_the_order_in_memory_and_nothing_else() -> None:
 
 
 def test_an_unknown_network_is_an_error(drift_venv: MakeVenv) -> None:
+    unknown: Any = "resnet"
     with pytest.raises(SettingError, match=r"`cnn` must be one of small, nature\. Received 'resnet'\."):
-        make_agent("ppo", drift_venv(), seed=0, cnn="resnet", settings={})
+        make_agent(
+            "ppo",
+            drift_venv(),
+            seed=0,
+            settings=AgentSettings(cnn=unknown),
+        )
 
 
 # --- settings ---------------------------------------------------------------------------------------------
 
 
 def test_a_setting_may_fall_linearly(drift_venv: MakeVenv) -> None:
-    model = make_agent("ppo", drift_venv(), seed=0, settings={"learning_rate": "lin_4e-4", "clip_range": 0.1})
+    model = make_agent(
+        "ppo",
+        drift_venv(),
+        seed=0,
+        settings=AgentSettings(settings={"learning_rate": "lin_4e-4", "clip_range": 0.1}),
+    )
     assert [model.lr_schedule(left) for left in (1.0, 0.5, 0.0)] == pytest.approx([4e-4, 2e-4, 0.0])
 
 
 def test_a_schedule_that_is_none_is_an_error(drift_venv: MakeVenv) -> None:
     with pytest.raises(SettingError, match=r"written like lin_2\.5e-4\. Received 'lin_fast'\."):
-        make_agent("ppo", drift_venv(), seed=0, settings={"learning_rate": "lin_fast"})
+        make_agent("ppo", drift_venv(), seed=0, settings=AgentSettings(settings={"learning_rate": "lin_fast"}))
 
 
 def test_an_unknown_algorithm_is_an_error(drift_venv: MakeVenv) -> None:
     with pytest.raises(SettingError, match=r"`algo` must be one of ppo, a2c, trpo\. Received 'dqn'\."):
-        make_agent("dqn", drift_venv(), seed=0, settings={})
+        make_agent("dqn", drift_venv(), seed=0, settings=AgentSettings(settings={}))
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_a_setting_that_the_algorithm_does_not_have_is_an_error(drift_venv: MakeVenv, algo: str) -> None:
     settings: dict[str, Any] = {"buffer_size": 10}
     with pytest.raises(SettingError, match=rf"{algo} does not take these settings: .*'buffer_size'"):
-        make_agent(algo, drift_venv(), seed=0, settings=settings)
+        make_agent(algo, drift_venv(), seed=0, settings=AgentSettings(settings=settings))

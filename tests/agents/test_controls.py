@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning, make_agent
 from prefrl.feedback import OracleTeacher, ShuffledTeacher, Teacher
+from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
 from prefrl_envs.fixed_horizon import HideTermination
 
 MakeVenv = Callable[..., VecEnv]
@@ -35,15 +36,12 @@ def train_on_answers(algo: str, venv: VecEnv, teacher: Teacher) -> tuple[OnPolic
         venv,
         teacher=teacher,
         n_labels=20,
-        segment_length=5,
-        initial_timesteps=128,
-        labels_per_round=3,
-        first_epochs=3,
-        epochs=2,
+        feedback=FeedbackSettings(segment_length=5, initial_timesteps=128, labels_per_round=3),
+        reward=RewardSettings(first_epochs=3, epochs=2),
     )
     with preferences.store:
         model = make_agent(
-            algo, preferences.venv, seed=0, hidden_sizes=(8,), settings=SETTINGS[algo] | {"verbose": 0}
+            algo, preferences.venv, seed=0, settings=AgentSettings(hidden_sizes=(8,), settings=SETTINGS[algo])
         )
         model.learn(640, callback=preferences.callback())
     return model, preferences
@@ -70,7 +68,7 @@ def test_the_hidden_reward_leaves_no_trace_in_the_agent(
         model, preferences = train_on_answers(algo, drift_venv(hidden_reward=reward), position_teacher)
         assert preferences.trainer.n_comparisons == 20
         agents[name] = policy_weights(model)
-        rewards[name] = np.concatenate([a.ravel() for a in preferences.reward_model.state_arrays().values()])
+        rewards[name] = np.concatenate([a.ravel() for a in preferences.reward_model.state()[0].values()])
     for name in hidden:
         np.testing.assert_array_equal(agents[name], agents["zero"], err_msg=name)
         np.testing.assert_array_equal(rewards[name], rewards["zero"], err_msg=name)
@@ -123,9 +121,7 @@ def levers_learned(teacher: Teacher, seed: int) -> float:
         teacher=teacher,
         n_labels=100,
         seed=seed,
-        segment_length=3,
-        initial_timesteps=512,
-        initial_share=0.5,
+        feedback=FeedbackSettings(segment_length=3, initial_timesteps=512, initial_share=0.5, labels_per_round=10),
     )
     with preferences.store:
         model = PPO(

@@ -11,8 +11,9 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 
 from prefrl.agents import PreferenceLearning
-from prefrl.agents.preference_learning import frame_stack_of
+from prefrl.agents.environments import frame_stack_of
 from prefrl.feedback import OracleTeacher
+from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import Store
 from prefrl_envs.testing import SpacesEnv
 
@@ -43,23 +44,23 @@ def test_every_recorded_step_can_be_seen_as_the_agent_saw_it() -> None:
             VecFrameStack(make_screens(), 4),
             teacher=OracleTeacher(),
             store=store,
-            segment_length=3,
             n_labels=6,
-            labels_per_round=6,
-            initial_timesteps=20,
-            initial_share=1.0,
-            first_epochs=1,
+            feedback=FeedbackSettings(
+                segment_length=3, labels_per_round=6, initial_timesteps=20, initial_share=1.0
+            ),
+            reward=RewardSettings(first_epochs=1),
         )
         preferences.plan(100)
+        preferences.has_begun = True
         venv, model = preferences.venv, preferences.reward_model
         assert (model.frame_stack, preferences.recorder.frame_stack) == (4, 4)
-        assert preferences.recorder.state_dict()["observations"].shape[2:] == (SIDE, SIDE, 1)
+        assert preferences.recorder.state()[0]["observations"].shape[2:] == (SIDE, SIDE, 1)
         seen: list[npt.NDArray[np.uint8]] = [np.asarray(venv.reset())]
         rewards = []
         rng = np.random.default_rng(0)
         for number in range(40):
             if number == 15:
-                assert preferences.update(30) is not None
+                assert preferences.update() is not None
             observations, step_rewards, _, _ = venv.step(rng.integers(3, size=2))
             seen.append(np.asarray(observations).copy())
             rewards.append(step_rewards)

@@ -57,8 +57,8 @@ class Telling(gym.Wrapper[Any, Any, Any, Any]):
         }
 
 
-def counting(lengths: tuple[int, ...], *, terminates: bool) -> Make:
-    return lambda: Telling(CountingEnv(lengths, terminates=terminates))
+def counting(lengths: tuple[int, ...], *, terminates: bool, truncates: bool | None = None) -> Make:
+    return lambda: Telling(CountingEnv(lengths, terminates=terminates, truncates=truncates))
 
 
 WORLDS = {
@@ -70,6 +70,11 @@ WORLDS = {
     ],
     "in every step": [counting((1,), terminates=True)] * 2,
     "alone": [counting((2,), terminates=False)],
+    "both at once": [
+        counting((3,), terminates=True, truncates=True),
+        counting((3, 4), terminates=False),
+        counting((3, 4), terminates=True),
+    ],
 }
 
 
@@ -96,6 +101,18 @@ def test_every_step_is_what_sb3_itself_makes_of_the_same_environments(world: str
     assert n_ends >= 3
 
 
+@pytest.mark.parametrize("make", [together, one_by_one])
+def test_an_end_that_is_both_is_a_termination_and_no_time_limit(make: Callable[[Sequence[Make]], VecEnv]) -> None:
+    """Else the value of what comes after it would be added to the return of a state after which nothing comes."""
+    venv = make(WORLDS["both at once"])
+    venv.reset()
+    for _ in range(3):
+        _, _, dones, infos = venv.step(np.zeros((3, 1), dtype=np.float32))
+    assert dones.tolist() == [True, True, True]
+    assert [info["TimeLimit.truncated"] for info in infos] == [False, True, False]
+    venv.close()
+
+
 def plain(value: Any) -> Any:
     """Values that `==` compares, without the clock of the statistics."""
     if isinstance(value, dict):
@@ -112,12 +129,12 @@ def test_what_is_recorded_is_the_same(world: str) -> None:
     for make in (together, one_by_one):
         inner = make(WORLDS[world])
         recorder = SegmentRecorder(inner.observation_space, inner.action_space, inner.num_envs, capacity=50)
-        venv = LearnedRewardVecEnv(inner, None, recorder)
+        venv = LearnedRewardVecEnv(inner, "true", recorder)
         venv.reset()
         rng = np.random.default_rng(0)
         for _ in range(20):
             venv.step(rng.uniform(-1, 1, size=(inner.num_envs, 1)).astype(np.float32))
-        states.append(recorder.state_dict())
+        states.append(recorder.state()[0])
     ours, theirs = states
     assert ours.keys() == theirs.keys()
     for name in ours:

@@ -16,8 +16,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ClippedRewardVecEnv
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Comparison, SegmentRecorder
+from prefrl.settings import RewardSettings
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
@@ -121,12 +121,14 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     recorder = recorder_of(venv)
     act(LearnedRewardVecEnv(venv, first_number_plus_action, recorder), 30)
     rng = np.random.default_rng(0)
-    ensemble = RewardEnsemble(venv.observation_space, venv.action_space, hidden_sizes=(8,))
+    ensemble = RewardEnsemble(
+        venv.observation_space, venv.action_space, settings=RewardSettings(hidden_sizes=(8,))
+    )
     trainer = RewardTrainer(ensemble)
     segments = recorder.sample(20, length=4, rng=rng)
     trainer.add(
         [
-            Comparison(first=first, second=second, preference=float(rng.integers(2)))
+            Comparison(segments=(first, second), preference=float(rng.integers(2)))
             for first, second in zip(segments[::2], segments[1::2], strict=True)
         ]
     )
@@ -202,7 +204,7 @@ def test_without_states_none_are_recorded() -> None:
 def test_every_kind_of_space_is_rewarded_and_recorded(observation: str, action: str) -> None:
     spaces_ = EXAMPLE_SPACES[observation], EXAMPLE_SPACES[action]
     inner = make_vec_env(lambda: SpacesEnv(*spaces_, length=5), n_envs=2, seed=0)
-    ensemble, recorder = RewardEnsemble(*spaces_, hidden_sizes=(4,)), recorder_of(inner)
+    ensemble, recorder = RewardEnsemble(*spaces_, settings=RewardSettings(hidden_sizes=(4,))), recorder_of(inner)
     ensemble.set_output_moments(np.zeros(3), np.ones(3))
     venv = LearnedRewardVecEnv(inner, ensemble.predict, recorder)
     venv.action_space.seed(0)
@@ -211,9 +213,11 @@ def test_every_kind_of_space_is_rewarded_and_recorded(observation: str, action: 
     for _ in range(10):
         _, step_rewards, _, _ = venv.step(np.array([venv.action_space.sample() for _ in range(2)]))
         rewards.append(step_rewards)
-    assert isinstance(ensemble.inputs, FeatureInputs)
-    features = ensemble.inputs.features(recorder.latest_observations(10), recorder.latest_actions(10))
-    np.testing.assert_allclose(np.concatenate(rewards), ensemble._raw(features).mean(axis=0), atol=1e-5)
+    segments = [recorder.segment_at(place) for place in recorder.places(5)]
+    assert len(segments) == 4
+    for segment in segments:
+        expected = [rewards[5 * segment.episode + step][segment.env_index] for step in range(5)]
+        np.testing.assert_allclose(ensemble.predict_segment(segment), expected, atol=1e-5)
     assert ensemble.returns(recorder.sample(3, length=4, rng=np.random.default_rng(0))).shape == (3, 3)
 
 
@@ -233,7 +237,7 @@ def test_with_the_true_reward_early_ends_give_nothing_away() -> None:
     venv = make_vec_env(lambda: CountingEnv((3,), terminates=True), n_envs=2)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        act(LearnedRewardVecEnv(venv, None), 12)
+        act(LearnedRewardVecEnv(venv, "true"), 12)
     assert caught == []
 
 
@@ -278,7 +282,7 @@ def test_processes_of_their_own_give_the_same(drift_venv: MakeVenv) -> None:
         recorder = recorder_of(inner)
         venv = LearnedRewardVecEnv(inner, first_number_plus_action, recorder)
         act(venv, 12)
-        results.append(recorder.state_dict() | {"returns": np.array(venv.predicted_returns)})
+        results.append(recorder.state()[0] | {"returns": np.array(venv.predicted_returns)})
         venv.close()
     for name, expected in results[0].items():
         np.testing.assert_array_equal(results[1][name], expected, err_msg=name)
@@ -287,18 +291,23 @@ def test_processes_of_their_own_give_the_same(drift_venv: MakeVenv) -> None:
 def test_a_state_continues_in_the_middle_of_episodes(drift_venv: MakeVenv) -> None:
     straight = LearnedRewardVecEnv(drift_venv(2, length=5), first_number_plus_action)
     act(straight, 7)
-    state = json.loads(json.dumps(straight.state_dict()))
+    arrays, values = straight.state()
+    state = {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(values))
     inner = drift_venv(2, length=5)
     resumed = LearnedRewardVecEnv(inner, first_number_plus_action)
     act(LearnedRewardVecEnv(inner, first_number_plus_action), 7)  # brings the environments to the same point
-    resumed.load_state_dict(state, straight.last_observations, straight.render_states)
+    resumed.restore(*state)
     actions = np.full((2, 1), 0.5, dtype=np.float32)
     for _ in range(5):
         for expected, actual in zip(straight.step(actions)[:3], resumed.step(actions)[:3], strict=True):
             np.testing.assert_array_equal(actual, expected)
     assert list(resumed.predicted_returns) == list(straight.predicted_returns)
-    assert resumed.state_dict() == straight.state_dict()
-    np.testing.assert_array_equal(resumed.render_states, straight.render_states)
+    (ours, our_values), (theirs, their_values) = resumed.state(), straight.state()
+    assert our_values == their_values
+    assert our_values["num_timesteps"] == 24
+    assert ours.keys() == theirs.keys() >= {"observations.", "render_states", "running_returns"}
+    for name, array in ours.items():
+        np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
 def test_spaces_and_number_of_environments_are_passed_on(drift_venv: MakeVenv) -> None:
@@ -314,7 +323,7 @@ def test_spaces_and_number_of_environments_are_passed_on(drift_venv: MakeVenv) -
 def test_the_agent_gets_no_reward_beyond_one_and_the_recorder_all_of_it() -> None:
     inner = make_vec_env(lambda: CountingEnv((5,)), n_envs=1, seed=0)  # pays 0, 10, 20, ...
     recorder = recorder_of(inner)
-    venv = ClippedRewardVecEnv(LearnedRewardVecEnv(inner, None, recorder))
+    venv = ClippedRewardVecEnv(LearnedRewardVecEnv(inner, "true", recorder))
     venv.reset()
     rewards = [venv.step(np.zeros((1, 1), np.float32))[1].tolist() for _ in range(3)]
     assert rewards == [[0.0], [1.0], [1.0]]

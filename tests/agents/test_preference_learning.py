@@ -15,26 +15,54 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from prefrl.agents import EntropyTRPO, People, PreferenceLearning
-from prefrl.agents.questioner import Questioner
+from prefrl.agents import EntropyTRPO, PreferenceLearning, Refit
+from prefrl.agents.preference_learning import OldLabels
 from prefrl.errors import SettingError, SpaceError
-from prefrl.feedback import ConstantSchedule, DisagreementSelector, OracleTeacher, Teacher
+from prefrl.feedback import OracleTeacher, People, QueryMaker, Teacher
+from prefrl.parts import State
+from prefrl.registry import SCHEDULES
+from prefrl.reward import RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
-from prefrl.segments import Answer, Comparison, Query
+from prefrl.segments import Answer, Query
+from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
 FloatArray = npt.NDArray[np.float32]
 
-SMALL: dict[str, Any] = {
-    "n_labels": 20,
-    "segment_length": 5,
-    "initial_timesteps": 64,
-    "labels_per_round": 3,
-    "first_epochs": 3,
-    "epochs": 2,
-}
+
+def small(
+    venv: VecEnv,
+    *,
+    teacher: Teacher | People = OracleTeacher(),
+    n_labels: int = 20,
+    seed: int = 0,
+    store: Store | None = None,
+    old_labels: OldLabels = "refuse",
+    reward: RewardSettings | RewardTrainer = RewardSettings(first_epochs=3, epochs=2),
+    **feedback: Any,
+) -> PreferenceLearning:
+    """Twenty labels about segments of five steps, three to a round, from step 64 on."""
+    settings = {"segment_length": 5, "initial_timesteps": 64, "labels_per_round": 3} | feedback
+    return PreferenceLearning(
+        venv,
+        teacher=teacher,
+        n_labels=n_labels,
+        seed=seed,
+        store=store,
+        old_labels=old_labels,
+        feedback=FeedbackSettings(**settings),
+        reward=reward,
+    )
+
+
+def at(preferences: PreferenceLearning, num_timesteps: int, **more: Any) -> Refit | None:
+    """What happens between two rollouts at this step."""
+    preferences.venv.num_timesteps = num_timesteps
+    return preferences.update(**more)
+
+
 ALGORITHMS: dict[str, tuple[type[OnPolicyAlgorithm], dict[str, Any]]] = {
     "ppo": (PPO, {"n_steps": 16, "batch_size": 64, "n_epochs": 2}),
     "a2c": (A2C, {"n_steps": 16}),
@@ -89,7 +117,7 @@ class RewardHashes(BaseCallback):
         self.rollouts.append([])
 
     def _on_step(self) -> bool:
-        arrays = self.preferences.reward_model.state_arrays().values()
+        arrays = self.preferences.reward_model.state()[0].values()
         self.rollouts[-1].append(hash(b"".join(array.tobytes() for array in arrays)))
         return True
 
@@ -97,7 +125,7 @@ class RewardHashes(BaseCallback):
 @algorithms
 def test_one_rollout_sees_one_reward(drift_venv: MakeVenv, algo: str) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        preferences = small(drift_venv(), store=store)
         hashes = RewardHashes(preferences)
         make_model(algo, preferences.venv).learn(640, callback=[hashes, preferences.callback()])
     assert [len(rollout) for rollout in hashes.rollouts] == [16] * 10
@@ -109,11 +137,14 @@ def test_one_rollout_sees_one_reward(drift_venv: MakeVenv, algo: str) -> None:
 
 
 @algorithms
-@pytest.mark.parametrize("schedule", ["hyperbolic", "constant", "increasing"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_budget_is_spent_to_the_label(drift_venv: MakeVenv, algo: str, schedule: Any) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(), teacher=OracleTeacher(), schedule=schedule, store=store, **SMALL
+        preferences = small(
+            drift_venv(),
+            teacher=OracleTeacher(),
+            schedule=schedule,
+            store=store,
         )
         make_model(algo, preferences.venv).learn(640, callback=preferences.callback())
         assert preferences.trainer.n_comparisons == 20
@@ -123,7 +154,7 @@ def test_the_budget_is_spent_to_the_label(drift_venv: MakeVenv, algo: str, sched
 
 def test_what_cannot_be_told_costs_nothing_and_is_never_trained_on(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=Undecided(every=3), store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=Undecided(every=3), store=store)
         make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         counts = store.counts()
         assert counts.cannot_tell >= 9
@@ -134,8 +165,9 @@ def test_what_cannot_be_told_costs_nothing_and_is_never_trained_on(drift_venv: M
 
 def test_a_teacher_who_can_never_tell_stops_nothing(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=Undecided(every=1), store=store, **SMALL)
-        model = make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
+        preferences = small(drift_venv(), teacher=Undecided(every=1), store=store)
+        with pytest.warns(UserWarning, match="128 steps and not one label"):
+            model = make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
         assert model.num_timesteps == 128
         assert preferences.trainer.n_comparisons == 0
         assert not preferences.reward_model.fitted
@@ -144,10 +176,12 @@ def test_a_teacher_who_can_never_tell_stops_nothing(drift_venv: MakeVenv) -> Non
 def test_ties_are_trained_on_as_ties(drift_venv: MakeVenv) -> None:
     """Where every return is equal the oracle says so, and the answers are worth log 2."""
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(hidden_reward=lambda env, action: 1.0), teacher=OracleTeacher(), store=store, **SMALL
+        preferences = small(
+            drift_venv(hidden_reward=lambda env, action: 1.0),
+            store=store,
         )
-        make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        with pytest.warns(UserWarning, match="20 of 20 answers are ties"):
+            make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         assert [comparison.preference for comparison in store.comparisons()] == [0.5] * 20
 
 
@@ -164,14 +198,14 @@ def step_randomly(preferences: PreferenceLearning, n_steps: int) -> None:
 
 def test_nothing_is_asked_before_the_initial_steps(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        preferences = small(drift_venv(), store=store)
         preferences.plan(640)
-        assert preferences.update(0) is None
+        assert at(preferences, 0) is None
         step_randomly(preferences, 15)
-        assert preferences.update(60) is None
+        assert at(preferences, 60) is None
         assert store.counts().queries == 0
         step_randomly(preferences, 1)
-        refit = preferences.update(64)
+        refit = at(preferences, 64)
         assert refit is not None
         # A quarter at the start and log(1 + 64/2e6) / log(1 + 576/2e6) of the other 15: 5 + round(1.667).
         assert refit.metrics.n_comparisons == 7
@@ -181,18 +215,20 @@ def test_nothing_is_asked_before_the_initial_steps(drift_venv: MakeVenv) -> None
 
 def test_a_round_waits_until_enough_is_due(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(
+        preferences = small(
             drift_venv(),
-            teacher=OracleTeacher(),
             store=store,
-            schedule=ConstantSchedule(100, 1000, initial_share=0.0),
-            **SMALL | {"labels_per_round": 10, "n_labels": 100},
+            n_labels=100,
+            schedule="constant",
+            initial_share=0.0,
+            asking_share=1.0,
+            labels_per_round=10,
         )
-        preferences.plan(10)  # a schedule that was given is not replaced
+        preferences.plan(1000)
         step_randomly(preferences, 30)
         asked = {}
         for num_timesteps in range(64, 1001, 4):
-            if preferences.update(num_timesteps) is not None:
+            if at(preferences, num_timesteps) is not None:
                 asked[num_timesteps] = preferences.trainer.n_comparisons
         assert asked == {96: 10} | {100 * i - 4: 10 * i for i in range(2, 11)}
 
@@ -201,55 +237,50 @@ def test_many_labels_are_asked_in_parts_and_trained_on_together(
     drift_venv: MakeVenv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where clips are large: as many labels as without, and each part is taken in before the next is asked."""
-    monkeypatch.setattr(Questioner, "most_at_once", 4)
-    at_once = []
-    ask = Questioner.ask
+    monkeypatch.setattr(QueryMaker, "most_at_once", 4)
+    known = []
+    make = QueryMaker.make
 
-    def remember(self: Questioner, n_labels: int, num_timesteps: int) -> list[Comparison]:
-        comparisons = ask(self, n_labels, num_timesteps)
-        at_once.append((len(comparisons), preferences.trainer.n_known))
-        return comparisons
+    def remember(self: QueryMaker, n: int, num_timesteps: int) -> list[Query]:
+        known.append((n, preferences.trainer.n_known))
+        return make(self, n, num_timesteps)
 
-    monkeypatch.setattr(Questioner, "ask", remember)
+    monkeypatch.setattr(QueryMaker, "make", remember)
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"n_labels": 60}
-        )
+        preferences = small(drift_venv(), store=store, n_labels=60)
         preferences.plan(640)
         step_randomly(preferences, 20)
-        first = preferences.update(64)
+        first = at(preferences, 64)
         assert first is not None
-        assert preferences.trainer.n_comparisons == preferences.n_due(64) == 20
-        assert preferences.trainer.seqs.tolist() == list(range(1, 21))
-        assert at_once == [(4, n) for n in range(0, 20, 4)]
-        second = preferences.update(500)
+        n_first = preferences.n_due(64)
+        assert preferences.trainer.n_comparisons == n_first
+        assert preferences.trainer.seqs.tolist() == list(range(1, n_first + 1))
+        assert known[:4] == [(4, n) for n in range(0, 16, 4)]
+        second = at(preferences, 500)
         assert second is not None
         assert preferences.trainer.seqs.tolist() == list(range(1, preferences.n_due(500) + 1))
-        assert at_once[5:8] == [(4, 20), (4, 24), (4, 28)]
         assert second.fresh_accuracy >= 0
 
 
 def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"n_labels": 60}
-        )
+        preferences = small(drift_venv(), store=store, n_labels=60)
         preferences.plan(640)
         step_randomly(preferences, 20)
-        preferences.update(64)
+        at(preferences, 64)
         seen = store.counts().comparisons
         before = copy.deepcopy(preferences.trainer)
-        refit = preferences.update(500)
+        refit = at(preferences, 500)
         assert refit is not None
         comparisons = store.comparisons(after=seen)
-        right, log_loss = before.evaluate(comparisons)
-        assert np.isnan(right).sum() < len(right) > 20
-        assert refit.fresh_accuracy == np.nanmean(right)
-        assert refit.fresh_log_loss == pytest.approx(np.nanmean(log_loss))
+        said = before.evaluate(comparisons)
+        assert np.isnan(said.right).sum() < len(said.right) > 20
+        assert refit.fresh_accuracy == np.nanmean(said.right)
+        assert refit.fresh_log_loss == pytest.approx(np.nanmean(said.log_loss))
         # sigmoid of the difference of returns, spread over members, pair by pair
         pairs = [before.ensemble.returns([c.first, c.second]) for c in comparisons]
         spreads = [np.std([1 / (1 + math.exp(second - first)) for first, second in pair]) for pair in pairs]
-        assert refit.fresh_disagreement == pytest.approx(np.mean(spreads), rel=1e-6)
+        assert refit.fresh_disagreement == pytest.approx(np.mean(spreads), rel=1e-4)
         assert refit.fresh_disagreement > 0
         assert len(preferences.trainer.draws[0]) > seen
 
@@ -260,53 +291,53 @@ def say(store: Store, query_id: str, answer: Answer | None, number: int, **more:
 
 def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=People(stock=7), store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=People(), stock=7, store=store)
         preferences.plan(640)
         step_randomly(preferences, 30)
-        assert preferences.update(60) is None
+        assert at(preferences, 60) is None
         assert store.open_queries() == [], "not before there is something to see"
-        assert preferences.update(64) is None
+        assert at(preferences, 64) is None
         queries = [query.query_id for query in store.open_queries()]
         assert len(queries) == 7
-        assert preferences.update(68) is None
+        assert at(preferences, 68) is None
         assert store.counts().queries == 7
         for number, query_id in enumerate(queries[:3]):
             say(store, query_id, Answer.CANNOT_TELL if number == 2 else Answer.FIRST, number)
-        assert preferences.update(72) is None, "two are not a round"
+        assert at(preferences, 72) is None, "two are not a round"
         assert preferences.trainer.n_known == 2
         say(store, queries[3], Answer.SECOND, 3)
-        refit = preferences.update(76)
+        refit = at(preferences, 76)
         assert refit is not None
         assert refit.metrics.n_comparisons == preferences.trainer.n_known == 3
-        assert preferences.update(80, at_least=1) is None
+        assert at(preferences, 80, at_least=1) is None
 
 
 def test_one_answer_is_enough_where_the_agent_waits(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=People(), store=store)
         preferences.plan(640)
         step_randomly(preferences, 30)
-        preferences.update(64)
+        at(preferences, 64)
         say(store, store.open_queries()[0].query_id, Answer.FIRST, 0)
-        assert preferences.update(64, at_least=1) is not None
+        assert at(preferences, 64, at_least=1) is not None
 
 
 def test_the_reward_follows_a_change_of_mind(drift_venv: MakeVenv) -> None:
     """All answers are turned round after the first fit, and one is withdrawn."""
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=People(), store=store)
         preferences.plan(640)
         step_randomly(preferences, 30)
-        preferences.update(64)
+        at(preferences, 64)
         queries = [query.query_id for query in store.open_queries()]
         for number, query_id in enumerate(queries):
             say(store, query_id, PositionAnswer.of(store.query(query_id)), number)
-        preferences.update(64)
+        at(preferences, 64)
         for number, query_id in enumerate(queries[1:], start=1):
             opposite = PositionAnswer.opposite(store.query(query_id))
             say(store, query_id, opposite, 100 + number, supersedes=f"a{number}")
         say(store, queries[0], None, 100, supersedes="a0")
-        refit = preferences.update(68)
+        refit = at(preferences, 68)
         assert refit is not None
         assert refit.metrics.n_comparisons == preferences.trainer.n_known == len(queries) - 1
         for _ in range(100):
@@ -315,42 +346,43 @@ def test_the_reward_follows_a_change_of_mind(drift_venv: MakeVenv) -> None:
         assert [c.preference for c in comparisons] == [
             PositionAnswer.opposite(store.query(query_id)).preference for query_id in queries[1:]
         ]
-        right, _ = preferences.trainer.evaluate(comparisons)
-        assert np.mean(right) > 0.9
+        assert np.mean(preferences.trainer.evaluate(comparisons).right) > 0.9
 
 
 def test_when_everything_is_withdrawn_nothing_is_fitted(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=People(), store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=People(), store=store)
         preferences.plan(640)
         step_randomly(preferences, 30)
-        preferences.update(64)
+        at(preferences, 64)
         query_id = store.open_queries()[0].query_id
         say(store, query_id, Answer.FIRST, 0)
-        assert preferences.update(64, at_least=1) is not None
+        assert at(preferences, 64, at_least=1) is not None
         say(store, query_id, None, 1, supersedes="a0")
-        assert preferences.update(64, at_least=1) is None
+        assert at(preferences, 64, at_least=1) is None
         assert preferences.trainer.n_known == 0
+
+
+def copied(state: State) -> State:
+    """A state as a checkpoint keeps it."""
+    arrays, values = state
+    return {name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(values))
 
 
 def test_answers_read_but_not_fitted_survive_a_restart(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        settings: dict[str, Any] = {"teacher": People(), "store": store, **SMALL}
-        preferences = PreferenceLearning(drift_venv(), **settings)
+        preferences = small(drift_venv(), teacher=People(), store=store)
         preferences.plan(640)
         step_randomly(preferences, 30)
-        preferences.update(64)
+        at(preferences, 120)
         for number, query in enumerate(store.open_queries()[:2]):
             say(store, query.query_id, Answer.FIRST, number)
-        assert preferences.update(64) is None
-        resumed = PreferenceLearning(drift_venv(), **settings)
-        resumed.plan(640)
-        resumed.recorder.load_state_dict(preferences.recorder.state_dict())
-        resumed.trainer.load_state_dict(*preferences.trainer.state_dict(), store.comparisons())
-        resumed.load_state_dict(json.loads(json.dumps(preferences.state_dict())))
+        assert at(preferences, 120) is None
+        resumed = small(drift_venv(), teacher=People(), store=store, old_labels="replay")
+        resumed.restore(*copied(preferences.state()))
         assert resumed.trainer.n_known == 2
         say(store, store.open_queries()[0].query_id, Answer.SECOND, 2)
-        refit = resumed.update(64)
+        refit = resumed.update()
         assert refit is not None
         assert refit.metrics.n_comparisons == 3
 
@@ -370,8 +402,11 @@ class PositionAnswer:
 
 def test_selection_by_disagreement_works_through_the_same_door(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(), teacher=OracleTeacher(), selector=DisagreementSelector(), store=store, **SMALL
+        preferences = small(
+            drift_venv(),
+            teacher=OracleTeacher(),
+            strategy="disagreement",
+            store=store,
         )
         make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         assert store.counts().comparisons == 20
@@ -382,11 +417,12 @@ def test_selection_by_disagreement_works_through_the_same_door(drift_venv: MakeV
 
 def test_inputs_are_normalised_by_every_step_seen_once(drift_venv: MakeVenv) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        preferences = small(drift_venv(), store=store)
         preferences.plan(640)
+        preferences.has_begun = True
         for num_timesteps in (64, 320, 576):
             step_randomly(preferences, 20)
-            preferences.update(num_timesteps)
+            at(preferences, num_timesteps)
         recorder, inputs = preferences.recorder, preferences.reward_model.inputs
         assert isinstance(inputs, FeatureInputs)
         moments = inputs.moments
@@ -407,7 +443,7 @@ def test_it_runs_on_every_kind_of_space(observation: str, action: str) -> None:
         kinds = spaces.Discrete(4), kinds[1]
     venv = make_vec_env(lambda: SpacesEnv(*kinds), n_envs=4, seed=0)
     with Store() as store:
-        preferences = PreferenceLearning(venv, teacher=OracleTeacher(), store=store, **SMALL)
+        preferences = small(venv, store=store)
         policy = "MultiInputPolicy" if observation == "dict" else "MlpPolicy"
         model = A2C(policy, preferences.venv, n_steps=16, device="cpu", seed=0)
         model.learn(640, callback=preferences.callback())
@@ -436,7 +472,7 @@ def test_a_space_that_no_network_reads_is_an_error() -> None:
 def test_a_setting_out_of_range_is_an_error(drift_venv: MakeVenv, setting: str, value: float) -> None:
     settings: dict[str, Any] = {setting: value}
     with pytest.raises(SettingError, match=rf"`{setting}`.* Received .*{value}"):
-        PreferenceLearning(drift_venv(), teacher=OracleTeacher(), **settings)
+        small(drift_venv(), **settings)
 
 
 # --- what is logged ---------------------------------------------------------------------------------------
@@ -446,8 +482,10 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     """The true reward is 7 a step, so the true return of 10 steps is 70; the predicted one has mean about 0."""
     written = Written()
     with Store() as store:
-        preferences = PreferenceLearning(
-            drift_venv(hidden_reward=lambda env, action: 7.0), teacher=Undecided(100), store=store, **SMALL
+        preferences = small(
+            drift_venv(hidden_reward=lambda env, action: 7.0),
+            teacher=Undecided(100),
+            store=store,
         )
         model = make_model("ppo", preferences.venv)
         model.set_logger(Logger(None, [written]))
@@ -475,7 +513,7 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
 
 
 def trained(venv: VecEnv, seed: int) -> tuple[OnPolicyAlgorithm, PreferenceLearning]:
-    preferences = PreferenceLearning(venv, teacher=OracleTeacher(), seed=seed, **SMALL)
+    preferences = small(venv, seed=seed)
     with preferences.store:
         model = make_model("ppo", preferences.venv, seed=0)
         model.learn(320, callback=preferences.callback())
@@ -488,7 +526,7 @@ def test_same_seed_same_training_other_seed_another(
     results = []
     for seed in (0, 0, 1):
         model, preferences = trained(drift_venv(seed=0), seed)
-        reward = preferences.reward_model.state_arrays()["weights.0"]
+        reward = preferences.reward_model.state()[0]["weights.0"]
         results.append((policy_weights(model), reward))
     for first, again, other in zip(*results, strict=True):
         np.testing.assert_array_equal(first, again)
@@ -498,54 +536,48 @@ def test_same_seed_same_training_other_seed_another(
 def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVenv) -> None:
     """All that a checkpoint holds, taken between two rounds and put into new objects."""
     with Store() as store:
-        straight = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL)
+        straight = small(drift_venv(), store=store)
         straight.plan(640)
         step_randomly(straight, 20)
-        straight.update(64)
-        state = json.loads(json.dumps(straight.state_dict()))
-        recorded = {name: array.copy() for name, array in straight.recorder.state_dict().items()}
-        weights = {name: array.copy() for name, array in straight.reward_model.state_arrays().items()}
-        arrays, values = straight.trainer.state_dict()
-        arrays = {name: array.copy() for name, array in arrays.items()}
-        known = store.comparisons()
-        straight.update(576)
+        at(straight, 64)
+        state = copied(straight.state())
+        at(straight, 576)
         queries = [answer.query_id for answer in store.answers()]
         assert straight.trainer.n_comparisons == 20
 
-        resumed = PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, **SMALL | {"seed": 5})
-        resumed.plan(640)
-        resumed.load_state_dict(state)
-        resumed.recorder.load_state_dict(recorded)
-        resumed.reward_model.load_state_arrays(weights)
-        resumed.reward_model.fitted = True
-        resumed.trainer.load_state_dict(arrays, values, known)
-        resumed.update(576)
+        resumed = small(drift_venv(), store=store, seed=5, old_labels="replay")
+        resumed.restore(*state)
+        at(resumed, 576)
         assert [answer.query_id for answer in store.answers()] == queries, (
             "the replayed round asks the same queries"
         )
         assert store.counts().answers == 20, "nothing is answered twice"
-    for name, expected in straight.reward_model.state_arrays().items():
-        np.testing.assert_array_equal(resumed.reward_model.state_arrays()[name], expected, err_msg=name)
-    ours, theirs = resumed.state_dict(), straight.state_dict()
-    assert ours.pop("refit_seconds") > 0
-    assert theirs.pop("refit_seconds") > 0
-    assert ours == theirs
+    (ours, our_values), (theirs, their_values) = resumed.state(), straight.state()
+    assert ours.keys() == theirs.keys()
+    for name, expected in theirs.items():
+        np.testing.assert_array_equal(ours[name], expected, err_msg=name)
+    assert our_values.pop("refit_seconds") > 0
+    assert their_values.pop("refit_seconds") > 0
+    assert our_values == their_values
 
 
-def test_a_reward_that_was_given_is_gone_on_with(drift_venv: MakeVenv) -> None:
+def test_a_reward_that_was_given_is_gone_on_with_and_pays(drift_venv: MakeVenv) -> None:
     _, first = trained(drift_venv(), 0)
-    again = PreferenceLearning(
-        drift_venv(), teacher=OracleTeacher(), reward_model=first.reward_model, trainer=first.trainer
-    )
-    assert again.reward_model is first.reward_model
+    again = small(drift_venv(), reward=first.trainer)
     assert again.trainer is first.trainer
+    assert again.reward_model is first.trainer.ensemble
+    observations = np.asarray(again.venv.reset()).copy()
+    actions = np.full((4, 1), 0.5, dtype=np.float32)
+    _, rewards, _, _ = again.venv.step(actions)
+    np.testing.assert_array_equal(rewards, first.trainer.ensemble.predict(observations, actions))
+    assert np.abs(rewards).min() > 0
 
 
 def test_episodes_shorter_than_a_segment_are_compared_whole() -> None:
     """Terminating environments, as users have them."""
     venv = make_vec_env(lambda: CountingEnv((2, 3), terminates=True), n_envs=4, seed=0)
     with Store() as store:
-        preferences = PreferenceLearning(venv, teacher=OracleTeacher(), store=store, **SMALL)
+        preferences = small(venv, store=store)
         with pytest.warns(UserWarning, match="An episode ended before its time limit"):
             make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         lengths = {s.n_steps for c in store.comparisons() for s in (c.first, c.second)}
@@ -555,6 +587,6 @@ def test_episodes_shorter_than_a_segment_are_compared_whole() -> None:
 
 def test_any_teacher_with_a_name_and_an_answer_will_do(drift_venv: MakeVenv, position_teacher: Teacher) -> None:
     with Store() as store:
-        preferences = PreferenceLearning(drift_venv(), teacher=position_teacher, store=store, **SMALL)
+        preferences = small(drift_venv(), teacher=position_teacher, store=store)
         make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
         assert {c.teacher for c in store.comparisons()} == {"position"}

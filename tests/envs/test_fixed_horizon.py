@@ -28,6 +28,12 @@ def test_truncation_passes() -> None:
     assert env.step(np.zeros(1, dtype=np.float32))[2:4] == (False, True)
 
 
+def test_a_termination_that_coincides_with_the_time_limit_leaves_the_time_limit() -> None:
+    env = HideTermination(CountingEnv((2,), terminates=True, truncates=True))
+    env.reset()
+    assert [env.step(np.zeros(1, dtype=np.float32))[2:4] for _ in range(2)] == [(False, False), (False, True)]
+
+
 @pytest.mark.parametrize(
     ("name", "height_index", "unhealthy_height"), [("Hopper", 1, 0.15), ("Walker2d", 1, 0.15), ("Ant", 2, 3.0)]
 )

@@ -9,7 +9,7 @@ import gymnasium
 import pytest
 from gymnasium.envs.registration import WrapperSpec
 
-from prefrl_envs.ids import imports_foreign_module
+from prefrl_envs.ids import find_spec, imports_foreign_module
 from prefrl_envs.tasks import TASKS
 from prefrl_envs.testing import CountingEnv
 
@@ -69,3 +69,17 @@ def test_nothing_is_imported_to_find_out(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.syspath_prepend(tmp_path)
     assert imports_foreign_module("planted:Env-v0")
     assert "planted" not in sys.modules
+
+
+@pytest.mark.parametrize(("env_id", "found"), [("Hopper-v5", "Hopper-v5"), ("gymnasium:Acrobot", "Acrobot-v1")])
+def test_an_id_stands_for_what_gymnasium_would_make(env_id: str, found: str) -> None:
+    assert find_spec(env_id).id == found
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        find_spec("no_such_package:Hopper-v5")
+    with pytest.raises(gymnasium.error.NameNotFound):
+        find_spec("Hoper-v5")
+    with pytest.raises(gymnasium.error.VersionNotFound):
+        find_spec("Hopper-v77")

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from prefrl_envs import clips, machine
-from prefrl_envs.machine import check_codec, check_gl, check_machine
+from prefrl_envs.extras import EXTRAS, Extra
+from prefrl_envs.machine import Check, check_codec, check_extra, check_gl, check_machine
 
 
 def test_this_machine_has_all_that_clips_need() -> None:
-    checks = check_machine()
+    every = check_machine()
+    checks = [check for check in every if check.needed]
     assert [check.name for check in checks] == ["off-screen OpenGL", "H.264 encoder", "VP9 encoder"]
+    assert [check.name for check in every if not check.needed] == ["ale-py", "envpool"]
     assert all(check.ok and check.detail and not check.mend for check in checks), checks
     assert "ms" in checks[0].detail
 
@@ -42,12 +45,8 @@ def test_a_machine_without_opengl_is_told_the_packages(
     monkeypatch.setenv("MUJOCO_GL", "egl")
     monkeypatch.setattr("prefrl_envs.machine.subprocess.run", run)
     packages = "libegl1 libegl-mesa0 libopengl0 libgl1-mesa-dri"
-    assert check_gl() == (
-        "off-screen OpenGL",
-        False,
-        detail,
-        f"apt-get install -y --no-install-recommends {packages}",
-    )
+    command = f"apt-get install -y --no-install-recommends {packages}"
+    assert check_gl() == Check("off-screen OpenGL", False, detail, command)
 
 
 def test_drawing_that_hangs_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +63,17 @@ def test_a_missing_encoder_is_named_with_what_brings_it(monkeypatch: pytest.Monk
     assert "libx264_missing" in check.detail
     assert check.mend == f"{sys.executable} -m pip install --force-reinstall 'av>=15'"
     assert check_codec("vp9").ok
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=lambda extra: extra.name)
+def test_an_extra_that_is_missing_is_told_with_its_command_and_is_not_needed(
+    extra: Extra, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefrl_envs.extras.find_spec", lambda name: None)
+    detail, command = f"not installed, for {extra.purpose}", f"pip install 'prefrl[{extra.name}]'"
+    assert check_extra(extra) == Check(extra.package, False, detail, command, needed=False)
+
+
+def test_an_extra_that_is_there_is_told_with_its_version() -> None:
+    numpy = Extra(name="x", package="numpy", module="numpy", purpose="arrays")
+    assert check_extra(numpy) == Check("numpy", True, f"{numpy.version}, for arrays", "", needed=False)

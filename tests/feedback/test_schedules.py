@@ -13,9 +13,10 @@ from prefrl.feedback import (
     LabelSchedule,
     make_schedule,
 )
-from prefrl.feedback.schedules import ScheduleName
+from prefrl.registry import SCHEDULES
+from prefrl.settings import FeedbackSettings
 
-_NAMES: list[ScheduleName] = ["hyperbolic", "constant", "increasing"]
+_NAMES = list(SCHEDULES)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +31,12 @@ def test_the_papers_mujoco_schedule(num_timesteps: int, expected: int) -> None:
     ("share", "expected"), [(0.0, 500), (0.05, 1345), (0.1, 1945), (0.25, 3112), (0.5, 4236), (1.0, 5500)]
 )
 def test_the_papers_atari_schedule(share: float, expected: int) -> None:
-    schedule = HyperbolicSchedule(5500, 50_000_000, initial_share=500 / 5500, time_constant=5e6)
+    schedule = HyperbolicSchedule(5500, 50_000_000, FeedbackSettings(initial_share=500 / 5500, time_constant=5e6))
     assert schedule.n_labels(int(share * 50_000_000)) == expected
 
 
 def test_hyperbolic_is_the_integral_of_its_rate() -> None:
-    schedule = HyperbolicSchedule(10_000, 3_000_000, initial_share=0.1, time_constant=1e6)
+    schedule = HyperbolicSchedule(10_000, 3_000_000, FeedbackSettings(initial_share=0.1, time_constant=1e6))
     rate = [1e6 / ((k + 0.5) * 1_000 + 1e6) for k in range(3_000)]  # midpoint rule, steps of 1,000
     for n_parts in (500, 1_000, 2_000):
         numeric = 1_000 + 9_000 * sum(rate[:n_parts]) / sum(rate)
@@ -43,19 +44,19 @@ def test_hyperbolic_is_the_integral_of_its_rate() -> None:
 
 
 def test_constant_and_increasing_by_hand() -> None:
-    constant = ConstantSchedule(100, 1_000, initial_share=0.2)
+    constant = ConstantSchedule(100, 1_000, FeedbackSettings(initial_share=0.2))
     assert [constant.n_labels(t) for t in (0, 250, 500, 1_000)] == [20, 40, 60, 100]
-    increasing = IncreasingSchedule(100, 1_000, initial_share=0.2)
+    increasing = IncreasingSchedule(100, 1_000, FeedbackSettings(initial_share=0.2))
     assert [increasing.n_labels(t) for t in (0, 250, 500, 1_000)] == [20, 25, 40, 100]
 
 
 def test_a_long_time_constant_is_a_constant_rate_and_a_short_one_asks_early() -> None:
     constant = ConstantSchedule(700, 1_000_000)
-    slow = HyperbolicSchedule(700, 1_000_000, time_constant=1e12)
+    slow = HyperbolicSchedule(700, 1_000_000, FeedbackSettings(time_constant=1e12))
     assert [slow.n_labels(t) for t in range(0, 10**6, 9_999)] == [
         constant.n_labels(t) for t in range(0, 10**6, 9_999)
     ]
-    early = HyperbolicSchedule(700, 1_000_000, time_constant=1e4)
+    early = HyperbolicSchedule(700, 1_000_000, FeedbackSettings(time_constant=1e4))
     assert early.n_labels(500_000) == round(175 + 525 * log(51) / log(101))
 
 
@@ -69,7 +70,7 @@ def test_a_long_time_constant_is_a_constant_rate_and_a_short_one_asks_early() ->
 )
 @settings(deadline=None)
 def test_every_schedule_grows_from_the_initial_share_to_the_budget(
-    name: ScheduleName,
+    name: str,
     n_labels: int,
     total: int,
     initial_share: float,
@@ -77,7 +78,9 @@ def test_every_schedule_grows_from_the_initial_share_to_the_budget(
     steps: list[int],
 ) -> None:
     schedule: LabelSchedule = make_schedule(
-        name, n_labels, total, initial_share=initial_share, time_constant=time_constant
+        n_labels,
+        total,
+        FeedbackSettings(schedule=name, initial_share=initial_share, time_constant=time_constant),
     )
     assert schedule.n_labels(0) == round(initial_share * n_labels)
     assert schedule.n_labels(total) == schedule.n_labels(total + 1) == n_labels
@@ -87,11 +90,14 @@ def test_every_schedule_grows_from_the_initial_share_to_the_budget(
 
 
 def test_make_schedule_passes_everything_on() -> None:
-    made = [make_schedule(name, 700, 10**6, initial_share=0.5, time_constant=1e5) for name in _NAMES]
+    made = [
+        make_schedule(700, 10**6, FeedbackSettings(schedule=name, initial_share=0.5, time_constant=1e5))
+        for name in _NAMES
+    ]
     direct: list[LabelSchedule] = [
-        HyperbolicSchedule(700, 10**6, initial_share=0.5, time_constant=1e5),
-        ConstantSchedule(700, 10**6, initial_share=0.5),
-        IncreasingSchedule(700, 10**6, initial_share=0.5),
+        HyperbolicSchedule(700, 10**6, FeedbackSettings(initial_share=0.5, time_constant=1e5)),
+        ConstantSchedule(700, 10**6, FeedbackSettings(initial_share=0.5)),
+        IncreasingSchedule(700, 10**6, FeedbackSettings(initial_share=0.5)),
     ]
     values = [[schedule.n_labels(t) for t in range(0, 10**6, 50_000)] for schedule in made]
     assert values == [[schedule.n_labels(t) for t in range(0, 10**6, 50_000)] for schedule in direct]
@@ -103,9 +109,9 @@ def test_what_cannot_be_is_refused() -> None:
         ConstantSchedule(-1, 10)
     with pytest.raises(SettingError, match=r"`total_timesteps` must be at least 1. Received 0"):
         IncreasingSchedule(1, 0)
-    with pytest.raises(SettingError, match=r"`initial_share` must lie between 0 and 1. Received 1.5"):
-        ConstantSchedule(1, 10, initial_share=1.5)
-    with pytest.raises(SettingError, match=r"`time_constant` must be greater than 0. Received 0"):
-        HyperbolicSchedule(1, 10, time_constant=0)
-    with pytest.raises(SettingError, match=r"must be one of .*'hyperbolic'.* Received 'linear'"):
-        make_schedule("linear", 1, 10)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match=r"0 <= `initial_share` <= 1 .* Received .*1\.5"):
+        FeedbackSettings(initial_share=1.5)
+    with pytest.raises(SettingError, match=r"`time_constant` must be above 0 and finite. Received 0"):
+        FeedbackSettings(time_constant=0)
+    with pytest.raises(SettingError, match=r"`schedule` must be one of hyperbolic, .* Received 'linear'"):
+        make_schedule(1, 10, FeedbackSettings(schedule="linear"))

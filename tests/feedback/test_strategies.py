@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
-from prefrl.feedback import DisagreementSelector, SpreadSelector, UniformSelector
-from prefrl.feedback.strategies import disagreement, spread_weights
+from prefrl.feedback import DisagreementStrategy, QueryStrategy, SpreadStrategy, UniformStrategy, make_strategy
+from prefrl.feedback.strategies import AT_ONCE, Places, disagreement, spread_weights
+from prefrl.registry import STRATEGIES
 from prefrl.segments import Segment, SegmentRecorder
+from prefrl.settings import FeedbackSettings
 
 
 def recorded(n_steps: int, *, n_envs: int = 1, values: Sequence[float] | None = None) -> SegmentRecorder:
@@ -52,7 +54,9 @@ def place(segment: Segment) -> tuple[int, int, int]:
 def test_uniform_reaches_every_start_position_equally() -> None:
     recorder = recorded(24, n_envs=2)
     rng = np.random.default_rng(0)
-    pairs = UniformSelector(recent_share=0.0).select(recorder, 2_000, length=5, rng=rng, predict_returns=not_asked)
+    pairs = UniformStrategy(FeedbackSettings(recent_share=0.0)).select(
+        recorder, 2_000, length=5, rng=rng, predict_returns=not_asked
+    )
     for side in range(2):
         seen = Counter(place(pair[side]) for pair in pairs)
         assert set(seen) == {(env, 0, start) for env in range(2) for start in range(20)}
@@ -63,22 +67,9 @@ def test_uniform_reaches_every_start_position_equally() -> None:
 
 @pytest.mark.parametrize(("share", "n_recent"), [(0.0, 0), (0.25, 50), (0.7, 140), (1.0, 200)])
 def test_the_recent_share_is_kept_exactly(share: float, n_recent: int) -> None:
-    asked: Counter[int | None] = Counter()
-
-    class Watched:
-        def sample(
-            self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
-        ) -> list[Segment]:
-            asked[recent_steps] += n
-            return recorder.sample(n, length=length, rng=rng, recent_steps=recent_steps)
-
-    recorder = recorded(5_000)
     rng = np.random.default_rng(1)
-    selector = UniformSelector(recent_share=share, recent_steps=50)
-    pairs = selector.select(Watched(), 100, length=10, rng=rng, predict_returns=not_asked)
-    # A redraw of the second segment, one time in forty among the recent, asks for one more of its kind.
-    assert n_recent <= asked[50] <= n_recent + 15
-    assert 200 - n_recent <= asked[None] <= 200 - n_recent + 1
+    strategy = UniformStrategy(FeedbackSettings(recent_share=share, recent_steps=50, segment_length=10))
+    pairs = strategy.select(recorded(5_000), 100, length=10, rng=rng, predict_returns=not_asked)
     starts = [segment.start for pair in pairs for segment in pair]
     recent = sum(start >= 4_950 for start in starts)
     assert n_recent <= recent <= n_recent + 10  # one in a hundred of the others falls there too
@@ -86,8 +77,8 @@ def test_the_recent_share_is_kept_exactly(share: float, n_recent: int) -> None:
 
 def test_recent_and_older_segments_mix_within_pairs() -> None:
     rng = np.random.default_rng(2)
-    selector = UniformSelector(recent_share=0.5, recent_steps=50)
-    pairs = selector.select(recorded(5_000), 400, length=10, rng=rng, predict_returns=not_asked)
+    strategy = UniformStrategy(FeedbackSettings(recent_share=0.5, recent_steps=50))
+    pairs = strategy.select(recorded(5_000), 400, length=10, rng=rng, predict_returns=not_asked)
     kinds = Counter((first.start >= 4_950, second.start >= 4_950) for first, second in pairs)
     # Independent sides: a quarter of 400 each, standard deviation below 9.
     assert all(55 <= kinds[a, b] <= 145 for a in (True, False) for b in (True, False))
@@ -98,24 +89,25 @@ def test_a_segment_is_never_paired_with_itself(share: float) -> None:
     recorder = recorded(6)
     assert recorder.n_starts(5) == 2
     rng = np.random.default_rng(3)
-    selector = UniformSelector(recent_share=share, recent_steps=6)
-    pairs = selector.select(recorder, 100, length=5, rng=rng, predict_returns=not_asked)
+    strategy = UniformStrategy(FeedbackSettings(recent_share=share, recent_steps=6, segment_length=5))
+    pairs = strategy.select(recorder, 100, length=5, rng=rng, predict_returns=not_asked)
     assert {frozenset((first.start, second.start)) for first, second in pairs} == {frozenset((0, 1))}
 
 
 def test_a_single_segment_makes_no_pair() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(NotEnoughExperienceError, match="Only one segment of 5 steps can be cut"):
-        UniformSelector().select(recorded(5), 1, length=5, rng=rng, predict_returns=not_asked)
+    with pytest.raises(NotEnoughExperienceError, match="two different segments of 5 steps, and 1 can be cut"):
+        UniformStrategy().select(recorded(5), 1, length=5, rng=rng, predict_returns=not_asked)
 
 
 def test_the_pairs_of_most_disagreement_are_chosen_most_first() -> None:
     spy = Spy()
     rng = np.random.default_rng(4)
-    chosen = DisagreementSelector(pool_factor=10, recent_share=0.3, recent_steps=100).select(
+    chosen = DisagreementStrategy(FeedbackSettings(recent_share=0.3, recent_steps=100)).select(
         recorded(500), 7, length=4, rng=rng, predict_returns=spy
     )
-    (pool,) = spy.pools
+    assert max(len(part) for part in spy.pools) <= AT_ONCE
+    pool = [segment for part in spy.pools for segment in part]
     assert len(pool) == 2 * 7 * 10
 
     def variance(first: Segment, second: Segment) -> float:
@@ -132,23 +124,24 @@ def test_clips_that_look_identical_are_not_chosen_for_disagreement() -> None:
     recorder = recorded(400, values=values)
     rng = np.random.default_rng(5)
     spy = Spy()
-    chosen = DisagreementSelector(recent_share=0.0).select(recorder, 10, length=1, rng=rng, predict_returns=spy)
-    pool = spy.pools[0]
+    chosen = DisagreementStrategy(FeedbackSettings(recent_share=0.0)).select(
+        recorder, 10, length=1, rng=rng, predict_returns=spy
+    )
+    pool = [segment for part in spy.pools for segment in part]
     pairs = zip(pool[::2], pool[1::2], strict=True)
     alike = [np.array_equal(a.observations, b.observations) for a, b in pairs]
     assert sum(alike) > 30
     assert not any(np.array_equal(a.observations, b.observations) for a, b in chosen)
 
 
-@pytest.mark.parametrize("selector", [UniformSelector(recent_steps=50), DisagreementSelector(recent_steps=50)])
-def test_the_choice_depends_on_the_random_numbers_only(
-    selector: UniformSelector | DisagreementSelector,
-) -> None:
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_choice_depends_on_the_random_numbers_only(name: str) -> None:
+    strategy: QueryStrategy = make_strategy(FeedbackSettings(strategy=name))
     recorder = recorded(300)
 
     def starts(seed: int, n: int = 5) -> list[tuple[int, int]]:
         rng = np.random.default_rng(seed)
-        pairs = selector.select(recorder, n, length=4, rng=rng, predict_returns=Spy())
+        pairs = strategy.select(recorder, n, length=4, rng=rng, predict_returns=Spy())
         return [(first.start, second.start) for first, second in pairs]
 
     assert starts(0) == starts(0)
@@ -179,17 +172,20 @@ def test_disagreement_is_symmetric_bounded_and_zero_on_identical_clips(
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(SettingError, match=r"`recent_share` must lie between 0 and 1\. Received -0.1"):
-        UniformSelector(recent_share=-0.1)
-    with pytest.raises(SettingError, match=r"`recent_steps` must be at least 1\. Received 0"):
-        UniformSelector(recent_steps=0)
-    with pytest.raises(SettingError, match=r"`pool_factor` must be at least 1\. Received 0"):
-        DisagreementSelector(pool_factor=0)
+    with pytest.raises(SettingError, match=r"0 <= `recent_share` <= 1\. Received .*-0.1"):
+        FeedbackSettings(recent_share=-0.1)
+    with pytest.raises(SettingError, match=r"`recent_steps` must be at least 1\. Received .*0"):
+        FeedbackSettings(recent_steps=0)
+    with pytest.raises(
+        SettingError, match=r"`strategy` must be one of uniform, .* Received 'spreed'\. Did you mean"
+    ):
+        make_strategy(FeedbackSettings(strategy="spreed"))
     rng = np.random.default_rng(0)
+    few = FeedbackSettings(recent_share=0.5, recent_steps=5, segment_length=5)
     with pytest.raises(SettingError, match="No segment of 8 steps fits into `recent_steps`=5"):
-        UniformSelector(recent_steps=5).select(recorded(50), 1, length=8, rng=rng, predict_returns=not_asked)
+        UniformStrategy(few).select(recorded(50), 1, length=8, rng=rng, predict_returns=not_asked)
     with pytest.raises(SettingError, match=r"at least 2 members\. Received 1"):
-        DisagreementSelector().select(
+        DisagreementStrategy().select(
             recorded(50), 1, length=8, rng=rng, predict_returns=lambda segments: np.zeros((1, len(segments)))
         )
 
@@ -209,10 +205,11 @@ def test_equal_values_are_drawn_alike() -> None:
 class Numbered:
     """Experience in which one segment of a hundred has a high return."""
 
-    def sample(
-        self, n: int, *, length: int, rng: np.random.Generator, recent_steps: int | None = None
-    ) -> list[Segment]:
-        return [numbered(int(i)) for i in rng.integers(1000, size=n)]
+    def places(self, length: int, *, recent_steps: int | None = None) -> Places:
+        return np.stack([np.arange(1000), np.zeros(1000), np.full(1000, length)], axis=1).astype(np.int64)
+
+    def segment_at(self, place: npt.NDArray[np.int64]) -> Segment:
+        return numbered(int(place[0]))
 
 
 def numbered(i: int) -> Segment:
@@ -231,7 +228,9 @@ def predicted(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
 
 
 def test_spread_brings_up_what_is_rare(rng: np.random.Generator) -> None:
-    pairs = SpreadSelector(recent_share=0.0).select(Numbered(), 40, length=2, rng=rng, predict_returns=predicted)
+    pairs = SpreadStrategy(FeedbackSettings(recent_share=0.0)).select(
+        Numbered(), 40, length=2, rng=rng, predict_returns=predicted
+    )
     starts = [segment.start for pair in pairs for segment in pair]
     assert len(pairs) == 40
     assert len(set(starts)) == 80, "a segment is in two pairs"
@@ -241,15 +240,10 @@ def test_spread_brings_up_what_is_rare(rng: np.random.Generator) -> None:
 
 def test_spread_is_repeatable(rng: np.random.Generator) -> None:
     def starts(seed: int) -> list[int]:
-        pairs = SpreadSelector(recent_share=0.0).select(
+        pairs = SpreadStrategy(FeedbackSettings(recent_share=0.0)).select(
             Numbered(), 10, length=2, rng=np.random.default_rng(seed), predict_returns=predicted
         )
         return [segment.start for pair in pairs for segment in pair]
 
     assert starts(1) == starts(1)
     assert starts(1) != starts(2)
-
-
-def test_spread_refuses_what_cannot_be() -> None:
-    with pytest.raises(SettingError, match="`pool_factor` and `n_bins` must be at least 1"):
-        SpreadSelector(n_bins=0)

@@ -252,7 +252,7 @@ def test_no_space_left(
     assert not list(run.rglob("*.tmp"))
     with Store(run) as store:
         assert store.answers()[: len(acknowledged)] == acknowledged
-    now = [Checkpoint(folder).state["num_timesteps"] for folder in checkpoints(run / "checkpoints")]
+    now = [Checkpoint(folder).num_timesteps for folder in checkpoints(run / "checkpoints")]
     assert len(now) == 2
     assert now >= [128, 256]
     # With space again the run goes on, and loses nothing.

@@ -1,5 +1,6 @@
 """A small world from preferences alone: the policy that comes out is the one that value iteration computes."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from prefrl.agents import ALGORITHMS
+from prefrl.agents import algorithm
 from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble
 from prefrl.runs import start, train
@@ -29,7 +30,7 @@ def missed_cells(path: Path, **changes: Any) -> tuple[list[int], list[int]]:
     start(config, path, lambda progress: None)
     gamma = config.agent.settings["gamma"]
     best = optimal_actions(gamma)
-    agent = ALGORITHMS["ppo"].load(Checkpoint(checkpoints(path / "checkpoints")[-1]).agent)
+    agent = algorithm("ppo").load(io.BytesIO(Checkpoint(checkpoints(path / "checkpoints")[-1]).agent))
     chosen, _ = agent.predict(np.arange(len(CELLS)), deterministic=True)
     cells, actions = np.divmod(np.arange(len(CELLS) * len(MOVES)), len(MOVES))
     rewards = RewardEnsemble.load(path / "reward_model").predict(cells, actions).astype(np.float64)

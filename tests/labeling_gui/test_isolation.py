@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from prefrl.labeling_page import LabelingPage, page_command
-from prefrl.store import Store
+from prefrl.store import RunRecord, Store
 from prefrl_labeling_gui.clip_folder import ClipError
 from prefrl_labeling_gui.foreign_module import module_folder
 
@@ -145,7 +146,9 @@ def test_options_of_python_given_by_hand_are_kept(run: Path, trap: Path) -> None
 def name_environment(run: Path, env_id: str, *, in_config: str | None = None) -> None:
     """Have the store name an environment, and config.json another, or none."""
     with Store(run) as store:
-        store.set_status({"run": store.status()["run"] | {"env_id": env_id}})
+        record = store.published(RunRecord)
+        assert record is not None
+        store.publish(replace(record, env_id=env_id))
     config = run / "config.json"
     if in_config is None:
         config.unlink()

@@ -216,7 +216,12 @@ def test_others_come_in_by_name_where_they_may(run: Path, serve: Serve) -> None:
 
 
 def test_it_waits_for_a_trainer_that_has_not_begun(
-    make_run: MakeRun, template: Path, serve: Serve, claimed: Callable[..., Any], tmp_path: Path
+    make_run: MakeRun,
+    template: Path,
+    serve: Serve,
+    claimed: Callable[..., Any],
+    begin_like: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     run = make_run(tmp_path / "run", started=False)
     server = serve(run)
@@ -224,7 +229,7 @@ def test_it_waits_for_a_trainer_that_has_not_begun(
     with Store(template) as theirs:
         assert owner.get("/api/run").json()["state"] == "waiting_for_trainer"
         with Store(run) as trainer:
-            trainer.set_status(theirs.status())
+            begin_like(theirs, trainer)
             trainer.add_queries([theirs.query(query.query_id) for query in theirs.open_queries()])
         wait_for(lambda: bool(owner.get("/api/run").json()["state"] == "ready"))
         assert len(claimed(owner, 3)) == 3

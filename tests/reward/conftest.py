@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from prefrl.reward import RewardEnsemble
 from prefrl.segments import Comparison, Segment
+from prefrl.settings import RewardSettings
 
 N_OBSERVATIONS, N_ACTIONS = 3, 2
 TRUE_WEIGHTS = np.array([1.0, -2.0, 0.5, 0.0, 1.0])
@@ -30,14 +31,17 @@ def _make_comparisons(
         steps = (n_steps, n_steps) if lengths is None else rng.choice(lengths, size=2)
         first, second = (_make_segment(rng, int(t)) for t in steps)
         preference = float(first.env_return > second.env_return)
-        comparisons.append(Comparison(first=first, second=second, preference=preference, seq=i))
+        comparisons.append(
+            Comparison(segments=(first, second), preference=preference, query_id=f"{seed}-{i}", seq=i)
+        )
     return comparisons
 
 
-def _make_ensemble(**settings: Any) -> RewardEnsemble:
+def _make_ensemble(*, seed: int = 0, device: str = "cpu", **settings: Any) -> RewardEnsemble:
     observation_space = spaces.Box(-np.inf, np.inf, (N_OBSERVATIONS,), np.float32)
     action_space = spaces.Box(-1.0, 1.0, (N_ACTIONS,), np.float32)
-    return RewardEnsemble(observation_space, action_space, **{"hidden_sizes": (8, 8), **settings})
+    own = RewardSettings(**{"hidden_sizes": (8, 8), **settings})
+    return RewardEnsemble(observation_space, action_space, settings=own, seed=seed, device=device)
 
 
 @pytest.fixture

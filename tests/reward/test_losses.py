@@ -9,6 +9,7 @@ from torch import Tensor
 from prefrl.reward.losses import (
     masked_mean,
     preference_log_probabilities,
+    preference_logits,
     preference_loss,
     segment_returns,
 )
@@ -26,8 +27,12 @@ def gradient(loss: Losses, logits: Tensor) -> Tensor:
     return result
 
 
+def loss_of(logits: Tensor, preferences: Tensor, error_rate: float) -> Tensor:
+    return preference_loss(torch.stack([logits, torch.zeros_like(logits)], dim=-1), preferences, error_rate)
+
+
 def first_is_better(logits: Tensor) -> Tensor:
-    return preference_loss(logits, torch.ones_like(logits), 0.1)
+    return loss_of(logits, torch.ones_like(logits), 0.1)
 
 
 # --- the label error --------------------------------------------------------------------------------------
@@ -60,7 +65,7 @@ def test_loss_lies_between_the_floor_and_the_ceiling_of_the_label_error() -> Non
 def test_loss_by_hand() -> None:
     # sigmoid(log 3) = 3/4, so P' = 0.9 * 3/4 + 0.05 = 0.725 for the first and 0.275 for the second.
     logits = tensor(math.log(3), math.log(3), math.log(3))
-    loss = preference_loss(logits, tensor(1.0, 0.0, 0.5), 0.1)
+    loss = loss_of(logits, tensor(1.0, 0.0, 0.5), 0.1)
     expected = [-math.log(0.725), -math.log(0.275), -(math.log(0.725) + math.log(0.275)) / 2]
     np.testing.assert_allclose(loss.numpy(), expected, rtol=1e-12)
 
@@ -68,7 +73,7 @@ def test_loss_by_hand() -> None:
 @pytest.mark.parametrize("error_rate", [0.0, 0.1, 0.5])
 def test_loss_equals_a_slow_recomputation(error_rate: float, rng: np.random.Generator) -> None:
     logits, preferences = rng.normal(scale=4, size=50), rng.choice([0.0, 0.5, 1.0], size=50)
-    loss = preference_loss(torch.as_tensor(logits), torch.as_tensor(preferences), error_rate)
+    loss = loss_of(torch.as_tensor(logits), torch.as_tensor(preferences), error_rate)
     for i in range(50):
         p = math.exp(logits[i]) / (math.exp(logits[i]) + 1)
         heard_first = (1 - error_rate) * p + error_rate / 2
@@ -93,7 +98,7 @@ def test_identical_segments_are_preferred_with_probability_one_half() -> None:
 def test_gradcheck(error_rate: float) -> None:
     logits = torch.linspace(-6, 6, 13, dtype=torch.float64, requires_grad=True)
     preferences = torch.tensor([0.0, 0.5, 1.0] * 4 + [1.0], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda z: preference_loss(z, preferences, error_rate), (logits,))
+    assert torch.autograd.gradcheck(lambda z: loss_of(z, preferences, error_rate), (logits,))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -102,8 +107,8 @@ def test_gradcheck(error_rate: float) -> None:
 def test_huge_returns_give_finite_losses_and_gradients(size: float, error_rate: float, dtype: torch.dtype) -> None:
     logits = torch.tensor([size, size, -size, -size], dtype=dtype)
     preferences = torch.tensor([1.0, 0.0, 1.0, 0.5], dtype=dtype)
-    assert preference_loss(logits, preferences, error_rate).isfinite().all()
-    assert gradient(lambda z: preference_loss(z, preferences, error_rate), logits).isfinite().all()
+    assert loss_of(logits, preferences, error_rate).isfinite().all()
+    assert gradient(lambda z: loss_of(z, preferences, error_rate), logits).isfinite().all()
 
 
 # --- order and ties ---------------------------------------------------------------------------------------
@@ -114,20 +119,18 @@ def test_huge_returns_give_finite_losses_and_gradients(size: float, error_rate: 
 def test_swapping_the_pair_and_its_answer_changes_nothing(preference: float, error_rate: float) -> None:
     logits = torch.linspace(-20, 20, 41, dtype=torch.float64)
     answered = torch.full_like(logits, preference)
-    loss = preference_loss(logits, answered, error_rate)
-    assert loss.equal(preference_loss(-logits, 1 - answered, error_rate))
+    loss = loss_of(logits, answered, error_rate)
+    assert loss.equal(loss_of(-logits, 1 - answered, error_rate))
 
 
 def test_swapping_the_pair_alone_changes_the_loss() -> None:
-    assert not preference_loss(tensor(1.0), tensor(1.0), 0.1).equal(
-        preference_loss(tensor(-1.0), tensor(1.0), 0.1)
-    )
+    assert not loss_of(tensor(1.0), tensor(1.0), 0.1).equal(loss_of(tensor(-1.0), tensor(1.0), 0.1))
 
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.1])
 def test_an_answer_equal_pulls_returns_together_and_rests_only_there(error_rate: float) -> None:
     logits = torch.linspace(-3, 3, 7, dtype=torch.float64)
-    slopes = gradient(lambda z: preference_loss(z, torch.full_like(z, 0.5), error_rate), logits)
+    slopes = gradient(lambda z: loss_of(z, torch.full_like(z, 0.5), error_rate), logits)
     assert slopes[3].item() == 0.0
     assert (slopes[:3] < -1e-3).all()
     assert (slopes[4:] > 1e-3).all()
@@ -147,3 +150,12 @@ def test_masked_mean_leaves_out_what_is_masked() -> None:
     mean = masked_mean(values, mask)
     assert mean[0].item() == 2.0
     assert mean[1].isnan()
+
+
+def test_the_loss_is_one_of_differences_of_returns() -> None:
+    """Whatever both have in common, and in any shape [..., 2]."""
+    returns = torch.tensor([[[3.0, 1.0], [1.0, 3.0]], [[-5.0, -7.0], [0.0, 0.0]]], dtype=torch.float64)
+    assert preference_logits(returns).tolist() == [[2.0, -2.0], [2.0, 0.0]]
+    loss = preference_loss(returns, torch.tensor([[1.0, 0.0], [1.0, 0.5]], dtype=torch.float64), 0.0)
+    expected = math.log(1 + math.exp(-2))
+    np.testing.assert_allclose(loss.numpy(), [[expected, expected], [expected, math.log(2)]], rtol=1e-12)

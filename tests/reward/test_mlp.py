@@ -3,6 +3,7 @@ import pytest
 import torch
 from torch import nn
 
+from prefrl.reward.members import Members
 from prefrl.reward.mlp import BatchedMLP, NumpyMLP
 
 SEEDS = [11, 12, 13]
@@ -22,12 +23,13 @@ def as_layers(network: BatchedMLP, member: int) -> nn.Sequential:
 @pytest.mark.parametrize("hidden_sizes", [(), (5,), (64, 64), (7, 3, 9)])
 def test_it_equals_networks_of_their_own(hidden_sizes: tuple[int, ...]) -> None:
     network = BatchedMLP(4, hidden_sizes, SEEDS)
-    features = torch.randn(3, 50, 4, generator=torch.Generator().manual_seed(0))
-    outputs = network(features)
-    assert outputs.shape == (3, 50)
+    features = torch.randn(3, 10, 5, 4, generator=torch.Generator().manual_seed(0))
+    own, shared = network(features), network(features[0])
+    assert own.shape == shared.shape == (3, 10, 5)
     for member in range(3):
-        expected = as_layers(network, member)(features[member]).squeeze(-1)
-        torch.testing.assert_close(outputs[member], expected)
+        layers = as_layers(network, member)
+        torch.testing.assert_close(own[member], layers(features[member]).squeeze(-1))
+        torch.testing.assert_close(shared[member], layers(features[0]).squeeze(-1))
 
 
 def test_by_hand() -> None:
@@ -39,13 +41,13 @@ def test_by_hand() -> None:
             parameter.data[0] = torch.tensor(number)
     # x = 1: h = (3, -0.01), 9 - 0.05 - 4; x = -1: h = (-0.01, 1), -0.03 + 5 - 4.
     outputs = network(torch.tensor([[[1.0], [-1.0]]]))
-    torch.testing.assert_close(outputs, torch.tensor([[4.95, 0.97]]))
+    torch.testing.assert_close(outputs, torch.tensor([[[4.95, 0.97]]]))
     assert network.squared_norms().item() == pytest.approx(4 + 1 + 9 + 25 + 1 + 0 + 16)
 
 
 def test_gradients_of_a_member_do_not_reach_another() -> None:
     network = BatchedMLP(4, (5,), SEEDS)
-    network(torch.ones(3, 2, 4))[1].sum().backward()
+    network(torch.ones(3, 2, 1, 4))[1].sum().backward()
     for parameter in network.parameters():
         assert parameter.grad is not None
         assert not parameter.grad[[0, 2]].any()
@@ -81,17 +83,19 @@ def test_first_weights_are_spread_as_torch_spreads_them() -> None:
 @pytest.mark.parametrize("hidden_sizes", [(), (5,), (64, 64)])
 def test_in_numpy_it_is_the_same(hidden_sizes: tuple[int, ...], rng: np.random.Generator) -> None:
     network = BatchedMLP(4, hidden_sizes, SEEDS)
-    features = rng.normal(size=(30, 4)).astype(np.float32)
-    expected = network(torch.as_tensor(features).expand(3, -1, -1)).detach().numpy()
-    outputs = NumpyMLP(network)(features)
+    features = rng.normal(size=(30, 1, 4)).astype(np.float32)
+    expected = network(torch.as_tensor(features)).detach().numpy()[..., 0]
+    outputs = network.predictor()(features)
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs, expected, atol=1e-6)
+    # What a device other than the CPU, and a network without anything faster, predict with.
+    np.testing.assert_allclose(Members.predictor(network)(features), expected, atol=1e-6)
 
 
 def test_numpy_follows_training(rng: np.random.Generator) -> None:
     network = BatchedMLP(4, (8,), SEEDS)
-    fast, features = NumpyMLP(network), rng.normal(size=(30, 4)).astype(np.float32)
-    inputs = torch.as_tensor(features).expand(3, -1, -1)
+    fast, features = NumpyMLP(network), rng.normal(size=(30, 1, 4)).astype(np.float32)
+    inputs = torch.as_tensor(features)
     before = fast(features)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
     for _ in range(3):
@@ -99,11 +103,11 @@ def test_numpy_follows_training(rng: np.random.Generator) -> None:
         network(inputs).square().sum().backward()
         optimizer.step()
     assert not np.allclose(fast(features), before)
-    np.testing.assert_allclose(fast(features), network(inputs).detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(fast(features), network(inputs).detach().numpy()[..., 0], atol=1e-6)
 
 
 def test_numpy_leaves_its_input_alone(rng: np.random.Generator) -> None:
-    features = rng.normal(size=(30, 4)).astype(np.float32)
+    features = rng.normal(size=(30, 1, 4)).astype(np.float32)
     kept = features.copy()
     NumpyMLP(BatchedMLP(4, (), SEEDS))(features)
     NumpyMLP(BatchedMLP(4, (5,), SEEDS))(features)

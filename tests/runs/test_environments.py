@@ -1,6 +1,7 @@
 """Environments that somebody brings along: what is refused, what is put right, and what is said of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from prefrl.config import RunConfig
+from prefrl.config import RunConfig, load_preset
 from prefrl.errors import RunError, SettingError, SpaceError
 from prefrl.report import write_report
 from prefrl.runs import RunFolder, memory_limits, start
-from prefrl.runs.advice import notes_on
+from prefrl.runs.advice import environment_advice
 from prefrl.runs.environments import make_environments
 from prefrl.runs.stepping import resolve_stepping
 
@@ -100,7 +101,7 @@ def episode_length(config: RunConfig) -> int:
 
 
 def notes(config: RunConfig, **settings: Any) -> list[str]:
-    return list(notes_on(config, make_environments(config, n_envs=2, seed=0, **settings)))
+    return list(environment_advice(config, make_environments(config, n_envs=2, seed=0, **settings)))
 
 
 # --- the ends of episodes ---------------------------------------------------------------------------------
@@ -135,6 +136,70 @@ def test_a_limit_that_was_not_asked_for_is_told(own: MakeConfig) -> None:
     assert notes(own(limit=None, time_limit=80)) == []
 
 
+@pytest.mark.parametrize(
+    ("ends_after", "hide", "is_time_limit"),
+    [(5, False, False), (5, True, True), (None, False, True), (4, False, False)],
+)
+def test_an_end_that_is_both_is_a_termination_unless_that_is_hidden(
+    ends_after: int | None, hide: bool, is_time_limit: bool, own: MakeConfig
+) -> None:
+    kwargs = {"ends_after": ends_after}
+    venv = make_environments(own(limit=5, env_kwargs=kwargs, hide_termination=hide), n_envs=1, seed=0)
+    venv.reset()
+    dones = np.zeros(1, dtype=bool)
+    while not dones[0]:
+        _, _, dones, infos = venv.step(np.zeros((1, 2), dtype=np.float32))
+    assert infos[0]["TimeLimit.truncated"] is is_time_limit
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({"env_kwargs": {"max_episode_steps": 7}}, 7),
+        ({"env_kwargs": {"max_episode_steps": 7}, "time_limit": 7}, 7),  # as runs were once written down
+        ({"time_limit": 7}, 7),
+        ({}, 0),
+    ],
+)
+def test_there_is_one_place_for_the_time_limit(settings: dict[str, Any], limit: int, own: MakeConfig) -> None:
+    config = own(**settings)
+    assert (config.time_limit, config.env_kwargs) == (limit, {})
+    assert config.make_kwargs == ({"max_episode_steps": limit} if limit else {})
+    assert RunConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("in_file", ["time_limit: 7", "env_kwargs: {max_episode_steps: 7, size: 3}"])
+def test_no_time_limit_on_the_command_line_undoes_that_of_a_file(in_file: str, tmp_path: Path) -> None:
+    (tmp_path / "my.yaml").write_text(in_file)
+    by_file = load_preset("Pendulum-v1", config_file=tmp_path / "my.yaml")
+    assert by_file.make_kwargs["max_episode_steps"] == 7
+    assert "max_episode_steps" not in replace(by_file, time_limit=0).make_kwargs
+
+
+def test_two_time_limits_are_refused(own: MakeConfig) -> None:
+    words = "`time_limit` and `max_episode_steps` in `env_kwargs` say the same. Received 5 and 7; leave the latter"
+    with pytest.raises(SettingError, match=words):
+        own(env_kwargs={"max_episode_steps": 7}, time_limit=5)
+
+
+@pytest.mark.parametrize("limit", [0, -1, "seven", 2.5])
+def test_a_limit_among_the_arguments_is_a_number_too(limit: object, own: MakeConfig) -> None:
+    with pytest.raises(SettingError, match=r"`time_limit` must be at least 0\. Received"):
+        own(env_kwargs={"max_episode_steps": limit})
+
+
+def test_an_oracle_of_the_paper_can_be_undone(small_config: MakeConfig) -> None:
+    paper = small_config("hopper", oracle="paper")
+    assert paper.make_kwargs["oracle"] == "paper"
+    assert "oracle" not in replace(paper, oracle="gymnasium").make_kwargs
+
+
+def test_a_million_environments_are_refused_before_one_is_made(own: MakeConfig) -> None:
+    with pytest.raises(SettingError, match=r"`agent\.n_envs` must lie between 1 and 4,096\. Received 1,000,000\."):
+        own(agent={"n_envs": 1_000_000})
+    assert own(agent={"n_envs": 4096}).agent.n_envs == 4096
+
+
 def test_a_time_limit_is_no_negative_number(own: MakeConfig) -> None:
     with pytest.raises(SettingError, match=r"`time_limit` must be at least 0\. Received -1"):
         own(time_limit=-1)
@@ -166,8 +231,8 @@ def test_whatever_the_drawing_raises_is_a_sentence(own: MakeConfig) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
-        ({"sees": "tuple"}, "The observation space is Tuple"),
-        ({"acts": "tuple"}, "The action space is Tuple"),
+        ({"sees": "tuple"}, "The observation space of Own-v0 is Tuple"),
+        ({"acts": "tuple"}, "The action space of Own-v0 is Tuple"),
         ({"acts": "dict"}, "but agents act in Box, Discrete, MultiDiscrete, MultiBinary"),
     ],
 )
@@ -194,7 +259,7 @@ def test_the_recorder_keeps_what_fits(own: MakeConfig, monkeypatch: pytest.Monke
     assert memory_limits.fitting_recorder_steps(config, venv) == 2560
     monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 2 * 100 * 120_100)
     assert memory_limits.fitting_recorder_steps(config, venv) == 100
-    (note,) = notes_on(config, venv)
+    (note,) = environment_advice(config, venv)
     assert "the latest 100 steps are kept to ask about, not 2,560" in note
     monkeypatch.setattr(memory_limits, "RECORDER_BYTES", 1)
     assert memory_limits.fitting_recorder_steps(config, venv) == 2 * config.segment_length

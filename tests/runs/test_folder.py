@@ -2,19 +2,16 @@
 
 import json
 import os
-import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from prefrl.config import RunConfig
 from prefrl.errors import RunError
-from prefrl.files import read_json, write_json, write_whole
-from prefrl.runs import RunFolder
-from prefrl.runs.checkpoint import Checkpoint, checkpoints, write_checkpoint
+from prefrl.runs import RunFolder, folder
 from prefrl.runs.metrics_log import MetricsLog, read_metrics
 
 MakeConfig = Callable[..., RunConfig]
@@ -26,19 +23,66 @@ def names(folder: Path) -> list[str]:
 
 def test_new_folder_has_the_settings(small_config: MakeConfig, tmp_path: Path) -> None:
     config = small_config("ant", "trpo", seed=3)
-    folder = RunFolder.create(tmp_path / "deep" / "run", config)
-    assert names(folder.path.parent) == ["run"]
-    assert RunFolder.open(folder.path).config() == config
-    description = folder.description()
-    assert set(description) == {"config", "versions", "git_revision", "created"}
+    made = RunFolder.create(tmp_path / "deep" / "run", config)
+    assert names(made.path.parent) == ["run"]
+    assert RunFolder.open(made.path).config() == config
+    description = made.description()
+    assert set(description) == {"config", "fixed_settings_sha256", "versions", "git_revision", "created"}
     assert {"prefrl", "torch", "stable-baselines3", "mujoco"} <= set(description["versions"])
 
 
-def test_folder_that_exists_is_left_alone(small_config: MakeConfig, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with pytest.raises(RunError, match="exists already; choose another --out, or go on with it"):
-        RunFolder.create(tmp_path / "run", small_config())
-    assert names(tmp_path / "run") == []
+def test_what_exists_is_left_alone(small_config: MakeConfig, tmp_path: Path) -> None:
+    """And only a run can be gone on with."""
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match=r"/file exists and is a file; choose another --out\.$"):
+        RunFolder.create(tmp_path / "file", small_config())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunError, match=r"/folder exists already and is no run; choose another --out\.$"):
+        RunFolder.create(tmp_path / "folder", small_config())
+    run = RunFolder.create(tmp_path / "run", small_config()).path
+    with pytest.raises(RunError, match=f"exists already; choose another --out, or go on .* `prefrl resume {run}`"):
+        RunFolder.create(run, small_config())
+    assert names(tmp_path) == ["file", "folder", "run"]
+    assert names(tmp_path / "folder") == []
+
+
+def test_a_run_that_cannot_start_leaves_no_folder(small_config: MakeConfig, tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "runs" / "deep" / "one", small_config()).discard()
+    assert names(tmp_path) == []
+    (tmp_path / "runs").mkdir()
+    one = RunFolder.create(tmp_path / "runs" / "deep" / "one", small_config())
+    RunFolder.create(tmp_path / "runs" / "deep" / "two", small_config())
+    one.discard()
+    assert names(tmp_path / "runs" / "deep") == ["two"]
+    RunFolder.create(tmp_path / "runs" / "three", small_config()).discard()
+    assert names(tmp_path / "runs") == ["deep"], "a folder that was there before stays"
+
+
+def test_a_folder_that_cannot_be_made_leaves_none(
+    small_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match=r"cannot be made: .*No space left"):
+        RunFolder.create(tmp_path / "runs" / "one", small_config())
+    assert names(tmp_path) == []
+
+
+def test_changed_settings_are_written_down(small_config: MakeConfig, tmp_path: Path) -> None:
+    made = RunFolder.create(tmp_path / "run", small_config())
+    before = made.description()
+    made.change_config(made.config())
+    assert made.description() == before
+    for labels in (25, 30):
+        made.change_config(replace(made.config(), labels=labels))
+    after = made.description()
+    assert made.config() == replace(small_config(), labels=30)
+    assert [change["settings"] for change in after["changes"]] == [{"labels": [24, 25]}, {"labels": [25, 30]}]
+    assert {key: after[key] for key in before if key != "config"} == {
+        key: before[key] for key in before if key != "config"
+    }
 
 
 def test_two_that_make_one_folder(
@@ -46,7 +90,7 @@ def test_two_that_make_one_folder(
 ) -> None:
     """The second one fails, also if it looked before the first one had made it."""
     first = RunFolder.create(tmp_path / "run", small_config(seed=1))
-    monkeypatch.setattr(Path, "exists", lambda path: False)
+    monkeypatch.setattr(folder, "check_free", lambda path: None)
     with pytest.raises(RunError, match=r"cannot be made: .*not empty"):
         RunFolder.create(tmp_path / "run", small_config(seed=2))
     monkeypatch.undo()
@@ -55,10 +99,10 @@ def test_two_that_make_one_folder(
 
 
 def test_lock(small_config: MakeConfig, tmp_path: Path) -> None:
-    folder = RunFolder.create(tmp_path / "run", small_config())
-    with folder.locked(), pytest.raises(RunError, match="is in use by another process; wait for it, or stop"):
-        RunFolder(folder.path).locked().__enter__()
-    with folder.locked():
+    made = RunFolder.create(tmp_path / "run", small_config())
+    with made.locked(), pytest.raises(RunError, match="is in use by another process; wait for it, or stop"):
+        RunFolder(made.path).locked().__enter__()
+    with made.locked():
         pass
 
 
@@ -66,68 +110,6 @@ def test_lock_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(RunError, match="cannot be written: "):
         RunFolder(tmp_path).locked().__enter__()
-
-
-def test_json_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.json"
-    write_json(path, {"a": 1})
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space left"):
-            write_json(path, {"a": 2})
-    assert names(tmp_path) == ["x.json"]
-    assert read_json(path) == {"a": 1}
-    write_whole(path, b'{"a": 3}')
-    assert read_json(path) == {"a": 3}
-
-
-@pytest.mark.parametrize(
-    ("content", "words"), [(None, "cannot be read"), (b'{"a"', "cannot be read"), (b"[]", "holds no JSON object")]
-)
-def test_json_that_cannot_be_read(content: bytes | None, words: str, tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(RunError, match=f"^{re.escape(str(path))} .*{words}"):
-        read_json(path)
-
-
-def saved(folder: Path, steps: int, **state: Any) -> Path:
-    arrays = {"a": np.arange(3), "transposed": np.arange(6.0).reshape(2, 3).T}
-    return write_checkpoint(folder, steps, agent=b"policy", arrays=arrays, state=state)
-
-
-def test_checkpoint_and_back(tmp_path: Path) -> None:
-    path = saved(tmp_path / "checkpoints", 128, x=[1.5, "y"])
-    assert path.name == "000000000128"
-    checkpoint = Checkpoint(path)
-    assert checkpoint.agent.read_bytes() == b"policy"
-    assert checkpoint.state == {"x": [1.5, "y"]}
-    np.testing.assert_array_equal(checkpoint.arrays["a"], [0, 1, 2])
-    np.testing.assert_array_equal(checkpoint.arrays["transposed"], [[0, 3], [1, 4], [2, 5]])
-
-
-def test_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
-    for steps in (64, 128, 1_000_000, 200):
-        saved(tmp_path, steps)
-    assert [folder.name for folder in checkpoints(tmp_path)] == ["000000000200", "000001000000"]
-
-
-def test_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
-    saved(tmp_path, 64, version=1)
-    saved(tmp_path, 64, version=2)
-    assert [Checkpoint(folder).state["version"] for folder in checkpoints(tmp_path)] == [2]
-
-
-def test_no_checkpoints(tmp_path: Path) -> None:
-    assert checkpoints(tmp_path / "none") == []
-    (tmp_path / ".000000000064.new").mkdir()
-    (tmp_path / "000000000064").touch()
-    assert checkpoints(tmp_path) == []
 
 
 def test_log_drops_what_was_undone(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import MissingDependencyError, SettingError
-from prefrl.runs import RunFolder, TrainingProgress, start, stepping
+from prefrl.runs import RunFolder, TrainingProgress, start
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
 from prefrl.store import Store
+from prefrl_envs import extras
 from prefrl_envs.testing import CountingEnv
 
 MakeConfig = Callable[..., RunConfig]
@@ -31,7 +32,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[str]], None]:
     """`installed({"envpool"})`: as if of all steppers these were installed."""
 
     def pretend(names: set[str]) -> None:
-        monkeypatch.setattr(stepping, "find_spec", lambda name: object() if name in names else None)
+        monkeypatch.setattr(extras, "find_spec", lambda name: object() if name in names else None)
 
     return pretend
 
@@ -149,8 +150,9 @@ def test_a_run_writes_down_what_steps_it_and_is_evaluated_one_by_one(
     folder = RunFolder(tmp_path / "run")
     assert json.loads((folder.path / "config.json").read_text())["config"]["stepping"] == "envpool"
     checkpoint = Checkpoint(checkpoints(folder.checkpoints)[-1])
-    assert checkpoint.state["stepping"] == "envpool"
-    monkeypatch.setattr(stepping, "find_spec", lambda name: None)
+    assert checkpoint.config is not None
+    assert checkpoint.config["stepping"] == "envpool"
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     assert evaluate(folder)["true_return"]["episodes"] == 2  # EnvPool is not needed for that
     with Store(folder.path) as store:
         segment = store.comparisons()[0].first
@@ -168,6 +170,7 @@ def test_atari_is_stepped_by_ale_py() -> None:
         _, _, dones, infos = venv.step(np.zeros(2, dtype=np.int64))
     assert dones.all()
     assert infos[0]["episode"]["l"] == 5
+    assert infos[0]["TimeLimit.truncated"] is True
     assert "score" in infos[0]["task_metrics"]
     venv.close()
 

@@ -32,7 +32,7 @@ def record(
     for number, row in enumerate(dones, start=first):
         observations = np.stack([np.full(recorder.n_envs, number), envs], axis=1).astype(np.float32)
         render_states = np.stack([10.0 * number + envs] * 3, axis=1) if states else None
-        recorder.record(observations, 100 * number + envs, number + 0.25 * envs, row, render_states)
+        recorder.record(observations, 100 * number + envs, number + 0.25 * envs, row, render_states=render_states)
 
 
 def episodes_of(dones: npt.NDArray[np.bool_]) -> list[list[Step]]:
@@ -204,7 +204,7 @@ def test_what_was_recorded_and_cut_is_a_copy() -> None:
         np.zeros((1, 3)),
     ]
     for _ in range(5):
-        recorder.record(*arrays)
+        recorder.record(*arrays[:4], render_states=arrays[4])
     for array in arrays:
         array[:] = True
     (segment,) = recorder.sample(1, length=5, rng=np.random.default_rng(0))
@@ -230,15 +230,15 @@ def test_going_on_from_a_state_equals_never_stopping(n: int, states: bool) -> No
     dones = np.random.default_rng(0).random((40, 2)) < 0.2
     straight, resumed = (SegmentRecorder(SPACE, ACTIONS, 2, capacity=7) for _ in range(2))
     record(straight, dones[:n], states=states)
-    kept = {name: array.copy() for name, array in straight.state_dict().items()}
-    resumed.load_state_dict(kept)
+    resumed.restore(*straight.state())
     for more in (0, 1, 15):
         for recorder in (straight, resumed):
             record(recorder, dones[n : n + more], first=n, states=states)
         n += more
         assert resumed.num_timesteps == straight.num_timesteps == 2 * n
-        ours, theirs = resumed.state_dict(), straight.state_dict()
+        (ours, our_values), (theirs, their_values) = resumed.state(), straight.state()
         assert ours.keys() == theirs.keys()
+        assert our_values == their_values
         for name, array in theirs.items():
             np.testing.assert_array_equal(ours[name], array, err_msg=name)
         if straight.n_starts(3):
@@ -271,10 +271,10 @@ def test_compressed_frames_are_kept_as_bytes_and_survive_a_resumption() -> None:
     recorder = SegmentRecorder(SPACE, ACTIONS, 2, capacity=6)
     without = recorder.n_bytes
     for states in frames:
-        recorder.record(np.zeros((2, 2)), np.zeros(2), np.zeros(2), np.zeros(2, bool), states)
+        recorder.record(np.zeros((2, 2)), np.zeros(2), np.zeros(2), np.zeros(2, bool), render_states=states)
     assert recorder.n_bytes - without == 6 * 2 * 4096  # float64 would take eight times that
     resumed = SegmentRecorder(SPACE, ACTIONS, 2, capacity=6)
-    resumed.load_state_dict(recorder.state_dict())
+    resumed.restore(*recorder.state())
     for one in (recorder, resumed):
         segment = one.sample(1, length=6, rng=np.random.default_rng(0))[0]
         assert segment.render_states is not None
@@ -294,7 +294,7 @@ def test_of_stacked_frames_each_is_kept_once_and_every_stack_can_be_put_together
     recorder = SegmentRecorder(
         spaces.Box(0, 255, (2, 2, n_frames), np.uint8), ACTIONS, 1, capacity=capacity, frame_stack=n_frames
     )
-    assert recorder.state_dict()["observations"].shape[2:] == (2, 2, 1)
+    assert recorder.state()[0]["observations"].shape[2:] == (2, 2, 1)
     stacks: list[npt.NDArray[np.uint8]] = []
     stack = np.zeros((2, 2, n_frames), dtype=np.uint8)
     for number, done in enumerate(dones):

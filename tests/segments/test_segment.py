@@ -157,17 +157,17 @@ def test_a_query_of_fewer_than_two_is_an_error(n: int) -> None:
 
 @pytest.mark.parametrize("preference", [0.0, 0.5, 1.0])
 def test_a_comparison_says_who_is_better(preference: float) -> None:
-    assert Comparison(first=make(), second=make(), preference=preference).preference == preference
+    assert Comparison(segments=(make(), make()), preference=preference).preference == preference
 
 
 @pytest.mark.parametrize("preference", [-1.0, 0.3, 2.0, float("nan")])
 def test_a_comparison_that_says_anything_else_is_an_error(preference: float) -> None:
     with pytest.raises(SegmentError, match=rf"`preference` must be 0, 0\.5 or 1\. Received {preference}"):
-        Comparison(first=make(), second=make(), preference=preference)
+        Comparison(segments=(make(), make()), preference=preference)
 
 
 def test_a_query_and_a_comparison_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError, match="ordinal"):
         Query(segments=(make(), make()), ordinal=0).ordinal = 1  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError, match="preference"):
-        Comparison(first=make(), second=make(), preference=1.0).preference = 0.0  # type: ignore[misc]
+        Comparison(segments=(make(), make()), preference=1.0).preference = 0.0  # type: ignore[misc]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from prefrl.store import Store
+from prefrl.store import RunAbout, Store
 
 
 class Clock:
@@ -28,7 +28,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=["memory", "file"])
-def timed(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
+def timed(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, about: RunAbout) -> Iterator[Store]:
     """A store whose time is that of `clock`, in memory and on disk."""
     with Store(None if request.param == "memory" else tmp_path, clock=clock) as store:
+        store.begin_run(about)
         yield store

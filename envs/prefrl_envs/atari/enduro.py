@@ -45,7 +45,6 @@ class EnduroEven(AtariGame):
         show_score: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        """Load the game."""
         super().__init__(
             game="enduro",
             masks=masks,

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from prefrl_envs.atari.games import GAMES, Game, Rectangle
 from prefrl_envs.atari.randomness import draw_noops, episode_seed, noop_generator
 from prefrl_envs.atari.screen import SIDE, agent_frame, blank, enlarged, pack_screen, unpack_screen
+from prefrl_envs.extras import ATARI
 
 FRAME_SKIP = 4
 """Frames of the emulator in one step; the action is held that long."""
@@ -66,7 +67,6 @@ class AtariGame(gymnasium.Env[Frame, np.int64]):
         show_score: bool = False,
         render_mode: str | None = None,
     ) -> None:
-        """Load the game; it is not started before the first reset."""
         ale_py, self._rom = _rom(game)
         if noop_max < 0:
             raise ValueError(f"`noop_max` must be at least 0. Received {noop_max}.")
@@ -255,7 +255,7 @@ def _rom(game: str) -> tuple[Any, Any]:
         from ale_py import roms
     except ImportError as error:
         raise gymnasium.error.DependencyNotInstalled(
-            'Atari games need ale-py; run `pip install "prefrl[atari]"`'
+            f"Atari games need {ATARI.package}; install it by `{ATARI.command}`"
         ) from error
     if game not in roms.get_all_rom_ids():
         names = {name.replace("_", ""): name for name in roms.get_all_rom_ids()}

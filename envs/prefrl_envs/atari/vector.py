@@ -11,7 +11,9 @@ from gymnasium.vector import AutoresetMode
 from prefrl_envs.atari.env import FRAME_SKIP, AtariGame, score_metrics
 from prefrl_envs.atari.randomness import episode_seed
 from prefrl_envs.atari.screen import SIDE, agent_frame, pack_screen
+from prefrl_envs.atari.stepping import AleStepping
 from prefrl_envs.lockstep import Array, LockstepVector
+from prefrl_envs.tasks import TASKS_BY_ENV_ID
 
 _NO_LIMIT = 2**30
 """Frames of the emulator after which it would end an episode by itself."""
@@ -26,7 +28,7 @@ class AtariVector(LockstepVector):
     >>> vector = AtariVector("prefrl/Pong-v0", 8, n_threads=2)  # doctest: +SKIP
 
     Args:
-        env_id: An id for which `is_shared` is true.
+        env_id: Id of a task whose reward is its score.
         n_envs: Number N of environments.
         n_threads: Threads that step them; the results do not depend on it.
         env_kwargs: What else the id is made with.
@@ -39,10 +41,10 @@ class AtariVector(LockstepVector):
     def __init__(
         self, env_id: str, n_envs: int, *, n_threads: int = 1, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        """Make the emulators; no game is started before the first reset."""
         if n_threads < 1:
             raise ValueError(f"`n_threads` must be at least 1. Received {n_threads}.")
-        if not is_shared(env_id):
+        task = TASKS_BY_ENV_ID.get(env_id)
+        if task is None or not isinstance(task.fast, AleStepping):
             raise ValueError(f"`env_id` must be an Atari game that ale-py can step. Received {env_id}.")
         example = gymnasium.make(env_id, **(env_kwargs or {}))
         game = example.unwrapped
@@ -107,12 +109,6 @@ class AtariVector(LockstepVector):
         else:  # OpenCV and zlib, which do nearly all of it, let other threads run
             list(self._pool.map(see, self._parts))
         return observations, states
-
-
-def is_shared(env_id: str) -> bool:
-    """Return whether ale-py can step an id as we do: a game whose reward is its score."""
-    spec = gymnasium.registry.get(env_id)
-    return spec is not None and spec.entry_point == "prefrl_envs.atari.env:AtariGame"
 
 
 def _emulators(game: AtariGame, n_envs: int, n_threads: int) -> Any:

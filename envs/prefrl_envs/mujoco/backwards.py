@@ -29,7 +29,6 @@ class Backwards(Behaviour):
     """
 
     def __init__(self, step_seconds: float) -> None:
-        """Keep the time."""
         self._step_seconds = step_seconds
 
     def reward(self, observation: FloatArray, action: FloatArray) -> FloatArray:
@@ -64,7 +63,6 @@ class HalfCheetahBackwards(BehavingEnv, HalfCheetah):
     fixed = ("exclude_current_positions_from_observation",)
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         HalfCheetah.__init__(self, **kwargs)
         self.behaviour = Backwards(self.dt)

@@ -10,7 +10,7 @@ _HIDDEN = ("'settotalmass' is deprecated",)
 
 
 @contextmanager
-def deprecations_hidden() -> Iterator[None]:
+def hide_deprecations() -> Iterator[None]:
     """Hide the deprecation notes about gymnasium's own model files while a model is compiled.
 
     MuJoCo writes its warnings to the standard error stream and to `MUJOCO_LOG.TXT` in the working directory;

@@ -9,9 +9,9 @@ import numpy as np
 
 from prefrl_envs.lockstep import Array, LockstepVector
 from prefrl_envs.mujoco.behaviour import BehavingEnv, Counts
-from prefrl_envs.mujoco.deprecations import deprecations_hidden
-from prefrl_envs.mujoco.envpool_tasks import envpool_task
-from prefrl_envs.mujoco.oracles import PAPER
+from prefrl_envs.mujoco.deprecations import hide_deprecations
+from prefrl_envs.mujoco.envpool_stepping import EnvpoolStepping
+from prefrl_envs.tasks import TASKS_BY_ENV_ID
 
 
 class EnvpoolVector(LockstepVector):
@@ -25,7 +25,7 @@ class EnvpoolVector(LockstepVector):
     >>> vector = EnvpoolVector("prefrl/Hopper-v0", 16)  # doctest: +SKIP
 
     Args:
-        env_id: One of our ids that EnvPool can step, see `prefrl_envs.mujoco.envpool_tasks`.
+        env_id: Id of a task that EnvPool can step, see `prefrl_envs.mujoco.envpool_stepping`.
         n_envs: Number N of environments.
         n_threads: Threads that step them; the results do not depend on it.
         env_kwargs: What else the id is made with: `max_episode_steps`, `oracle`, or nothing.
@@ -38,23 +38,24 @@ class EnvpoolVector(LockstepVector):
     def __init__(
         self, env_id: str, n_envs: int, *, n_threads: int = 1, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
-        """Look at one environment of the id; EnvPool's are made by the first reset, which has the seed."""
         kwargs = dict(env_kwargs or {})
-        task = envpool_task(env_id, kwargs)
-        if task is None:
+        task = TASKS_BY_ENV_ID.get(env_id)
+        stepping = None if task is None else task.fast
+        if task is None or not isinstance(stepping, EnvpoolStepping) or not stepping.accepts(task, kwargs):
             raise ValueError(
                 f"`env_id` must be an environment that EnvPool can step. Received {env_id} with {kwargs}."
             )
         self._envpool = importlib.import_module("envpool")
-        with deprecations_hidden():
+        with hide_deprecations():
             example = gymnasium.make(env_id, **kwargs)
         super().__init__(example, n_envs)
-        inner = example.unwrapped
+        inner: Any = example.unwrapped
         self._behaviour = inner.behaviour if isinstance(inner, BehavingEnv) else None
         example.close()
-        self._task = task
-        self._paper = PAPER[env_id] if kwargs.get("oracle") == "paper" else None
+        self._stepping = stepping
+        self._paper = inner.paper_reward if kwargs.get("oracle") == "paper" else None
         self._n_threads = n_threads
+        # EnvPool's environments are made by the first reset, which has the seed.
         self._counts: list[Counts] = []
         self._pool: Any = None
         self._pool_seed, self._n_resets = -1, 0
@@ -73,14 +74,14 @@ class EnvpoolVector(LockstepVector):
         return self._observations, positions
 
     def _advance(self, actions: Array) -> tuple[Array, Array, Array]:
-        task = self._task
+        stepping = self._stepping
         full, rewards, _, _, terms = self._pool.step(actions.astype(np.float64))
         before, (observations, positions) = self._observations, self._read(full)
         self._observations = observations
         if self._paper is not None:
-            rewards = self._paper(observations, {ours: terms[theirs] for ours, theirs in task.terms.items()})
-        elif task.reward is not None:
-            rewards = task.reward(observations)
+            rewards = self._paper(observations, {ours: terms[theirs] for ours, theirs in stepping.terms.items()})
+        elif stepping.reward is not None:
+            rewards = stepping.reward(observations)
         if self._behaviour is not None:
             rewards = self._behaviour.reward(before, actions)
             for counts, position in zip(self._counts, positions, strict=True):
@@ -100,16 +101,16 @@ class EnvpoolVector(LockstepVector):
         """Make EnvPool's environments, whose seeds cannot be changed later."""
         self.close_extras()
         self._pool = self._envpool.make(
-            self._task.pool_id,
+            self._stepping.pool_id,
             env_type="gymnasium",
             num_envs=self.num_envs,
             num_threads=min(self._n_threads, self.num_envs),
             env_seed=[(seed + env) % 2**31 for env in range(self.num_envs)],
             max_episode_steps=self.horizon,
-            **self._task.options,
+            **self._stepping.options,
         )
         self._pool_seed, self._n_resets = seed, 0
 
     def _read(self, full: Array) -> tuple[Array, Array]:
         """Return what the agent sees [N, O] and the positions [N, S]: copies, as EnvPool's memory is its own."""
-        return np.array(full[:, self._task.n_hidden :]), np.array(self._task.positions(full))
+        return np.array(full[:, self._stepping.n_hidden :]), np.array(self._stepping.positions(full))

@@ -65,7 +65,6 @@ class Flips(Behaviour):
     """
 
     def __init__(self, *, forward: bool) -> None:
-        """Keep the direction."""
         self._sign = 1.0 if forward else -1.0
         self._name = "front_flips" if forward else "backflips"
         self._reward = front_flip_reward if forward else backflip_reward
@@ -106,7 +105,6 @@ class HopperBackflip(BehavingEnv, HopperEnv):
     fixed = ("exclude_current_positions_from_observation", "terminate_when_unhealthy")
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
         self.behaviour = Flips(forward=False)
@@ -125,7 +123,6 @@ class HopperFrontFlip(BehavingEnv, HopperEnv):
     fixed = HopperBackflip.fixed
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
         self.behaviour = Flips(forward=True)

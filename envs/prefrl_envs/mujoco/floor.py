@@ -15,7 +15,6 @@ class FloorContacts:
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
-        """Make a place to put poses, apart from the simulation's."""
         self._model = model
         self._data = mujoco.MjData(model)
         self._floor = int(model.geom("floor").id)

@@ -89,7 +89,6 @@ class OneLeg(Behaviour):
     """
 
     def __init__(self, env: Any, legs: tuple[set[str], set[str]], *, least_speed: float, name: str) -> None:
-        """Find the bodies in the model."""
         model: mujoco.MjModel = env.model
         self._legs = [{int(model.body(body).id) for body in leg} for leg in legs]
         self._floor = FloorContacts(model)
@@ -136,7 +135,6 @@ class CheetahOneLeg(OneLeg):
     """Moving forward on one leg; a leg is shin and foot."""
 
     def __init__(self, env: Any) -> None:
-        """Find the legs."""
         legs = ({"bshin", "bfoot"}, {"fshin", "ffoot"})
         super().__init__(env, legs, least_speed=LEAST_SPEED, name="one_leg_share")
 
@@ -149,7 +147,6 @@ class WalkerOneFoot(OneLeg):
     """Standing or hopping on one foot, wherever that leads."""
 
     def __init__(self, env: Any) -> None:
-        """Find the feet."""
         super().__init__(env, ({"foot"}, {"foot_left"}), least_speed=-np.inf, name="one_foot_share")
 
     def reward(self, observation: FloatArray, action: FloatArray) -> FloatArray:
@@ -170,7 +167,6 @@ class HalfCheetahOneLeg(BehavingEnv, HalfCheetah):
     fixed = ("exclude_current_positions_from_observation",)
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         HalfCheetah.__init__(self, **kwargs)
         self.behaviour = CheetahOneLeg(self)
@@ -189,7 +185,6 @@ class Walker2dOneFoot(BehavingEnv, Walker2dEnv):
     fixed = ("exclude_current_positions_from_observation", "terminate_when_unhealthy")
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         Walker2dEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
         self.behaviour = WalkerOneFoot(self)

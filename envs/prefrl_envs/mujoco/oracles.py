@@ -7,7 +7,6 @@ gymnasium's nor with those of other papers.
 """
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -62,18 +61,3 @@ def inverted_double_pendulum(observation: FloatArray, info: Mapping[str, Any]) -
     both = cosine[..., 0] * cosine[..., 1] - sine[..., 0] * sine[..., 1]  # of the sum of the angles
     tip = 0.6 * (cosine[..., 0] + both)
     return np.asarray(10.0 * tip + info["distance_penalty"] + info["velocity_penalty"])
-
-
-PAPER: Mapping[str, PaperReward] = MappingProxyType(
-    {
-        "prefrl/Hopper-v0": hopper,
-        "prefrl/HalfCheetah-v0": halfcheetah,
-        "prefrl/Walker2d-v0": walker2d,
-        "prefrl/Swimmer-v0": swimmer,
-        "prefrl/Ant-v0": ant,
-        "prefrl/Reacher-v0": reacher,
-        "prefrl/InvertedPendulum-v0": inverted_pendulum,
-        "prefrl/InvertedDoublePendulum-v0": inverted_double_pendulum,
-    }
-)
-"""The paper's reward by the id that takes `oracle="paper"`."""

@@ -31,7 +31,6 @@ class MujocoStateRenderer:
     """
 
     def __init__(self, env: Any, width: int, height: int) -> None:
-        """Copy the model, make the context and place the camera."""
         self._model = drawable_model(env.model, width, height)
         self._data = mujoco.MjData(self._model)
         self.state_size = mujoco.mj_stateSize(self._model, RENDER_STATE)

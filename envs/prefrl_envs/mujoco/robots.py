@@ -33,27 +33,27 @@ class TwoOracles(MujocoEnv):
         ValueError: There is no such oracle.
     """
 
-    _paper: "ClassVar[staticmethod[[FloatArray, Mapping[str, Any]], FloatArray]]"
+    paper_reward: "ClassVar[staticmethod[[FloatArray, Mapping[str, Any]], FloatArray]]"
+    """The paper's reward for this robot, see `prefrl_envs.mujoco.oracles`."""
 
     def __init_subclass__(cls, *, paper: PaperReward) -> None:
         """Keep the paper's reward for this robot."""
         super().__init_subclass__()
-        cls._paper = staticmethod(paper)
+        cls.paper_reward = staticmethod(paper)
 
     def __init__(self, *, oracle: Oracle = "gymnasium", **kwargs: Any) -> None:
-        """Build the simulator."""
         if oracle not in ("gymnasium", "paper"):
             raise ValueError(f'`oracle` must be "gymnasium" or "paper". Received {oracle!r}.')
         super().__init__(**kwargs)
-        self._oracle = oracle
+        self.oracle = oracle
 
     def step(
         self, action: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[np.float64], np.float64, bool, bool, dict[str, np.float64]]:
         """Step the environment; its reward is the chosen one."""
         observation, reward, terminated, truncated, info = super().step(action)
-        if self._oracle == "paper":
-            reward = np.float64(self._paper(observation, info))
+        if self.oracle == "paper":
+            reward = np.float64(self.paper_reward(observation, info))
         return observation, reward, terminated, truncated, info
 
 

@@ -39,7 +39,6 @@ class Turning(Behaviour):
     """
 
     def __init__(self, step_seconds: float) -> None:
-        """Keep the time."""
         self._step_seconds = step_seconds
 
     def reward(self, observation: FloatArray, action: FloatArray) -> FloatArray:
@@ -92,7 +91,6 @@ class AntTurning(BehavingEnv, AntEnv):
     )
 
     def __init__(self, **kwargs: Any) -> None:
-        """Build the simulator."""
         self.check_arguments(kwargs)
         AntEnv.__init__(self, terminate_when_unhealthy=False, include_cfrc_ext_in_observation=False, **kwargs)
         self.behaviour = Turning(self.dt)

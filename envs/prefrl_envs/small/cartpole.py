@@ -30,7 +30,6 @@ class CartPole(CartPoleEnv):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 50}  # noqa: RUF012 - gymnasium's own convention
 
     def __init__(self, *, render_mode: str | None = None) -> None:
-        """Set the spaces; where cart and pole are, a reset decides."""
         super().__init__(render_mode=render_mode)
         self.observation_space = spaces.Box(-np.inf, np.inf, (5,), np.float32)
         self.state: Any = np.zeros(4)

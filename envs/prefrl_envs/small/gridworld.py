@@ -101,7 +101,6 @@ class GridWorld(gymnasium.Env[np.int64, np.int64]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 - gymnasium's own convention
 
     def __init__(self, *, render_mode: str | None = None) -> None:
-        """Set the spaces; no cell is drawn before the first reset."""
         self.observation_space = spaces.Discrete(len(CELLS))
         self.action_space = spaces.Discrete(len(MOVES))
         self.render_mode = render_mode

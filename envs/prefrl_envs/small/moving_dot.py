@@ -36,7 +36,6 @@ class MovingDot(gymnasium.Env[Frame, np.int64]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - gymnasium's own convention
 
     def __init__(self, *, render_mode: str | None = None) -> None:
-        """Set the spaces; where the dot is, a reset decides."""
         self.observation_space = spaces.Box(0, 255, (SIDE, SIDE, 1), np.uint8)
         self.action_space = spaces.Discrete(len(MOVES))
         self.render_mode = render_mode

@@ -20,7 +20,6 @@ class Pendulum(PendulumEnv):
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 20}  # noqa: RUF012 - gymnasium's convention
 
     def __init__(self, render_mode: str | None = None, g: float = 10.0) -> None:
-        """Hang the pendulum up; where, a reset decides."""
         super().__init__(render_mode, g)
         self.state = np.zeros(2)
         self.last_u: float | None = None

@@ -94,7 +94,7 @@ def test_without_ale_py_one_is_told_what_to_install() -> None:
         "except gymnasium.error.DependencyNotInstalled as error:\n    print(error)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert 'pip install "prefrl[atari]"' in result.stdout
+    assert "pip install 'prefrl[atari]'" in result.stdout
 
 
 def test_listing_the_tasks_loads_no_emulator_and_no_opencv() -> None:

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from prefrl_envs.atari.vector import AtariVector, is_shared
+from prefrl_envs.atari.vector import AtariVector
 from prefrl_envs.simulator_state import SimulatorState
+from prefrl_envs.tasks import TASKS
 
 GAMES = ["beam_rider", "breakout", "enduro", "ms_pacman", "pong", "qbert", "seaquest", "space_invaders"]
 
@@ -130,14 +131,18 @@ def test_a_saved_state_is_come_back_to_exactly() -> None:
 
 @pytest.mark.parametrize("env_id", ["prefrl/EnduroEven-v0", "prefrl/Hopper-v0", "Nothing-v0"])
 def test_what_reads_more_than_the_score_cannot_be_stepped_by_it(env_id: str) -> None:
-    assert not is_shared(env_id)
     with pytest.raises(ValueError, match=f"must be an Atari game that ale-py can step. Received {env_id}"):
         AtariVector(env_id, 1)
 
 
-def test_the_games_of_the_paper_can() -> None:
-    assert is_shared("prefrl/Pong-v0")
-    assert is_shared("prefrl/SpaceInvaders-v0")
+def test_a_game_makes_its_own_vector() -> None:
+    task = TASKS["space-invaders"]
+    assert task.fast is not None
+    assert task.fast.same_trajectories
+    vector = task.fast.make(task, 3, n_threads=2, env_kwargs={"max_episode_steps": 7})
+    assert isinstance(vector, AtariVector)
+    assert (vector.num_envs, vector.horizon) == (3, 7)
+    vector.close()
 
 
 @pytest.mark.parametrize(("n_envs", "n_threads", "name"), [(0, 1, "n_envs"), (1, 0, "n_threads")])

@@ -7,7 +7,7 @@ import gymnasium
 import mujoco
 import pytest
 
-from prefrl_envs.mujoco.deprecations import deprecations_hidden
+from prefrl_envs.mujoco.deprecations import hide_deprecations
 from prefrl_envs.rendering import StateRenderer
 
 DEPRECATED = '<mujoco><compiler settotalmass="1"/><worldbody><body><geom size="1"/></body></worldbody></mujoco>'
@@ -47,7 +47,7 @@ def test_without_the_guard_mujoco_does_complain(capfd: pytest.CaptureFixture[str
 
 
 def test_other_warnings_come_through_as_pythons() -> None:
-    with pytest.warns(RuntimeWarning, match="MuJoCo: Nan, Inf or huge value"), deprecations_hidden():
+    with pytest.warns(RuntimeWarning, match="MuJoCo: Nan, Inf or huge value"), hide_deprecations():
         diverge()
 
 
@@ -55,7 +55,7 @@ def test_a_handler_that_was_set_gets_the_others_and_is_put_back() -> None:
     messages: list[Any] = []
     mujoco.set_mju_user_warning(messages.append)
     try:
-        with deprecations_hidden():
+        with hide_deprecations():
             mujoco.MjModel.from_xml_string(DEPRECATED)
             diverge()
         assert [b"huge value" in m if isinstance(m, bytes) else "huge value" in m for m in messages] == [True]

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import prefrl_envs  # noqa: F401  registers the tasks
 from prefrl_envs.mujoco.behaviour import BehavingEnv
-from prefrl_envs.mujoco.envpool_tasks import SHARED_IDS, envpool_task
+from prefrl_envs.mujoco.envpool_stepping import EnvpoolStepping
 from prefrl_envs.mujoco.envpool_vector import EnvpoolVector
 from prefrl_envs.simulator_state import SimulatorState
+from prefrl_envs.tasks import TASKS, TASKS_BY_ENV_ID
 
 pytest.importorskip("envpool", reason="the extra `fast` is not installed")
 
 Array = npt.NDArray[Any]
-SAME = [env_id for env_id in SHARED_IDS if "Ant" not in env_id and "Humanoid" not in env_id]
-OTHER = [env_id for env_id in SHARED_IDS if env_id not in SAME]
+IDS = [task.env_id for task in TASKS.values() if isinstance(task.fast, EnvpoolStepping)]
+SAME = [env_id for env_id in IDS if "Ant" not in env_id and "Humanoid" not in env_id]
 OLDER_MUJOCO = int(mujoco.__version__.split(".")[0]) < 4
 # Steps for which trajectories from one state stay within 1e-6 under MuJoCo 4.0 with random actions. Contacts make
 # rounding errors grow by a factor of ten in a few steps, most of all in the Cheetah; others go on for longer.
@@ -47,9 +47,9 @@ def put(inner: Any, positions: Array, observation: Array) -> None:
 def velocities(inner: Any, observation: Array) -> Array:
     if "Reacher" in type(inner).__name__:
         return np.array([*observation[6:8], 0.0, 0.0])  # the target stands still
-    task = envpool_task(inner.spec.id, {})
-    assert task is not None
-    first = inner.model.nq - task.n_hidden
+    stepping = TASKS_BY_ENV_ID[inner.spec.id].fast
+    assert isinstance(stepping, EnvpoolStepping)
+    first = inner.model.nq - stepping.n_hidden
     return observation[first : first + inner.model.nv]
 
 
@@ -60,7 +60,7 @@ def random_actions(vector: EnvpoolVector, n_steps: int) -> Array:
     return rng.uniform(space.low, space.high, size=(n_steps, vector.num_envs, *space.shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("env_id", SHARED_IDS)
+@pytest.mark.parametrize("env_id", IDS)
 def test_looks_like_ours(env_id: str) -> None:
     single, vector = SimulatorState(gymnasium.make(env_id)), EnvpoolVector(env_id, 3)
     assert vector.single_observation_space == single.observation_space
@@ -77,7 +77,7 @@ def test_looks_like_ours(env_id: str) -> None:
     vector.close()
 
 
-@pytest.mark.parametrize("env_id", SHARED_IDS)
+@pytest.mark.parametrize("env_id", IDS)
 def test_trajectories_from_one_state_are_the_same(env_id: str) -> None:
     """Observations, rewards, states to draw from, and at the end of an episode what the task counts."""
     robot = env_id.removeprefix("prefrl/").split("-")[0]
@@ -106,7 +106,7 @@ def test_trajectories_from_one_state_are_the_same(env_id: str) -> None:
     vector.close()
 
 
-@pytest.mark.parametrize("env_id", SHARED_IDS)
+@pytest.mark.parametrize("env_id", IDS)
 def test_each_step_of_long_episodes_does_the_same(env_id: str) -> None:
     """From EnvPool's own state each time, so that errors cannot grow. 1,000 steps, or 20 short episodes."""
     vector = EnvpoolVector(env_id, 1)
@@ -136,13 +136,15 @@ def can_be_read(inner: Any, positions: Array, observation: Array) -> bool:
     return "Reacher" not in name or abs(positions[1]) < 2.9  # its elbow has a stop at 3 rad
 
 
-@pytest.mark.parametrize("env_id", SHARED_IDS)
+@pytest.mark.parametrize("env_id", IDS)
 @pytest.mark.parametrize("oracle", ["gymnasium", "paper"])
 def test_the_papers_reward_is_offered_where_gymnasiums_side_has_it(env_id: str, oracle: str) -> None:
     try:
         gymnasium.make(env_id, oracle=oracle).close()
     except TypeError:
-        assert envpool_task(env_id, {"oracle": oracle}) is None
+        task = TASKS_BY_ENV_ID[env_id]
+        assert task.fast is not None
+        assert not task.fast.accepts(task, {"oracle": oracle})
         return
     vector = EnvpoolVector(env_id, 1, env_kwargs={"oracle": oracle})
     observations, infos = vector.reset(seed=3)
@@ -233,3 +235,19 @@ def test_what_it_cannot_step_is_refused(env_id: str, env_kwargs: dict[str, Any])
 def test_without_a_seed_it_begins_somewhere() -> None:
     make: Callable[[], EnvpoolVector] = lambda: EnvpoolVector("prefrl/Hopper-v0", 1)  # noqa: E731
     assert not np.array_equal(make().reset()[0], make().reset()[0])
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_what_is_said_to_be_the_same_is_what_is_tested_as_the_same(env_id: str) -> None:
+    task = TASKS_BY_ENV_ID[env_id]
+    assert task.fast is not None
+    assert task.fast.same_trajectories == (env_id in SAME)
+
+
+def test_a_task_makes_its_own_vector() -> None:
+    task = TASKS["hopper"]
+    assert task.fast is not None
+    vector = task.fast.make(task, 2, n_threads=2, env_kwargs={"max_episode_steps": 7, "oracle": "paper"})
+    assert isinstance(vector, EnvpoolVector)
+    assert (vector.num_envs, vector.horizon) == (2, 7)
+    vector.close()

@@ -1,4 +1,4 @@
-"""Which of our MuJoCo tasks EnvPool can step instead of gymnasium, and how what it gives becomes what we give.
+"""How EnvPool steps our MuJoCo robots instead of gymnasium, and how what it gives becomes what we give.
 
 EnvPool's simulators are gymnasium's, in C++. With the same version of MuJoCo the two agree to the last bit
 (EnvPool 1.2.5 brings MuJoCo 3.6.0). Beside MuJoCo 4.0 they agree to rounding, but for Ant and Humanoid: MuJoCo
@@ -10,12 +10,17 @@ step, of which EnvPool says nothing but by ending the episode.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from prefrl_envs.mujoco.oracles import PAPER
+from prefrl_envs.extras import FAST, Extra
+from prefrl_envs.fast_stepping import FastStepper, FastStepping
+
+if TYPE_CHECKING:
+    from prefrl_envs.mujoco.envpool_vector import EnvpoolVector
+    from prefrl_envs.task import Task
 
 FloatArray = npt.NDArray[np.floating[Any]]
 RewardFn = Callable[[FloatArray], FloatArray]
@@ -23,8 +28,12 @@ RewardFn = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvpoolTask:
-    """How EnvPool steps one of our ids."""
+class EnvpoolStepping(FastStepping):
+    """How EnvPool steps a robot."""
+
+    name: ClassVar[FastStepper] = "envpool"
+    extra: ClassVar[Extra] = FAST
+    scope: ClassVar[str] = "MuJoCo tasks"
 
     pool_id: str
     """EnvPool's id."""
@@ -38,20 +47,26 @@ class EnvpoolTask:
     """EnvPool's names of those terms in gymnasium's infos that the paper's reward needs, by gymnasium's."""
     reward: RewardFn | None = None
     """The reward, where it is neither EnvPool's nor the paper's nor that of a `Behaviour`."""
-    same_physics: bool = True
+    same_trajectories: bool = True
     """Whether single steps agree to rounding with those of gymnasium under MuJoCo 4.0."""
 
+    def accepts(self, task: "Task", env_kwargs: Mapping[str, Any]) -> bool:
+        """Return whether nothing but the time limit, and the oracle of a task that has two, is asked for."""
+        allowed = {"max_episode_steps", "oracle"} if task.paper_oracle else {"max_episode_steps"}
+        return env_kwargs.keys() <= allowed
 
-def envpool_task(env_id: str, env_kwargs: Mapping[str, Any]) -> EnvpoolTask | None:
-    """Return how EnvPool steps an environment, or None if it cannot.
+    def make(
+        self, task: "Task", n_envs: int, *, n_threads: int = 1, env_kwargs: Mapping[str, Any] | None = None
+    ) -> "EnvpoolVector":
+        """Make the environments.
 
-    Args:
-        env_id: A gymnasium id.
-        env_kwargs: What else the environment is to be made with; only its time limit and its oracle can be others.
-    """
-    if set(env_kwargs) - {"max_episode_steps", "oracle"} or ("oracle" in env_kwargs and env_id not in PAPER):
-        return None
-    return _TASKS.get(env_id)
+        Raises:
+            ValueError: EnvPool cannot step a task that is made with such arguments.
+            ImportError: EnvPool is not installed.
+        """
+        from prefrl_envs.mujoco.envpool_vector import EnvpoolVector
+
+        return EnvpoolVector(task.env_id, n_envs, n_threads=n_threads, env_kwargs=env_kwargs)
 
 
 def _leading(n: int) -> Callable[[FloatArray], FloatArray]:
@@ -75,49 +90,29 @@ _FAR = 1e9
 
 _FORWARD = {"reward_forward": "x_velocity"}  # the same number where its weight is 1, as it is here
 
-_HOPPER = EnvpoolTask(
+HOPPER = EnvpoolStepping(
     pool_id="Hopper-v5", options=_ENDLESS, n_hidden=1, positions=_leading(6), terms={"x_velocity": "x_velocity"}
 )
-_HALFCHEETAH = EnvpoolTask(
+HALFCHEETAH = EnvpoolStepping(
     pool_id="HalfCheetah-v5", options=_WITH_POSITIONS, n_hidden=1, positions=_leading(9), terms=_FORWARD
 )
-_WALKER2D = EnvpoolTask(
+WALKER2D = EnvpoolStepping(
     pool_id="Walker2d-v5", options=_ENDLESS, n_hidden=1, positions=_leading(9), terms={"x_velocity": "x_velocity"}
 )
-_SWIMMER = EnvpoolTask(
+SWIMMER = EnvpoolStepping(
     pool_id="Swimmer-v5", options=_WITH_POSITIONS, n_hidden=2, positions=_leading(5), terms=_FORWARD
 )
-_ANT = EnvpoolTask(
-    pool_id="Ant-v5", options=_ENDLESS, n_hidden=2, positions=_leading(15), terms=_FORWARD, same_physics=False
+ANT = EnvpoolStepping(
+    pool_id="Ant-v5", options=_ENDLESS, n_hidden=2, positions=_leading(15), terms=_FORWARD, same_trajectories=False
 )
-_ANT_WITHOUT_FORCES = replace(_ANT, options={**_ENDLESS, "use_contact_force": False})
-_HUMANOID = EnvpoolTask(
-    pool_id="Humanoid-v5", options=_ENDLESS, n_hidden=2, positions=_leading(24), same_physics=False
+ANT_WITHOUT_FORCES = replace(ANT, options={**_ENDLESS, "use_contact_force": False})
+HUMANOID = EnvpoolStepping(
+    pool_id="Humanoid-v5", options=_ENDLESS, n_hidden=2, positions=_leading(24), same_trajectories=False
 )
-_REACHER = EnvpoolTask(pool_id="Reacher-v5", positions=_reacher_positions, terms={"reward_dist": "reward_dist"})
-_INVERTED_PENDULUM = EnvpoolTask(
+REACHER = EnvpoolStepping(pool_id="Reacher-v5", positions=_reacher_positions, terms={"reward_dist": "reward_dist"})
+INVERTED_PENDULUM = EnvpoolStepping(
     pool_id="InvertedPendulum-v5",
     options={"healthy_z_min": -_FAR, "healthy_z_max": _FAR},  # so that it never ends
     positions=_leading(2),
     reward=_upright,
 )
-
-_TASKS: Mapping[str, EnvpoolTask] = {
-    "prefrl/Hopper-v0": _HOPPER,
-    "prefrl/HopperBackflip-v0": _HOPPER,
-    "prefrl/HopperFrontFlip-v0": _HOPPER,
-    "prefrl/HalfCheetah-v0": _HALFCHEETAH,
-    "prefrl/HalfCheetahBackwards-v0": _HALFCHEETAH,
-    "prefrl/HalfCheetahOneLeg-v0": _HALFCHEETAH,
-    "prefrl/Walker2d-v0": _WALKER2D,
-    "prefrl/Walker2dOneFoot-v0": _WALKER2D,
-    "prefrl/Swimmer-v0": _SWIMMER,
-    "prefrl/Ant-v0": _ANT,
-    "prefrl/AntTurning-v0": _ANT_WITHOUT_FORCES,
-    "prefrl/Humanoid-v0": _HUMANOID,
-    "prefrl/Reacher-v0": _REACHER,
-    "prefrl/InvertedPendulum-v0": _INVERTED_PENDULUM,
-}
-
-SHARED_IDS = tuple(_TASKS)
-"""The ids that EnvPool can step."""

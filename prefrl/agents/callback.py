@@ -1,0 +1,101 @@
+"""The callback: has `PreferenceLearning` ask and refit between rollouts, and logs what came of it."""
+
+import math
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import VecNormalize
+
+from prefrl.agents.environments import layers
+from prefrl.errors import SettingError
+
+if TYPE_CHECKING:
+    from prefrl.agents.preference_learning import PreferenceLearning, Refit
+
+
+class PreferenceCallback(BaseCallback):
+    """Asks and refits between rollouts, and logs what came of it.
+
+    Keys: `reward_model/*`, `labels/*`, and `rollout/ep_predicted_rew_mean` beside SB3's `rollout/ep_rew_mean`,
+    which is the TRUE return.
+
+    Args:
+        preferences: Whose `venv` the algorithm learns in.
+    """
+
+    def __init__(self, preferences: "PreferenceLearning") -> None:
+        super().__init__()
+        self.preferences = preferences
+
+    def init_callback(self, model: BaseAlgorithm) -> None:
+        """Refuse a model that cannot learn here, before its first step.
+
+        Raises:
+            SettingError: It is off-policy, or learns in other environments than `prefs.venv`.
+        """
+        if not isinstance(model, OnPolicyAlgorithm):
+            raise SettingError(
+                f"{type(model).__name__} is no on-policy algorithm of Stable-Baselines3: its replay buffer would "
+                "keep rewards of every age. Use PPO, A2C, TRPO or another on-policy one."
+            )
+        wrappers = list(layers(model.env)) if model.env is not None else []
+        if self.preferences.venv not in wrappers:
+            raise SettingError(
+                "The model does not learn in `prefs.venv`, so it would be paid the true reward: make it with "
+                "`prefs.venv`, or with wrappers around that."
+            )
+        above = wrappers[: wrappers.index(self.preferences.venv)]
+        if any(isinstance(layer, VecNormalize) and layer.norm_reward for layer in above):
+            warnings.warn(NORMALISED_TWICE, stacklevel=2)
+        super().init_callback(model)
+
+    def _on_training_start(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        self.preferences.venv.look_back(self.model._stats_window_size)
+        n_steps = self.model._total_timesteps - self.model.num_timesteps
+        self.preferences.begin(n_steps, self.model.n_steps * self.model.n_envs)
+
+    def _on_rollout_start(self) -> None:
+        self.update()
+
+    def update(self, *, at_least: int | None = None) -> "Refit | None":
+        """Ask, read and refit as `PreferenceLearning.update` does, and log what came of it."""
+        refit = self.preferences.update(at_least=at_least)
+        if refit is None:
+            return None
+        for key, value in refit.metrics._asdict().items():
+            self._record(f"reward_model/{key}", value)
+        self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
+        self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
+        self._record("reward_model/disagreement", refit.fresh_disagreement)
+        return refit
+
+    def _on_step(self) -> bool:
+        if "clipped_actions" in self.locals:
+            self.preferences.recorder.note_drawn_actions(self.locals["actions"])
+        return True
+
+    def _on_rollout_end(self) -> None:
+        preferences = self.preferences
+        self._record("labels/total", preferences.labels.n_labels)
+        self._record("labels/asked", preferences.labels.n_asked)
+        if preferences.venv.predicted_returns:
+            self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))
+
+    def _on_training_end(self) -> None:
+        self.preferences.end()
+
+    def _record(self, key: str, value: float) -> None:
+        if not math.isnan(value):
+            self.logger.record(key, value)
+
+
+NORMALISED_TWICE = (
+    "VecNormalize(norm_reward=True) lies above the learned reward, whose scale then drifts within a rollout "
+    "(while the reward is 0 its variance falls to nothing, and the first learned rewards count many times as much "
+    "as the later ones). Use norm_reward=False: the learned reward has a scale of its own."
+)

@@ -1,0 +1,147 @@
+"""The commands. Torch is imported only inside those that need it, so that `--help` answers at once."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefrl.cli.listings import examine_machine, list_tasks
+from prefrl.cli.options import (
+    EvaluateCommand,
+    ReportCommand,
+    ResumeCommand,
+    TrainOptions,
+)
+from prefrl.cli.parsing import parse, train_settings, write
+from prefrl.config import RunConfig
+from prefrl.labeling_page import LabelingPage, page_command
+
+
+def _train(arguments: Sequence[str]) -> None:
+    options, config = train_settings(arguments)
+    _check_environment(config)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import start
+
+    out = options.out or _free_folder(config)
+    with (
+        _results_only(),
+        TrainingDisplay(f"{config.task}, {config.algo}") as display,
+        _page(config, display.say, options) as page,
+    ):
+        result = start(config, out, display, opened=page.open)
+    _finished(out, result, as_json=options.json)
+
+
+def _check_environment(config: RunConfig) -> None:
+    """Say at once, before torch is imported, that there is no such environment."""
+    from prefrl.env_errors import explain_env_errors
+    from prefrl_envs.ids import find_spec
+
+    with _results_only(), explain_env_errors(config):  # an imported module may print
+        find_spec(config.env_id)
+
+
+def _results_only() -> contextlib.redirect_stdout[Any]:
+    """Send to stderr what somebody's environment, or a library of its, prints: stdout is for results."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _page(config: RunConfig, say: Callable[[str], None], options: TrainOptions | ResumeCommand) -> LabelingPage:
+    return LabelingPage(say, wanted=options.page and config.teacher == "human", port=options.port)
+
+
+def _resume(arguments: Sequence[str]) -> None:
+    command = parse("resume", ResumeCommand, arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.runs import RunFolder, resume
+
+    config = RunFolder.open(command.run).config()
+    with (
+        _results_only(),
+        TrainingDisplay(f"resuming {command.run}") as display,
+        _page(config, display.say, command) as page,
+    ):
+        result = resume(
+            command.run,
+            display,
+            labels=command.labels,
+            total_timesteps=command.total_timesteps,
+            opened=page.open,
+        )
+    _finished(command.run, result, as_json=command.json)
+
+
+def _label(arguments: Sequence[str]) -> None:
+    """Become the page's process, so that whoever stops this command stops the page."""
+    sys.stdout.flush()
+    command = page_command(arguments)
+    os.execv(command[0], command)
+
+
+def _evaluate(arguments: Sequence[str]) -> None:
+    command = parse("evaluate", EvaluateCommand, arguments)
+    from prefrl.runs import RunFolder, evaluate
+
+    folder = RunFolder.open(command.run)
+    with _results_only(), folder.locked():
+        result = evaluate(folder, episodes=command.episodes, seed=command.seed, video=command.video)
+    if command.json:
+        write(json.dumps(result))
+        return
+    write(_summary(result))
+    video = command.video or folder.clip
+    write(f"clip: {video}" if video.exists() else folder.clip_error.read_text().strip())
+
+
+def _report(arguments: Sequence[str]) -> None:
+    command = parse("report", ReportCommand, arguments)
+    from prefrl.report import write_report
+
+    page = write_report(command.runs, command.out)
+    write(json.dumps({"report": str(page)}) if command.json else str(page))
+
+
+def _finished(folder: Path, result: dict[str, Any], *, as_json: bool) -> None:
+    from prefrl.report import write_report
+
+    report = write_report([folder])
+    if as_json:
+        write(json.dumps(result))
+        return
+    write(_summary(result))
+    write(f"report: {report}")
+
+
+def _summary(result: dict[str, Any]) -> str:
+    true = result["true_return"]
+    parts = [f"true return {true['mean']:.1f} ± {true['std']:.1f} over {true['episodes']} episodes"]
+    parts += [f"{value:.2f} {name.replace('_', ' ')}" for name, value in result["metrics"].items()]
+    if result["labels"]:
+        parts.append(f"{result['labels']} labels")
+    parts.append(f"{result['num_timesteps']:,} steps in {result['training_seconds']:.0f} s")
+    return ", ".join(parts)
+
+
+def _free_folder(config: RunConfig) -> Path:
+    """Return a folder for a run that was given none, and that does not exist yet."""
+    name = config.task.replace("/", "-").replace(":", "-")
+    first = Path("runs") / f"{name}-{config.algo}-{config.seed}"
+    path, number = first, 2
+    while path.exists():
+        path, number = first.with_name(f"{first.name}-{number}"), number + 1
+    return path
+
+
+COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
+    "train": ("train an agent, evaluate it and write the report", _train),
+    "label": ("serve the page on which people compare a run's clips", _label),
+    "resume": ("go on with a run after a stop, a crash or a kill, or extend a finished one", _resume),
+    "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
+    "report": ("write one HTML page with plots and clips, of one run or several", _report),
+    "tasks": ("list the tasks that have a preset", list_tasks),
+    "doctor": ("say what this machine has and lacks, and how to mend it", examine_machine),
+}

@@ -1,0 +1,96 @@
+"""What each command takes: one dataclass per command, from which tyro makes its options and its help."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from prefrl.config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Where a training reads and writes, besides the settings of the run."""
+
+    config: Path | None = None
+    """YAML file with settings, as in the run's config.json; they win over the preset's."""
+
+    out: Path | None = None
+    """Folder of the run; by default runs/TASK-ALGO-SEED, with a number where that exists."""
+    page: bool = True
+    """Serve the labelling page where people are the teachers; else `prefrl label` does."""
+    port: int = 0
+    """Where the labelling page is served; 0 takes a free port."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeCommand:
+    """Go on with a run after a stop, a crash or a kill; with more labels or steps also after its end."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    labels: int | None = None
+    """Comparisons in all, from now on; by default as the run's settings say."""
+    total_timesteps: int | None = None
+    """Environment steps in all, from now on; by default as the run's settings say."""
+    page: bool = True
+    """Serve the labelling page where people are the teachers; else `prefrl label` does."""
+    port: int = 0
+    """Where the labelling page is served; 0 takes a free port."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateCommand:
+    """Measure the true return of a run's policy, and its task metrics."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    episodes: int | None = None
+    """Episodes to play; by default as many as the run's settings say."""
+    seed: int = 0
+    """Decides the episodes."""
+    video: Path | None = None
+    """Where the clip of one episode goes (MP4); by default clip.mp4 in the run."""
+    json: bool = False
+    """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand:
+    """Write one HTML page with plots and clips, of one run or of several side by side."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of the runs."""
+    out: Path | None = None
+    """The page; by default report.html in the (first) run."""
+    json: bool = False
+    """Print the page's path as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasksCommand:
+    """List the tasks that have a preset."""
+
+    json: bool = False
+    """Print them as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorCommand:
+    """Try what prefrl needs of this machine, and say what is missing and how to mend it."""
+
+    json: bool = False
+    """Print the findings as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCommand:
+    """Train an agent, evaluate it and write the report. The task comes first and decides the defaults."""
+
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")]
+    config: Annotated[RunConfig, tyro.conf.arg(name="")]

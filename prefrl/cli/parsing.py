@@ -1,0 +1,70 @@
+"""What goes in and out: arguments become settings, every mistake in them a sentence, and results are written."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import tyro
+
+from prefrl.cli.options import TrainCommand, TrainOptions
+from prefrl.config import RunConfig, load_preset
+from prefrl.errors import SettingError
+
+C = TypeVar("C")
+
+
+def parse(name: str, command: type[C], arguments: Sequence[str], *, default: C | None = None) -> C:
+    """Read the arguments of one command; tyro prints help, and mistakes in the arguments, and exits.
+
+    Raises:
+        SettingError: A value is of the right type and cannot be; tyro's own words for it would be a box.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(
+                command,
+                prog=f"prefrl {name}",
+                args=list(arguments),
+                default=tyro.MISSING_NONPROP if default is None else default,
+            )
+    except SystemExit as end:
+        cause: BaseException | None = end
+        while cause is not None and not isinstance(cause, SettingError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            raise cause from None
+        sys.stderr.write(said.getvalue())
+        raise
+
+
+def train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
+    """Look at the task, the algorithm and the file first: they decide the defaults of everything else."""
+    help_only = not arguments or "-h" in arguments or "--help" in arguments
+    task = "hopper-backflip" if not arguments or arguments[0].startswith("-") else arguments[0]
+    if not help_only and arguments[0].startswith("-"):
+        raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
+    file = _peek(arguments, "--config")
+    algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
+    preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher)
+    default = TrainCommand(options=TrainOptions(), config=preset)
+    command = parse("train", TrainCommand, arguments or ["--help"], default=default)
+    return command.options, command.config
+
+
+def _peek(arguments: Sequence[str], option: str) -> str | None:
+    """Return the value of an option, without taking it away."""
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            return arguments[index + 1]
+        if argument.startswith(f"{option}="):
+            return argument.removeprefix(f"{option}=")
+    return None
+
+
+def write(text: str) -> None:
+    """Write a result to stdout."""
+    sys.stdout.write(f"{text}\n")

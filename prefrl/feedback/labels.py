@@ -1,0 +1,294 @@
+"""Labels: the stream of comparisons of one run, from a teacher at once or from people when they come.
+
+Both go through the store, so that what was said is safe, and so that a run that is played again from a
+checkpoint asks nothing twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+from prefrl.feedback.query_maker import QueryMaker
+from prefrl.feedback.teachers import Teacher
+from prefrl.parts import Arrays, Json, State
+from prefrl.segments import Comparison, Query
+from prefrl.settings import FeedbackSettings
+from prefrl.store import NewAnswer, OpenQuery, Store
+
+ATTEMPTS_PER_LABEL = 10
+"""A teacher that cannot tell this many times as often as it answers is not asked further in one go."""
+
+
+class News(NamedTuple):
+    """What has come."""
+
+    comparisons: list[Comparison]
+    """New ones, in the order of their answers."""
+    outdated: list[int]
+    """Numbers of earlier ones whose answer has been changed or withdrawn since."""
+
+
+class Wanted(NamedTuple):
+    """What the label schedule asks for."""
+
+    due: int
+    """Labels that there should be by now."""
+    in_all: int
+    """Labels of the whole run."""
+    per_round: int
+    """Labels that make a round."""
+
+
+class Labels(Protocol):
+    """Where the comparisons of a run come from."""
+
+    @property
+    def n_asked(self) -> int:
+        """Queries made so far."""
+        ...
+
+    @property
+    def n_labels(self) -> int:
+        """Comparisons that count against the budget of the run: those handed out, less those outdated since."""
+        ...
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last answer in the store that has been handed out."""
+        ...
+
+    @property
+    def most_at_once(self) -> int:
+        """Comparisons that memory has room for at once."""
+        ...
+
+    def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
+        """Ask what is to be asked, and yield what has come, in parts that fit into memory.
+
+        Each part is to be taken in before the next one is fetched.
+
+        Args:
+            wanted: Budget and schedule; nothing is asked where nothing is wanted yet (`due` below 0).
+            num_timesteps: Environment steps so far.
+        """
+        ...
+
+    def recall(self) -> Iterator[News]:
+        """Yield all that was said in this run before, in parts; it counts against the budget."""
+        ...
+
+    def state(self) -> State:
+        """Return how far asking and reading have come."""
+        ...
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Go on where `state` was taken."""
+        ...
+
+
+class TeacherLabels:
+    """Comparisons of a teacher that answers at once.
+
+    Args:
+        teacher: Who answers.
+        store: Where queries and answers are kept.
+        run: The store's number of this run.
+        maker: Makes the queries.
+    """
+
+    def __init__(self, teacher: Teacher, store: Store, run: int, maker: QueryMaker) -> None:
+        self._teacher = teacher
+        self._store = store
+        self._run = run
+        self._maker = maker
+        self._n_labels = 0
+        self._last_seq = 0
+
+    @property
+    def n_asked(self) -> int:
+        """Queries made so far."""
+        return self._maker.n_made
+
+    @property
+    def n_labels(self) -> int:
+        """Comparisons of this run so far."""
+        return self._n_labels
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last answer that was handed out."""
+        return self._last_seq
+
+    @property
+    def most_at_once(self) -> int:
+        """Comparisons that memory has room for at once."""
+        return self._maker.most_at_once
+
+    def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
+        """Ask what is due, once it makes a round.
+
+        Repeated after a crash, from the same state, it makes the same queries; what was answered before is not
+        asked again. A teacher that cannot tell too often leaves some labels for the next call.
+        """
+        due = wanted.due - self._n_labels
+        if due < max(1, min(wanted.per_round, wanted.in_all - self._n_labels)) or not self._maker.is_ready:
+            return
+        while due > 0:
+            part = min(due, self._maker.most_at_once)
+            comparisons = self._ask(part, num_timesteps)
+            self._n_labels += len(comparisons)
+            self._last_seq = max([self._last_seq, *(comparison.seq for comparison in comparisons)])
+            due -= part
+            yield News(comparisons, [])
+            if len(comparisons) < part:
+                return
+
+    def recall(self) -> Iterator[News]:
+        """Yield all that was said in this run before, in parts; it counts against the budget."""
+        seqs = self._store.comparison_seqs(run=self._run)
+        for comparisons in read_in_parts(self._store, seqs, self.most_at_once):
+            self._n_labels += len(comparisons)
+            self._last_seq = comparisons[-1].seq
+            yield News(comparisons, [])
+        self._maker.n_made = self._store.counts(run=self._run).queries
+
+    def state(self) -> State:
+        """Return how far asking has come."""
+        arrays, values = self._maker.state()
+        return arrays, values | {"n_labels": self._n_labels, "last_seq": self._last_seq}
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Go on where `state` was taken."""
+        self._maker.restore(arrays, values)
+        self._n_labels, self._last_seq = values["n_labels"], values["last_seq"]
+
+    def _ask(self, n_labels: int, num_timesteps: int) -> list[Comparison]:
+        """Ask until there are `n_labels` comparisons more; return them in the order of their answers."""
+        comparisons: list[Comparison] = []
+        for _ in range(ATTEMPTS_PER_LABEL):
+            missing = n_labels - len(comparisons)
+            if missing <= 0:
+                break
+            queries = self._store.add_queries(self._maker.make(missing, num_timesteps), run=self._run)
+            self._answer(queries)
+            comparisons += self._store.comparisons_of([query.id for query in queries])
+        return comparisons
+
+    def _answer(self, queries: Sequence[Query]) -> None:
+        """Have the teacher answer what is not answered yet."""
+        answered = self._store.answered([query.id for query in queries])
+        # The id is the query's, so that a repeated answer of the same teacher is one answer.
+        self._store.add_answers(
+            [
+                NewAnswer(
+                    id=f"{self._teacher.name}:{query.id}",
+                    query_id=query.id,
+                    answer=self._teacher.answer(query),
+                    labeler=self._teacher.name,
+                )
+                for query in queries
+                if query.id not in answered
+            ]
+        )
+
+
+class PeopleLabels:
+    """Comparisons of people, who find a small stock of fresh queries in the store and answer when they like.
+
+    Args:
+        store: Where queries and answers are kept.
+        run: The store's number of this run.
+        maker: Makes the queries.
+        settings: Size of the stock, and when a query is stale.
+    """
+
+    def __init__(self, store: Store, run: int, maker: QueryMaker, settings: FeedbackSettings) -> None:
+        self._store = store
+        self._run = run
+        self._maker = maker
+        self._settings = settings
+        self._cursor = 0
+        self._n_labels = 0
+
+    @property
+    def n_asked(self) -> int:
+        """Queries made so far."""
+        return self._maker.n_made
+
+    @property
+    def n_labels(self) -> int:
+        """Comparisons read so far that still hold."""
+        return self._n_labels
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last answer that was read."""
+        return self._cursor
+
+    @property
+    def most_at_once(self) -> int:
+        """Comparisons that memory has room for at once."""
+        return self._maker.most_at_once
+
+    def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
+        """Read what people have said, and see that they find queries; never wait for them."""
+        # Taken before the answers are read: an answer that comes in between then counts twice, never not at all.
+        waiting = self._store.open_queries(run=self._run)
+        yield from self._read()
+        if wanted.due >= 0:
+            self._restock(waiting, wanted.in_all - self._n_labels, num_timesteps)
+
+    def recall(self) -> Iterator[News]:
+        """Yield all that was said in this run before; it counts against the budget."""
+        yield from self._read()
+        self._maker.n_made = self._store.counts(run=self._run).queries
+
+    def state(self) -> State:
+        """Return how far asking and reading have come."""
+        arrays, values = self._maker.state()
+        return arrays, values | {"cursor": self._cursor, "n_labels": self._n_labels}
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Go on where `state` was taken."""
+        self._maker.restore(arrays, values)
+        self._cursor, self._n_labels = values["cursor"], values["n_labels"]
+
+    def _read(self) -> Iterator[News]:
+        """Yield what was said since the last call."""
+        answers = self._store.answers(self._cursor, run=self._run)
+        if not answers:
+            return
+        last = answers[-1].seq
+        outdated = self._store.replaced(self._cursor, run=self._run)
+        found = [seq for seq in self._store.comparison_seqs(self._cursor, run=self._run) if seq <= last]
+        self._cursor = last
+        self._n_labels += len(found) - len(outdated)
+        for part in read_in_parts(self._store, found, self.most_at_once):
+            yield News(part, outdated)
+            outdated = []
+        if outdated:
+            yield News([], outdated)
+
+    def _restock(self, waiting: Sequence[OpenQuery], n_wanted: int, num_timesteps: int) -> None:
+        """Have a stock of queries about the present agent ready, and take stale ones away.
+
+        New ones come when half of the stock is gone, so that a strategy that spreads a batch has a batch.
+        """
+        settings = self._settings
+        wanted = max(0, min(settings.stock, -(-n_wanted // settings.overlap)))
+        surplus = max(0, len(waiting) - wanted)  # at the end of the budget; the oldest go
+        unwanted = [
+            query.query_id
+            for index, query in enumerate(waiting)
+            if index < surplus or num_timesteps - query.num_timesteps > settings.stale_after
+        ]
+        kept = len(waiting) - (self._store.expire_queries(unwanted) if unwanted else 0)
+        missing = wanted - kept
+        if missing >= max(1, wanted // 2) and self._maker.is_ready:
+            queries = self._maker.make(missing, num_timesteps)
+            self._store.add_queries(queries, run=self._run, overlap=settings.overlap)
+
+
+def read_in_parts(store: Store, seqs: Sequence[int], size: int) -> Iterator[list[Comparison]]:
+    """Yield the comparisons with these numbers, at most `size` in memory at once."""
+    for start in range(0, len(seqs), size):
+        yield list(store.comparisons_at(seqs[start : start + size]))

@@ -1,0 +1,58 @@
+"""What can be chosen by name: one line for each, and this is the only place that lists them.
+
+A line says where the class is, so that nothing is imported before it is wanted. The command line, `--help`, the
+docs, the checks of the settings and the tests over all of them read these tables.
+"""
+
+from collections.abc import Mapping, MutableMapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from prefrl.errors import SettingError
+
+STRATEGIES: MutableMapping[str, str] = {
+    "uniform": "prefrl.feedback.strategies:UniformStrategy",
+    "spread": "prefrl.feedback.strategies:SpreadStrategy",
+    "disagreement": "prefrl.feedback.strategies:DisagreementStrategy",
+}
+"""Which segments are asked about: classes made of `FeedbackSettings`."""
+
+SCHEDULES: MutableMapping[str, str] = {
+    "hyperbolic": "prefrl.feedback.schedules:HyperbolicSchedule",
+    "constant": "prefrl.feedback.schedules:ConstantSchedule",
+    "increasing": "prefrl.feedback.schedules:IncreasingSchedule",
+}
+"""When labels are due: classes made of labels, steps and `FeedbackSettings`."""
+
+TEACHERS: MutableMapping[str, str] = {
+    "oracle": "prefrl.feedback.teachers:OracleTeacher",
+    "human": "prefrl.feedback.teachers:People",
+}
+"""Who compares: dataclasses made of `teacher_settings`, and of the run's seed where they have a field `seed`."""
+
+ALGORITHMS: MutableMapping[str, str] = {
+    "ppo": "stable_baselines3:PPO",
+    "a2c": "stable_baselines3:A2C",
+    "trpo": "prefrl.agents.trpo:EntropyTRPO",
+}
+"""Who learns: on-policy algorithms with SB3's interface. `presets/_algorithms.yaml` has settings for each."""
+
+
+def look_up(table: Mapping[str, str], name: str, setting: str) -> Any:
+    """Return what a table has under a name.
+
+    Args:
+        table: One of this module.
+        name: The name that was chosen.
+        setting: Where it was chosen, for the message.
+
+    Raises:
+        SettingError: The table has no such name.
+    """
+    if name not in table:
+        close = get_close_matches(name, table)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise SettingError(f"`{setting}` must be one of {', '.join(table)}. Received {name!r}.{hint}")
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,78 @@
+"""What the trainer tells the labelling page: records that both import, and the names in the log that both know.
+
+A change on one side then fails the type check on the other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, TypeAlias
+
+TrainerState: TypeAlias = Literal["starting", "training", "waiting", "finished", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What a run is about, for people to see and for their clips to be drawn."""
+
+    key: ClassVar[str] = "run"
+
+    task: str
+    """Preset or environment id."""
+    env_id: str
+    """Environment that draws the clips."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made with."""
+    question: str
+    """What people are asked."""
+    n_labels: int
+    """Comparisons that the run wants in all."""
+    segment_length: int
+    """Steps T of a segment."""
+    total_timesteps: int | None = None
+    """Environment steps of the whole training."""
+    seed: int | None = None
+    """Seed of the training."""
+    algo: str | None = None
+    """Name of the algorithm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerRecord:
+    """What a training does at the moment."""
+
+    key: ClassVar[str] = "trainer"
+
+    state: TrainerState
+    """What it is at."""
+    num_timesteps: int = 0
+    """Environment steps so far."""
+    labels: int = 0
+    """Comparisons it knows."""
+    labels_due: float = 0
+    """Comparisons it should know by now, according to the schedule."""
+    waits_for: int | None = None
+    """Answers that are missing until the agent goes on, where it waits."""
+    refits: int = 0
+    """How often the reward has been fitted."""
+    true_return: float | None = None
+    """Mean true return of the latest episodes."""
+    held_out_accuracy: float | None = None
+    """Accuracy of the reward model on comparisons that it was not trained on."""
+    updated_at: int
+    """When this was said, milliseconds since 1970 UTC."""
+
+
+class LogKey(StrEnum):
+    """Names in the run's log that the page's curves and the report read."""
+
+    NUM_TIMESTEPS = "time/total_timesteps"
+    TRUE_RETURN = "rollout/ep_rew_mean"
+    PREDICTED_RETURN = "rollout/ep_predicted_rew_mean"
+    ACCURACY = "reward_model/accuracy"
+    FRESH_ACCURACY = "reward_model/fresh_accuracy"
+    LABELS = "labels/total"
+
+
+TASK_METRICS = "task/"
+"""What the names of a task's own metrics begin with."""

@@ -1,0 +1,372 @@
+"""Parts put together in ways that the command line does not: twice, in another order, on an old store."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+
+from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning
+from prefrl.agents.learned_reward import NamedReward
+from prefrl.agents.preference_learning import OldLabels
+from prefrl.errors import SettingError, StoreError
+from prefrl.feedback import OracleTeacher, People, Teacher
+from prefrl.segments import Answer, SegmentRecorder
+from prefrl.settings import FeedbackSettings, RewardSettings
+from prefrl.store import NewAnswer, Store
+from prefrl_envs.testing import CountingEnv
+
+MakeVenv = Callable[..., VecEnv]
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store() as opened:
+        yield opened
+
+
+def learning(
+    venv: VecEnv,
+    store: Store,
+    *,
+    teacher: Teacher | People = OracleTeacher(),
+    n_labels: int = 20,
+    seed: int = 0,
+    old_labels: OldLabels = "refuse",
+    **feedback: Any,
+) -> PreferenceLearning:
+    settings = {"segment_length": 5, "initial_timesteps": 64, "labels_per_round": 3} | feedback
+    return PreferenceLearning(
+        venv,
+        teacher=teacher,
+        n_labels=n_labels,
+        seed=seed,
+        store=store,
+        old_labels=old_labels,
+        feedback=FeedbackSettings(**settings),
+        reward=RewardSettings(first_epochs=3, epochs=2),
+    )
+
+
+def ppo(venv: VecEnv, **settings: Any) -> PPO:
+    rollout: dict[str, Any] = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
+    return PPO("MlpPolicy", venv, seed=0, device="cpu", **rollout | settings)
+
+
+# --- a store that is used again ---------------------------------------------------------------------------
+
+
+def train(prefs: PreferenceLearning, n_steps: int = 640) -> PPO:
+    model = ppo(prefs.venv)
+    model.learn(n_steps, callback=prefs.callback())
+    return model
+
+
+def test_a_store_with_labels_is_refused_unless_somebody_says_what_is_to_be_done(
+    drift_venv: MakeVenv, store: Store
+) -> None:
+    train(learning(drift_venv(), store))
+    with pytest.raises(SettingError, match=r"holds 20 labels of an earlier run\..*continue.*learn.*ignore"):
+        learning(drift_venv(), store)
+
+
+def test_a_new_run_in_an_old_store_learns_from_its_own_labels_only(drift_venv: MakeVenv, store: Store) -> None:
+    first = learning(drift_venv(), store)
+    train(first)
+    second = learning(drift_venv(), store, n_labels=12, old_labels="ignore")
+    train(second)
+    assert store.counts().comparisons == 32
+    assert second.trainer.seqs.tolist() == list(range(21, 33))
+    assert store.counts(run=second.run).comparisons == 12
+    assert second.labels.n_labels == 12
+
+
+def test_a_run_that_is_continued_learns_what_it_knew_before_its_first_step(
+    drift_venv: MakeVenv, store: Store
+) -> None:
+    first = learning(drift_venv(), store)
+    train(first)
+    again = learning(drift_venv(), store, n_labels=26, old_labels="continue", seed=1)
+    assert not again.reward_model.fitted
+    again.begin(640, 64)
+    refit = again.update()
+    assert refit is not None
+    assert refit.metrics.n_comparisons == again.labels.n_labels == 20
+    assert again.reward_model.fitted, "the agent is paid from its first step on"
+    train(again)
+    assert again.run == first.run
+    assert store.counts(run=first.run).comparisons == 26, "six more, and nothing twice"
+    assert again.trainer.n_known == 26
+    ordinals = [store.query(answer.query_id).ordinal for answer in store.answers()]
+    assert ordinals == list(range(26))
+
+
+def test_a_run_that_learns_from_old_labels_has_its_whole_budget(drift_venv: MakeVenv, store: Store) -> None:
+    train(learning(drift_venv(), store))
+    second = learning(drift_venv(), store, n_labels=9, old_labels="learn", seed=1)
+    train(second)
+    assert second.trainer.n_known == 29
+    assert (second.labels.n_labels, store.counts(run=second.run).comparisons) == (9, 9)
+
+
+def test_another_task_does_not_continue_a_run(drift_venv: MakeVenv, store: Store) -> None:
+    train(learning(drift_venv(), store))
+    other = make_vec_env(lambda: CountingEnv((20,)), n_envs=2)
+    with pytest.raises(StoreError, match="another observation_space"):
+        learning(other, store, old_labels="continue")
+
+
+def test_people_of_a_continued_run_are_heard_again(drift_venv: MakeVenv, store: Store) -> None:
+    first = learning(drift_venv(), store, teacher=People())
+    step_randomly(first, 20)
+    first.begin(640, 64)
+    first.update()
+    for number, query in enumerate(store.open_queries()[:4]):
+        store.add_answers(
+            [NewAnswer(id=f"a{number}", query_id=query.query_id, answer=Answer.FIRST, labeler="Ann")]
+        )
+    again = learning(drift_venv(), store, teacher=People(), old_labels="continue")
+    again.begin(640, 64)
+    refit = again.update()
+    assert refit is not None
+    assert refit.metrics.n_comparisons == again.labels.n_labels == 4
+    assert again.update() is None
+
+
+# --- several calls, and resets in between -----------------------------------------------------------------
+
+
+def step_randomly(prefs: PreferenceLearning, n_steps: int) -> None:
+    rng = np.random.default_rng(0)
+    if prefs.venv.last_observations is None:
+        prefs.venv.reset()
+    for _ in range(n_steps):
+        prefs.venv.step(rng.uniform(-1, 1, size=(prefs.venv.num_envs, 1)).astype(np.float32))
+
+
+def assert_no_jumps(recorder: SegmentRecorder) -> None:
+    """An action moves the point by a tenth of itself, and a reset anywhere else."""
+    segments = recorder.sample(500, length=5, rng=np.random.default_rng(0))
+    for segment in segments:
+        moved = np.diff(segment.observations[:, 0])
+        np.testing.assert_allclose(moved, 0.1 * segment.actions[:-1, 0], atol=1e-5)
+        np.testing.assert_allclose(np.diff(segment.observations[:, 1]), 0.1, atol=1e-5)
+
+
+def test_no_segment_crosses_a_reset_in_the_middle_of_an_episode(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    prefs.begin(640, 64)
+    for n_steps in (7, 13, 4, 26):
+        prefs.venv.reset()
+        step_randomly(prefs, n_steps)
+    assert_no_jumps(prefs.recorder)
+
+
+def test_a_reset_forgets_the_return_of_the_episode_under_way(drift_venv: MakeVenv) -> None:
+    venv = LearnedRewardVecEnv(drift_venv(2), lambda observations, actions: np.ones(2, dtype=np.float32))
+    venv.reset()
+    for _ in range(4):
+        venv.step(np.zeros((2, 1), dtype=np.float32))
+    venv.reset()
+    for _ in range(10):
+        venv.step(np.zeros((2, 1), dtype=np.float32))
+    assert list(venv.predicted_returns) == [10.0, 10.0]
+
+
+@pytest.mark.parametrize("reset_num_timesteps", [True, False])
+def test_budget_and_schedule_follow_total_steps_over_all_calls(
+    drift_venv: MakeVenv, store: Store, reset_num_timesteps: bool
+) -> None:
+    prefs = learning(drift_venv(), store, n_labels=30, schedule="constant", initial_share=0.0, asking_share=1.0)
+    prefs.plan(1920)
+    model = ppo(prefs.venv)
+    given = []
+    for _ in range(3):
+        model.learn(640, callback=prefs.callback(), reset_num_timesteps=reset_num_timesteps)
+        given.append(prefs.labels.n_labels)
+    assert prefs.num_timesteps == 1920
+    assert given[-1] == 30
+    # A third of the training each, less what a round and a rollout may lag behind.
+    assert 5 <= given[0] <= 11
+    assert 15 <= given[1] <= 21
+    assert_no_jumps(prefs.recorder)
+
+
+def test_one_long_call_and_three_short_ones_ask_at_the_same_steps(drift_venv: MakeVenv) -> None:
+    times = []
+    for calls in ([1920], [640, 640, 640]):
+        with Store() as store:
+            prefs = learning(drift_venv(), store, n_labels=30)
+            prefs.plan(1920)
+            model = ppo(prefs.venv)
+            for n_steps in calls:
+                model.learn(n_steps, callback=prefs.callback())
+            times.append([store.query(answer.query_id).num_timesteps for answer in store.answers()])
+    assert times[0] == times[1]
+
+
+def test_a_later_call_that_finds_no_labels_left_says_so(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    model = train(prefs)
+    with pytest.warns(UserWarning, match=r"All 20 labels have been given.*plan\(total_timesteps\)"):
+        model.learn(640, callback=prefs.callback())
+    assert prefs.labels.n_labels == 20
+
+
+# --- what cannot learn says so ----------------------------------------------------------------------------
+
+
+def test_a_single_gymnasium_environment_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"`venv` must be a VecEnv.*Received .*make_vec_env"):
+        PreferenceLearning(gym.make("Pendulum-v1"), teacher=OracleTeacher())  # type: ignore[arg-type]
+
+
+def test_a_segment_longer_than_an_episode_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"must not exceed the episode of 200 steps\. Received 201"):
+        PreferenceLearning(
+            make_vec_env("Pendulum-v1"), teacher=OracleTeacher(), feedback=FeedbackSettings(segment_length=201)
+        )
+
+
+def test_off_policy_algorithms_are_refused_in_a_sentence(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    model = SAC("MlpPolicy", prefs.venv, device="cpu")
+    with pytest.raises(SettingError, match="SAC is no on-policy algorithm"):
+        model.learn(100, callback=prefs.callback())
+    assert prefs.num_timesteps == 0
+
+
+def test_a_model_on_the_wrong_environments_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    venv = drift_venv()
+    prefs = learning(venv, store)
+    with pytest.raises(SettingError, match=r"does not learn in `prefs\.venv`"):
+        ppo(venv).learn(640, callback=prefs.callback())
+
+
+def test_a_forgotten_callback_is_noticed(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    with pytest.warns(UserWarning, match=r"no callback is at work.*callback=prefs\.callback\(\)") as caught:
+        ppo(prefs.venv).learn(640)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("n_steps", [64, 100])
+def test_too_few_steps_to_ask_anything_are_refused(drift_venv: MakeVenv, store: Store, n_steps: int) -> None:
+    prefs = learning(drift_venv(), store, initial_timesteps=100)
+    with pytest.raises(SettingError, match=r"Nothing would be asked: the last rollout of 64 steps begins at"):
+        ppo(prefs.venv).learn(n_steps, callback=prefs.callback())
+    assert prefs.num_timesteps == 0, "before the first step"
+
+
+def test_a_single_rollout_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    with pytest.raises(SettingError, match=r"begins at step 0"):
+        ppo(prefs.venv, n_steps=512, batch_size=512).learn(640, callback=prefs.callback())
+
+
+def test_short_calls_of_a_longer_plan_are_not_refused(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    prefs.plan(640)
+    model = ppo(prefs.venv)
+    for _ in range(10):
+        model.learn(64, callback=prefs.callback(), reset_num_timesteps=False)
+    assert prefs.labels.n_labels == 20
+
+
+def test_normalisation_below_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    with pytest.raises(SettingError, match="VecNormalize lies below the learned reward"):
+        learning(VecNormalize(drift_venv()), store)
+    frozen = VecNormalize(drift_venv())
+    frozen.training = False
+    assert learning(frozen, store).num_timesteps == 0
+
+
+def test_normalisation_of_learned_rewards_is_warned_of(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    with pytest.warns(UserWarning, match=r"Use norm_reward=False"):
+        ppo(VecNormalize(prefs.venv)).learn(640, callback=prefs.callback())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with Store() as another:
+            prefs = learning(drift_venv(), another)
+            ppo(VecNormalize(prefs.venv, norm_reward=False)).learn(640, callback=prefs.callback())
+
+
+def test_a_constant_true_reward_is_noticed(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(hidden_reward=lambda env, action: 1.0), store, n_labels=40)
+    with pytest.warns(UserWarning, match=r"of \d+ answers are ties") as caught:
+        train(prefs)
+    assert len(caught) == 1
+
+
+def test_where_nobody_answered_the_end_says_so(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store, teacher=People())
+    with pytest.warns(UserWarning, match=r"640 steps and not one label.* queries were asked"):
+        train(prefs)
+
+
+@pytest.mark.parametrize("reward", [None, "learned", 3])
+def test_what_pays_the_agent_is_named(drift_venv: MakeVenv, reward: Any) -> None:
+    with pytest.raises(SettingError, match=r"`reward` must be a function or one of \('true', 'constant'\)"):
+        LearnedRewardVecEnv(drift_venv(), reward)
+
+
+def test_the_controls_pay_what_they_say(drift_venv: MakeVenv) -> None:
+    paid = {}
+    names: tuple[NamedReward, ...] = ("true", "constant")
+    for name in names:
+        venv = LearnedRewardVecEnv(drift_venv(hidden_reward=lambda env, action: 7.0), name)
+        venv.reset()
+        _, paid[name], _, infos = venv.step(np.zeros((4, 1), dtype=np.float32))
+        assert [info["env_reward"] for info in infos] == [7.0] * 4
+    assert paid["true"].tolist() == [7.0] * 4
+    assert paid["constant"].tolist() == [0.0] * 4
+
+
+# --- evaluation beside it ---------------------------------------------------------------------------------
+
+
+def test_eval_callback_and_normalisation_work_together(drift_venv: MakeVenv, store: Store) -> None:
+    """The true return of DriftEnv's constant reward of 7 over ten steps is 70."""
+    prefs = learning(drift_venv(hidden_reward=lambda env, action: 7.0 + env.position), store)
+    evaluated = VecNormalize(
+        prefs.evaluation_venv(drift_venv(1, hidden_reward=lambda env, action: 7.0)),
+        training=False,
+        norm_reward=False,
+    )
+    evaluation = EvalCallback(evaluated, n_eval_episodes=2, eval_freq=80, verbose=0)
+    model: OnPolicyAlgorithm = ppo(VecNormalize(prefs.venv, norm_reward=False))
+    model.learn(640, callback=[prefs.callback(), evaluation])
+    assert evaluation.last_mean_reward == pytest.approx(70.0)
+    trained = model.get_vec_normalize_env()
+    assert trained is not None
+    assert isinstance(trained.obs_rms, RunningMeanStd)
+    assert trained.obs_rms.count > 100
+    assert prefs.labels.n_labels == 20
+
+
+# --- what is kept of the policy's own actions -------------------------------------------------------------
+
+
+def test_segments_keep_the_actions_as_drawn_and_what_came_after(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    model = ppo(prefs.venv, policy_kwargs={"log_std_init": 1.0})
+    model.learn(640, callback=prefs.callback())
+    segments = prefs.recorder.sample(50, length=5, rng=np.random.default_rng(0))
+    for segment in segments:
+        assert segment.drawn_actions is not None
+        np.testing.assert_array_equal(np.clip(segment.drawn_actions, -1, 1), segment.actions)
+        assert segment.next_observation is not None
+        expected = segment.observations[-1, 0] + 0.1 * segment.actions[-1, 0]
+        np.testing.assert_allclose(segment.next_observation[0], expected, atol=1e-5)
+    assert any(
+        (np.abs(segment.drawn_actions) > 1).any() for segment in segments if segment.drawn_actions is not None
+    )
