@@ -232,5 +232,5 @@ def test_there_is_a_limit_to_connections_and_those_that_end_make_room(
 
 
 def cookie(served: Any) -> str:
-    people = served.labeling.people
+    people = served.context.people
     return f"{people.cookie_name}={people.cookie(people.owner)}"
