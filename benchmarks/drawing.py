@@ -27,7 +27,7 @@ from prefrl.segments import Segment
 from prefrl_envs.clips import SUFFIXES, clip_timing, encode_clip
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.simulator_state import SimulatorState
-from prefrl_labeling_gui.clip_worker import Job, draw
+from prefrl_labeling_gui.clip_worker import Job, Style, draw
 from prefrl_labeling_gui.clips import Clips
 
 RESULTS = Path(__file__).parent / "results" / "drawing"
@@ -178,7 +178,7 @@ def measure_clips(settings: Settings) -> list[Row]:
         ids = [segments.add(some) for some in states]
         with (
             tempfile.TemporaryDirectory() as folder,
-            Clips(segments, Path(folder), env_id=env_id, size=(SIZE, SIZE)) as clips,
+            Clips(segments, Path(folder), Style(env_id, width=SIZE, height=SIZE)) as clips,
         ):
             asked = [seconds_of(lambda: clips.path(one), time.perf_counter) for one in ids]  # noqa: B023
             cached = [seconds_of(lambda: clips.path(one), time.perf_counter) for one in ids]  # noqa: B023

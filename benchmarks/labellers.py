@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import gymnasium
@@ -33,7 +32,7 @@ from rich.console import Console
 from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, row, write
 from prefrl.segments import Query, Segment, SegmentRecorder
-from prefrl.store import Store
+from prefrl.store import RunAbout, RunRecord, Store
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -44,14 +43,13 @@ N_SEGMENTS, SEGMENT_STEPS = 200, 25
 """200 segments make 19,900 pairs, so that nobody runs out of them, and few clips."""
 N_OPEN = 300
 """Queries that are open at any time."""
-ABOUT: dict[str, Any] = {
-    "task": TASK,
-    "env_id": TASKS[TASK].env_id,
-    "env_kwargs": {},
-    "question": TASKS[TASK].question,
-    "n_labels": 10**6,
-    "segment_length": SEGMENT_STEPS,
-}
+ABOUT = RunRecord(
+    task=TASK,
+    env_id=TASKS[TASK].env_id,
+    question=TASKS[TASK].question,
+    n_labels=10**6,
+    segment_length=SEGMENT_STEPS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +105,8 @@ def measure(n_people: int, seconds: float) -> list[Row]:
         run = Path(folder) / "run"
         segments = make_segments()
         with Store(run) as store:
-            store.set_status({"run": ABOUT})
+            store.publish(ABOUT)
+            store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=SEGMENT_STEPS))
             with served(run) as link:
                 done = asyncio.run(label(store, link, segments, n_people, seconds))
         stored = check(run, done)
@@ -155,7 +154,7 @@ def make_segments() -> list[Segment]:
 @contextmanager
 def served(run: Path) -> Iterator[str]:
     """Serve a run; give the owner's link."""
-    command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0"]
+    command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -169,7 +168,7 @@ async def label(store: Store, link: str, segments: list[Segment], n_people: int,
     url = link.partition("/?")[0]
     done = Round()
     pairs = (pair for k in range(1, len(segments)) for pair in zip(segments, segments[k:], strict=False))
-    queries = (Query(segments=pair, ordinal=number) for number, pair in enumerate(pairs))
+    queries = (Query(segments=pair, ordinal=number, run=1) for number, pair in enumerate(pairs))
     store.add_queries(list(islice(queries, N_OPEN)))
     async with httpx.AsyncClient(base_url=url, timeout=60, follow_redirects=True) as owner:
         await owner.get(link)

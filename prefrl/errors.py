@@ -37,6 +37,10 @@ class AnswerConflictError(StoreError):
     """An answer id came a second time with another content."""
 
 
+class QueryTakenError(AnswerConflictError):
+    """Somebody answered a query that others have answered or have in hand, without having been given it."""
+
+
 class RewardModelError(PrefRLError, RuntimeError):
     """A reward model on disk is missing, damaged, or made for other spaces."""
 

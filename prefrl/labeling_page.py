@@ -16,8 +16,8 @@ STOP_SECONDS = 10.0
 
 
 def page_command(arguments: Sequence[str]) -> list[str]:
-    """Return the command that serves the labelling page."""
-    return [sys.executable, "-m", MODULE, *arguments]
+    """Return the command that serves the labelling page; `-P` keeps modules of the working directory out of it."""
+    return [sys.executable, "-P", "-m", MODULE, *arguments]
 
 
 class LabelingPage:
@@ -30,7 +30,6 @@ class LabelingPage:
     """
 
     def __init__(self, say: Callable[[str], None], *, wanted: bool, port: int = 0) -> None:
-        """Keep the parts; nothing is started."""
         self._wanted = wanted
         self._say = say
         self._port = port

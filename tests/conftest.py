@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import pytest
 import torch
 
 from prefrl.segments import Query, Segment, SegmentRecorder
-from prefrl.store import RunAbout, Store
+from prefrl.store import RunAbout, RunRecord, Store, TrainerRecord
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
@@ -83,7 +83,7 @@ def rng() -> np.random.Generator:
 ABOUT = RunAbout(task="a task", observation_space={}, action_space={}, segment_length=4)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def about() -> RunAbout:
     """What a run is about, to begin one in a store; `make_query` makes queries of the first."""
     return ABOUT
@@ -113,19 +113,46 @@ def random_experience(env_id: str, n_steps: int, seed: int = 0) -> SegmentRecord
     return recorder
 
 
-def trainer_status(**changes: Any) -> dict[str, Any]:
-    """What a trainer publishes of itself."""
-    status = {
-        "state": "training",
-        "num_timesteps": 20_000,
-        "labels": 12,
-        "labels_due": 40,
-        "refits": 3,
-        "true_return": 1.5,
-        "held_out_accuracy": 0.8,
-        "updated_at": time.time_ns() // 1_000_000,
-    }
-    return status | changes
+def make_trainer_record(**changes: Any) -> TrainerRecord:
+    record = TrainerRecord(
+        state="training",
+        num_timesteps=20_000,
+        labels=12,
+        labels_due=40,
+        refits=3,
+        true_return=1.5,
+        held_out_accuracy=0.8,
+        updated_at=time.time_ns() // 1_000_000,
+    )
+    return replace(record, **changes)
+
+
+def make_run_record(**changes: Any) -> RunRecord:
+    task = changes.get("task", "hopper-backflip")
+    known = TASKS.get(task)
+    record = RunRecord(
+        task=task,
+        env_id=known.env_id if known else "e",
+        question=known.question if known else "Which?",
+        n_labels=300,
+        segment_length=35,
+        total_timesteps=640_000,
+        seed=0,
+        algo="ppo",
+    )
+    return replace(record, **changes)
+
+
+@pytest.fixture(scope="session")
+def trainer_record() -> Callable[..., TrainerRecord]:
+    """`trainer_record(state="waiting", …)`: what a trainer publishes of itself now."""
+    return make_trainer_record
+
+
+@pytest.fixture(scope="session")
+def run_record() -> Callable[..., RunRecord]:
+    """`run_record(task="gridworld", …)`: what a trainer publishes of its run."""
+    return make_run_record
 
 
 @pytest.fixture(scope="session")
@@ -134,9 +161,24 @@ def trainer_beats() -> Callable[..., None]:
 
     def beat(run: Path, **changes: Any) -> None:
         with Store(run) as store:
-            store.set_status({"trainer": trainer_status(**changes)})
+            store.publish(make_trainer_record(**changes))
 
     return beat
+
+
+@pytest.fixture(scope="session")
+def begin_like() -> Callable[[Store, Store], None]:
+    """`begin_like(source, store)` begins a run in a store as if its trainer were that of another one."""
+
+    def begin(source: Store, store: Store) -> None:
+        run, trainer = source.published(RunRecord), source.published(TrainerRecord)
+        assert run is not None
+        assert trainer is not None
+        store.publish(run)
+        store.publish(trainer)
+        store.begin_run(ABOUT)
+
+    return begin
 
 
 def build_run(
@@ -177,22 +219,8 @@ def build_run(
     ]
     (folder / "log" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with Store(folder) as store:
-        store.set_status(
-            {
-                "run": {
-                    "task": task,
-                    "env_id": env_id,
-                    "env_kwargs": {},
-                    "question": TASKS[task].question,
-                    "n_labels": n_labels,
-                    "segment_length": segment_length,
-                    "total_timesteps": 640_000,
-                    "seed": 0,
-                    "algo": "ppo",
-                },
-                "trainer": trainer_status(),
-            }
-        )
+        store.publish(make_run_record(task=task, n_labels=n_labels, segment_length=segment_length))
+        store.publish(make_trainer_record())
         store.add_queries(pairs(segments, n_queries, rng), run=store.begin_run(ABOUT), overlap=overlap)
         for number in range(3):
             [episode] = recorder.sample(1, length=100, rng=rng)
@@ -267,7 +295,7 @@ def servers() -> Iterator[Callable[..., ServerProcess]]:
 
     def start(run: Path, *options: str) -> ServerProcess:
         port = () if "--port" in options else ("--port", "0")
-        command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), *port, *options]
+        command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), *port, *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = process.stdout.readline()

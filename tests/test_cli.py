@@ -149,9 +149,11 @@ def test_doctor(prefrl: Prefrl, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [check["needed"] for check in checks] == [True, False], "what is not needed makes no failure"
 
 
-def test_label_hands_its_arguments_and_exit_code_through(prefrl: Prefrl, tmp_path: Path) -> None:
-    code, out, _ = prefrl("label", str(tmp_path / "nowhere"))
-    assert (code, out) == (2, "")
+def test_label_hands_its_arguments_and_exit_code_through(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "prefrl", "label", str(tmp_path / "nowhere")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nowhere is no run" in done.stderr
 
 
 def test_help(prefrl: Prefrl) -> None:

@@ -26,7 +26,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from prefrl.segments import Query, Segment
-from prefrl.store import StatusValue, Store
+from prefrl.store import RunRecord, Store, TrainerRecord
 from prefrl_envs.tasks import TASKS
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
@@ -46,7 +46,7 @@ def ask(run: Path) -> None:
     with Store(run) as store:
         compared = [segment for pair in store.comparisons() for segment in pair.segments]
         segments = sorted({one.id: one for one in compared}.values(), key=lambda one: one.num_timesteps)
-        store.set_status({"run": about(len(compared))})
+        store.publish(about(len(compared)))
         for segment in segments[:: len(segments) // 16]:
             store.add_showcase(segment, segment.num_timesteps)
         late = segments[len(segments) // 2 :]
@@ -56,23 +56,23 @@ def ask(run: Path) -> None:
             [
                 Query(segments=(late[i], late[j]), ordinal=10_000 + n, num_timesteps=late[-1].num_timesteps)
                 for n, (i, j) in enumerate(picked)
-            ]
+            ],
+            run=store.runs()[-1].id,
         )
 
 
-def about(n_labels: int) -> dict[str, Any]:
-    """What a trainer would publish of this run."""
-    return {
-        "task": TASK,
-        "env_id": TASKS[TASK].env_id,
-        "env_kwargs": {},
-        "question": TASKS[TASK].question,
-        "n_labels": n_labels,
-        "segment_length": 35,
-        "total_timesteps": 640_000,
-        "seed": 0,
-        "algo": "ppo",
-    }
+def about(n_labels: int) -> RunRecord:
+    """Return what a trainer would publish of this run."""
+    return RunRecord(
+        task=TASK,
+        env_id=TASKS[TASK].env_id,
+        question=TASKS[TASK].question,
+        n_labels=n_labels,
+        segment_length=35,
+        total_timesteps=640_000,
+        seed=0,
+        algo="ppo",
+    )
 
 
 def publish(run: Path, over: threading.Event) -> None:
@@ -81,23 +81,21 @@ def publish(run: Path, over: threading.Event) -> None:
     with Store(run) as store:
         while not over.wait(1):
             labels = store.counts().comparisons
-            trainer: dict[str, StatusValue] = {
-                "state": "training",
-                "num_timesteps": 352_256 + int(4_096 * (time.time() - started)),
-                "labels": labels,
-                "labels_due": labels + 4,
-                "refits": 40,
-                "true_return": None,
-                "held_out_accuracy": None,
-                "updated_at": time.time_ns() // 1_000_000,
-            }
-            store.set_status({"trainer": trainer})
+            trainer = TrainerRecord(
+                state="training",
+                num_timesteps=352_256 + int(4_096 * (time.time() - started)),
+                labels=labels,
+                labels_due=labels + 4,
+                refits=40,
+                updated_at=time.time_ns() // 1_000_000,
+            )
+            store.publish(trainer)
 
 
 @contextmanager
 def served(run: Path) -> Iterator[str]:
     """Serve a run; give the owner's link."""
-    command = [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0", "--repeat-share", "0"]
+    command = [sys.executable, "-P", "-m", "prefrl_labeling_gui", str(run), "--port", "0", "--repeat-share", "0"]
     over = threading.Event()
     trainer = threading.Thread(target=publish, args=(run, over))
     trainer.start()

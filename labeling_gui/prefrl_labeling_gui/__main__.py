@@ -1,38 +1,15 @@
-"""`python -m prefrl_labeling_gui RUN`: serve the labelling page of a run. `prefrl label` starts this."""
+"""`python -m prefrl_labeling_gui RUN`: serve the labelling page of a run. `prefrl label` starts this.
 
+Without `-P`, Python looks for modules in the working directory first, where a `secrets.py` of anybody's may lie; a
+process that was started so starts itself again with `-P`, before it imports anything.
+"""
+
+import os
 import sys
-import traceback
-from collections.abc import Sequence
-
-import tyro
-
-from prefrl.errors import PrefRLError
-from prefrl_labeling_gui.settings import Settings
-
-EXIT_USER_ERROR = 2
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; exits with 2 for a mistake of the user's."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
-    try:
-        settings = tyro.cli(Settings, prog="prefrl label", args=arguments)
-        from prefrl_labeling_gui.server import serve  # so that --help answers at once
-
-        serve(settings, _say)
-    except (PrefRLError, OSError) as error:
-        if debug:
-            traceback.print_exc()
-        sys.stderr.write(f"prefrl: {error}\n")
-        sys.exit(EXIT_USER_ERROR)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
 
 if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        os.execv(sys.executable, [sys.executable, "-P", *sys.orig_argv[1:]])
+    from prefrl_labeling_gui.command import main
+
     main()

@@ -5,14 +5,11 @@ Whoever asks gets what was last seen, so nobody waits for the database here.
 
 import math
 import time
-from typing import Any
+from dataclasses import asdict
 
-from pydantic import ValidationError
-
-from prefrl.errors import StoreError
-from prefrl.store import Store
+from prefrl.store import RunRecord, Store, TrainerRecord
 from prefrl_labeling_gui.ledger import Ledger
-from prefrl_labeling_gui.messages import Progress, Run, TrainerProgress
+from prefrl_labeling_gui.messages import Progress, TrainerProgress
 
 ALIVE_SECONDS = 15.0
 """A trainer that has said nothing for longer is not running."""
@@ -31,9 +28,9 @@ class Board:
         """Keep the parts; `look` reads."""
         self._store = store
         self._ledger = ledger
-        self._trainer: dict[str, Any] = {}
+        self._trainer: TrainerRecord | None = None
         self._open: frozenset[str] = frozenset()
-        self.run: Run | None = None
+        self.run: RunRecord | None = None
         """What the run is about; None while the trainer has not begun."""
         self.n_news = 0
         """Grows whenever queries have been added."""
@@ -56,7 +53,7 @@ class Board:
     @property
     def is_finished(self) -> bool:
         """Whether the training is over for good."""
-        return self._trainer.get("state") == "finished"
+        return self._trainer is not None and self._trainer.state == "finished"
 
     def look(self) -> None:
         """Read what the trainer has published and what is open.
@@ -65,14 +62,12 @@ class Board:
             StoreError: The store cannot be read.
         """
         self._ledger.refresh()
-        status = self._store.status()
-        self._trainer = status.get("trainer") or {}
-        now_open = frozenset(query.query_id for query in self._store.open_queries())
+        self._trainer = self._store.published(TrainerRecord)
+        now_open = frozenset(query.query_id for query in self._store.open_queries(run=self._ledger.run))
         if now_open - self._open:
             self.n_news += 1
         self._open = now_open
-        if "run" in status:
-            self.run = _run(status["run"])
+        self.run = self._store.published(RunRecord)
 
     def progress(self, name: str) -> Progress:
         """Return how far this person and all together have come."""
@@ -93,18 +88,10 @@ class Board:
 
     def _trainer_progress(self) -> TrainerProgress:
         said = self._trainer
-        age = time.time() - said.get("updated_at", 0) / 1000
-        alive = bool(said) and said["state"] not in _OVER and age <= ALIVE_SECONDS
-        return TrainerProgress.model_validate({**said, "alive": alive})
-
-
-def _run(published: Any) -> Run:
-    try:
-        return Run.model_validate(published)
-    except ValidationError as error:
-        raise StoreError(
-            f"What the trainer says of the run cannot be read: {error.errors()[0]['msg']}."
-        ) from error
+        if said is None:
+            return TrainerProgress(alive=False)
+        age = time.time() - said.updated_at / 1000
+        return TrainerProgress(**asdict(said), alive=said.state not in _OVER and age <= ALIVE_SECONDS)
 
 
 def number_or_none(value: float) -> float | None:

@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Any
 
 from prefrl_labeling_gui.clip_folder import ClipError
@@ -27,11 +28,12 @@ class DrawingProcess:
 
     Args:
         style: How clips are drawn.
+        module_folder: Where the environment's own module may lie, besides the usual places.
     """
 
-    def __init__(self, style: Style) -> None:
-        """Keep the settings; nothing is started."""
+    def __init__(self, style: Style, module_folder: Path | None = None) -> None:
         self._style = style
+        self._module_folder = module_folder
         self._lock = threading.Lock()
         self._is_closed = False
         self._process: SpawnProcess | None = None
@@ -56,7 +58,10 @@ class DrawingProcess:
                 raise ClipError("The clips are closed.")
             self._connection, theirs = _SPAWN.Pipe()
             self._process = _SPAWN.Process(
-                target=serve, args=(theirs, self._style), daemon=True, name="prefrl-clips"
+                target=serve,
+                args=(theirs, self._style, self._module_folder),
+                daemon=True,
+                name="prefrl-clips",
             )
             self._process.start()
             theirs.close()  # else the end of the process would not be seen

@@ -5,12 +5,14 @@ It knows nothing of the store and of the page. It ends when its parent does, how
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import cv2
@@ -28,10 +30,12 @@ class Style(NamedTuple):
     """What a clip depends on besides its segment."""
 
     env_id: str
-    env_kwargs: Mapping[str, Any]
-    width: int
-    height: int
-    codec: Codec
+    env_kwargs: Mapping[str, Any] = MappingProxyType({})
+    width: int = 256
+    """Pixels."""
+    height: int = 256
+    codec: Codec = "h264"
+    """"h264" plays in every browser, "vp9" needs no licence."""
 
 
 class Job(NamedTuple):
@@ -49,13 +53,16 @@ class Failure(NamedTuple):
     sentence: str
 
 
-def serve(connection: "Connection[Any, Any]", style: Style) -> None:
+def serve(connection: "Connection[Any, Any]", style: Style, module_folder: Path | None) -> None:
     """Send the simulated seconds of a step, then draw each `Job` that comes and send None; or a `Failure`.
 
     Args:
         connection: To the parent; the end of it is the end of this process.
         style: How clips are drawn.
+        module_folder: Where the environment's own module may lie; looked at last, so that it hides nothing.
     """
+    if module_folder is not None:
+        sys.path.append(str(module_folder))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent closes the pipe
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with suppress(BrokenPipeError):  # the parent died while this process was starting

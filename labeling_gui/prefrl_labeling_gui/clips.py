@@ -8,15 +8,15 @@ them, `clip_folder` keeps the files. Here is the order in which clips are drawn.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from prefrl.errors import SettingError
 from prefrl.segments import Segment
-from prefrl_envs.clips import SUFFIXES, ClipTiming, Codec, clip_timing
+from prefrl_envs.clips import SUFFIXES, ClipTiming, clip_timing
 from prefrl_labeling_gui.clip_folder import Clip, ClipError, ClipFolder
 from prefrl_labeling_gui.clip_process import DrawingProcess, ProcessDiedError
 from prefrl_labeling_gui.clip_worker import Job, Style
@@ -28,7 +28,7 @@ LIMIT_BYTES = 500_000_000
 
 
 class SegmentSource(Protocol):
-    """Where segments come from: `prefrl.feedback.Store`."""
+    """Where segments come from: `prefrl.store.Store`."""
 
     def segment(self, segment_id: str, /) -> Segment:
         """Return a segment; called from several threads."""
@@ -43,11 +43,9 @@ class Clips:
     Args:
         store: Where segments come from.
         folder: For the files; made if it is missing.
-        env_id: Environment of the run.
-        env_kwargs: What else it was made with.
-        size: Width and height, in pixels.
+        style: How clips are drawn.
+        module_folder: Where the environment's own module may lie, besides the usual places.
         n_processes: How many draw at the same time.
-        codec: "h264" plays in every browser, "vp9" needs no licence.
         limit_bytes: What the files may take; those unused for longest go first.
 
     Raises:
@@ -58,26 +56,23 @@ class Clips:
         self,
         store: SegmentSource,
         folder: Path,
+        style: Style,
         *,
-        env_id: str,
-        env_kwargs: Mapping[str, Any] | None = None,
-        size: tuple[int, int] = (256, 256),
+        module_folder: Path | None = None,
         n_processes: int = 1,
-        codec: Codec = "h264",
         limit_bytes: int = LIMIT_BYTES,
     ) -> None:
-        """Check and keep the settings."""
-        if min(*size, n_processes, limit_bytes) < 1:
+        if min(style.width, style.height, n_processes, limit_bytes) < 1:
             raise SettingError(
-                "`size`, `n_processes` and `limit_bytes` must be at least 1. "
-                f"Received {size}, {n_processes} and {limit_bytes}."
+                "`width`, `height`, `n_processes` and `limit_bytes` must be at least 1. "
+                f"Received {style.width}, {style.height}, {n_processes} and {limit_bytes}."
             )
-        if codec not in SUFFIXES:
-            raise SettingError(f"`codec` must be one of {', '.join(SUFFIXES)}. Received {codec!r}.")
-        style = Style(env_id, dict(env_kwargs or {}), *size, codec)
+        if style.codec not in SUFFIXES:
+            raise SettingError(f"`codec` must be one of {', '.join(SUFFIXES)}. Received {style.codec!r}.")
+        style = style._replace(env_kwargs=dict(style.env_kwargs))
         self._store = store
         self._folder = ClipFolder(folder, style, limit_bytes=limit_bytes)
-        self._processes = [DrawingProcess(style) for _ in range(n_processes)]
+        self._processes = [DrawingProcess(style, module_folder) for _ in range(n_processes)]
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()  # guards everything below, and the folder
         self._wanted: deque[str] = deque()  # somebody waits for these

@@ -4,16 +4,17 @@ import json
 import math
 from pathlib import Path
 
+from prefrl.store import LogKey
+from prefrl.store.records import TASK_METRICS
+
 MAX_POINTS = 500
-STEP_KEY = "time/total_timesteps"
-_NAMES = {
-    "rollout/ep_rew_mean": "true_return",
-    "rollout/ep_predicted_rew_mean": "predicted_return",
-    "reward_model/accuracy": "accuracy",
-    "reward_model/fresh_accuracy": "fresh_accuracy",
-    "labels/total": "labels",
+_NAMES: dict[str, str] = {
+    LogKey.TRUE_RETURN: "true_return",
+    LogKey.PREDICTED_RETURN: "predicted_return",
+    LogKey.ACCURACY: "accuracy",
+    LogKey.FRESH_ACCURACY: "fresh_accuracy",
+    LogKey.LABELS: "labels",
 }
-_TASK = "task/"
 
 
 def read_curves(path: Path) -> dict[str, list[float | None]]:
@@ -28,9 +29,12 @@ def read_curves(path: Path) -> dict[str, list[float | None]]:
     step = math.ceil(len(lines) / MAX_POINTS) or 1
     kept = lines[::-step][::-1]
     keys = list(dict.fromkeys(key for line in kept for key in line))
-    curves: dict[str, list[float | None]] = {"num_timesteps": [_finite(line[STEP_KEY]) for line in kept]}
+    curves: dict[str, list[float | None]] = {
+        "num_timesteps": [_finite(line[LogKey.NUM_TIMESTEPS]) for line in kept]
+    }
     for key in keys:
-        name = _NAMES.get(key) or (key.removeprefix(_TASK) if key.startswith(_TASK) else None)
+        own = key.removeprefix(TASK_METRICS) if key.startswith(TASK_METRICS) else None
+        name = _NAMES.get(key) or own
         if name is not None:
             curves.setdefault(name, [_finite(line.get(key)) for line in kept])
     return curves
@@ -48,7 +52,7 @@ def _lines(path: Path) -> list[dict[str, float]]:
             line = json.loads(row)
         except ValueError:
             continue
-        if isinstance(line, dict) and STEP_KEY in line:
+        if isinstance(line, dict) and LogKey.NUM_TIMESTEPS in line:
             lines.append(line)
     return lines
 

@@ -4,18 +4,23 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from prefrl.store import Labeler, Store
+from prefrl.store import Labeler, RunRecord, Store
+from prefrl_envs.rendering import DEFAULT_FPS
 from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.board import Board
-from prefrl_labeling_gui.clips import Clips
+from prefrl_labeling_gui.clip_worker import Style
+from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
+from prefrl_labeling_gui.foreign_module import module_folder
 from prefrl_labeling_gui.ledger import Ledger
 from prefrl_labeling_gui.messages import ClipReply
 from prefrl_labeling_gui.people import People
 from prefrl_labeling_gui.security import LoginLimit
 from prefrl_labeling_gui.settings import Settings
+from prefrl_labeling_gui.used_tickets import UsedTickets
 
 LOG = logging.getLogger("prefrl_labeling_gui")
 
@@ -30,10 +35,9 @@ class Labeling:
     """
 
     def __init__(self, store: Store, settings: Settings, secret: str) -> None:
-        """Put the parts together; nothing is read yet."""
         self.store = store
         self.settings = settings
-        self.people = People(store, secret)
+        self.people = People(store, secret, UsedTickets(self.folder / "used-tickets"))
         self.ledger = Ledger(store)
         self.board = Board(store, self.ledger)
         self.assignment = Assignment(
@@ -45,8 +49,10 @@ class Labeling:
         self.streams = Streams()
         self.login_limit = LoginLimit()
         self._clips: Clips | None = None
+        self._clips_refusal: str | None = None
         self._opening_clips = threading.Lock()
         self._last_seen: dict[str, int] = {}
+        self._answering: dict[str, threading.Lock] = {}
 
     @property
     def folder(self) -> Path:
@@ -82,27 +88,49 @@ class Labeling:
 
     @property
     def clips(self) -> Clips | None:
-        """The clips of the run; None while the trainer has not said of which environment."""
+        """The clips of the run.
+
+        None while the trainer has not said of which environment, and for good where a stranger's module would have
+        to be imported; `clips_refusal` then says why.
+        """
         run = self.board.run
         with self._opening_clips:
-            if self._clips is None and run is not None:
-                self._clips = Clips(
-                    self.store,
-                    self.folder / "clips",
-                    env_id=run.env_id,
-                    env_kwargs=run.env_kwargs,
-                    codec=self.settings.codec,
-                )
+            if self._clips is None and self._clips_refusal is None and run is not None:
+                try:
+                    self._clips = self._open_clips(run)
+                except ClipError as error:
+                    LOG.warning("%s", error)
+                    self._clips_refusal = str(error)
             return self._clips
 
+    @property
+    def clips_refusal(self) -> str | None:
+        """Why there are no clips of this run; None where there are, or will be."""
+        return self._clips_refusal
+
+    def _open_clips(self, run: RunRecord) -> Clips:
+        folder = module_folder(self.settings.run, run.env_id, trusted=self.settings.trust_env)
+        if folder is not None:
+            LOG.info("to draw clips, %s is imported as a module of the user's own", run.env_id)
+        style = Style(run.env_id, run.env_kwargs, codec=self.settings.codec)
+        return Clips(self.store, self.folder / "clips", style, module_folder=folder)
+
     def clip(self, segment_id: str) -> ClipReply:
-        """Return where the clip of a segment is and how it plays.
+        """Return where the clip of a segment is and how it plays; where clips are refused, so is that address.
 
         Raises:
             ClipError: The run's environment cannot be drawn here.
             StoreError: The segment cannot be read.
         """
         clips = self.clips
+        if self._clips_refusal is not None:
+            return ClipReply(
+                clip=f"/clips/{segment_id}.mp4",
+                poster=f"/clips/{segment_id}.jpg",
+                duration_s=1.0,
+                fps=DEFAULT_FPS,
+                speed=1.0,
+            )
         assert clips is not None  # a segment comes from a run that has begun
         timing = clips.timing(segment_id)
         return ClipReply(
@@ -117,6 +145,10 @@ class Labeling:
         """Have clips drawn before they are asked for."""
         if self.clips is not None:
             self.clips.prefetch(segment_ids)
+
+    def answering(self, name: str) -> AbstractContextManager[object]:
+        """Hold while an answer of this person is looked at and stored; others go on meanwhile."""
+        return self._answering.setdefault(name, threading.Lock())
 
     def saw(self, person: Labeler) -> None:
         """Take note that somebody is here."""

@@ -53,7 +53,9 @@ class Account:
 
 
 class Ledger:
-    """All answers of a run, by person. Reading is free of locks and never waits for the database.
+    """All answers of the newest run of a store, by person.
+
+    Reading is free of locks and never waits for the database.
 
     Args:
         store: Where the answers are.
@@ -69,11 +71,17 @@ class Ledger:
         self._ids: set[str] = set()
         self._n_comparisons = 0
         self._seq = 0
+        self._run: int | None = None
 
     @property
     def seq(self) -> int:
         """Number of the latest answer in here."""
         return self._seq
+
+    @property
+    def run(self) -> int | None:
+        """Number of the newest run in the store; None before the first."""
+        return self._run
 
     @property
     def n_comparisons(self) -> int:
@@ -111,7 +119,10 @@ class Ledger:
             StoreError: The store cannot be read.
         """
         with self._reading:
-            for answer in self._store.answers(self._seq):
+            run = self._store.newest_run()
+            if run != self._run:  # another training asks now, which knows nothing of these
+                self._run, self._accounts, self._n_comparisons = run, {}, 0
+            for answer in self._store.answers(self._seq, run=run):
                 account = self._accounts.setdefault(answer.labeler, Account(answer.labeler))
                 if answer.query_id not in self._repeats:
                     earlier = account.current.get(answer.query_id)

@@ -1,17 +1,18 @@
 """What goes over HTTP as JSON, in both directions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from prefrl_labeling_gui.assignment import Choice
+from prefrl_labeling_gui.names import MAX_LENGTH, clean_name
 
 QueryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^\w[\w .'@-]*$")
-]
-"""Of a person: letters and digits of any script, spaces, a little punctuation; never markup or a slash."""
+NewName = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_LENGTH), AfterValidator(clean_name)]
+"""Of somebody new: letters and digits of any script, spaces, a little punctuation; never markup or a slash."""
+KnownName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+"""Of somebody who may be known, as it is stored."""
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Reason = Literal["none_open", "budget_used", "finished"]
@@ -52,7 +53,7 @@ class AnswerRequest(_Request):
 class InvitationRequest(_Request):
     """Invite somebody."""
 
-    name: Name
+    name: NewName
 
 
 class ClipReply(_Reply):
@@ -64,19 +65,6 @@ class ClipReply(_Reply):
     fps: float
     speed: float
     """Simulated seconds per second: below 1 in slow motion."""
-
-
-class Run(BaseModel):
-    """What a run is about, as the trainer publishes it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    task: str
-    env_id: str
-    env_kwargs: dict[str, Any]
-    question: str
-    n_labels: int
-    segment_length: int
 
 
 class TrainerProgress(BaseModel):

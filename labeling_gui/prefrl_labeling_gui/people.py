@@ -11,7 +11,10 @@ import threading
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from prefrl.errors import SettingError
 from prefrl.store import Labeler, Store
+from prefrl_labeling_gui.names import clean_name, look_alike
+from prefrl_labeling_gui.used_tickets import UsedTickets
 
 SESSION_SECONDS = 90 * 24 * 3600
 TICKET_SECONDS = 600
@@ -26,16 +29,16 @@ class People:
     Args:
         store: Where they are stored.
         secret: Signs the cookies.
+        used_tickets: The owner's tickets that have let somebody in.
     """
 
-    def __init__(self, store: Store, secret: str) -> None:
-        """Keep the parts; `open` reads the people."""
+    def __init__(self, store: Store, secret: str, used_tickets: UsedTickets) -> None:
         self._store = store
         self._signer = URLSafeTimedSerializer(secret, salt="prefrl-session")
         # Cookies know no ports, so two runs served by one machine need two names.
         self.cookie_name = f"prefrl_{hashlib.sha256(secret.encode()).hexdigest()[:8]}"
-        self._tickets = URLSafeTimedSerializer(secret, salt="prefrl-ticket")
-        self._used_tickets: set[str] = set()
+        self._tickets = _ticket_signer(secret)
+        self._used_tickets = used_tickets
         self._changing = threading.Lock()
         self._by_name: dict[str, Labeler] = {}
         self._owner_token_hash = ""
@@ -66,21 +69,15 @@ class People:
         """Return the person of that name."""
         return self._by_name.get(name)
 
-    def ticket(self) -> str:
-        """Return a token of the owner's, good for one use in the next minutes, with whatever server the run has.
-
-        Whoever can read the run's secret can make one: the owner, on this machine.
-        """
-        return str(self._tickets.dumps(secrets.token_urlsafe(16)))
-
     def sign_in(self, token: str) -> Labeler | None:
-        """Return whose token it is; the owner's is used up by that. None if it is nobody's (any more)."""
+        """Return whose token it is; the owner's is used up by that. None if it is nobody's (any more).
+
+        Raises:
+            RunError: The use of a ticket cannot be written down.
+        """
         hashed = token_hash(token)
         if self._is_ticket(token):
-            with self._changing:
-                fresh = hashed not in self._used_tickets
-                self._used_tickets.add(hashed)
-            return self.owner if fresh else None
+            return self.owner if self._used_tickets.use(hashed) else None
         with self._changing:
             if self._owner_token_hash and hmac.compare_digest(hashed, self._owner_token_hash):
                 self._owner_token_hash = ""
@@ -113,12 +110,19 @@ class People:
     def invite(self, name: str) -> str:
         """Add a labeler and return the token of the invitation.
 
+        Args:
+            name: Of the labeler; kept as `clean_name` writes it.
+
         Raises:
-            SettingError: The name is taken.
+            SettingError: The name is taken, looks like one that is, or cannot be shown safely.
             StoreError: The store cannot be written.
         """
+        name = clean_name(name)
         token = secrets.token_urlsafe(32)
         with self._changing:
+            other = look_alike(name, self._by_name)
+            if other is not None:
+                raise SettingError(f"{name} looks like {other}, who is here already; choose another name.")
             self._store.add_labeler(name, token_hash=token_hash(token))
             self._read()
         return token
@@ -154,6 +158,18 @@ class People:
 
     def _read(self) -> None:
         self._by_name = {person.name: person for person in self._store.labelers()}
+
+
+def new_ticket(secret: str) -> str:
+    """Return a token of the owner's, good for one use in the next minutes, with whatever server the run has.
+
+    Whoever can read the run's secret can make one: the owner, on this machine.
+    """
+    return str(_ticket_signer(secret).dumps(secrets.token_urlsafe(16)))
+
+
+def _ticket_signer(secret: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt="prefrl-ticket")
 
 
 def token_hash(token: str) -> str:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
 LOGINS_PER_MINUTE = 5
-"""Wrong tokens per minute and address."""
+"""Wrong tokens per minute and address. Right ones are taken at any time, so nobody can lock others out."""
 
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 _HEADERS = {
@@ -84,6 +84,16 @@ def _is_same_origin(headers: Headers) -> bool:
     except ValueError:
         return False
     return place.scheme in ("http", "https") and place.netloc.lower() == headers.get("host", "").lower()
+
+
+def comes_from_elsewhere(headers: Headers) -> bool:
+    """Say whether a browser tells that another site led it here: by a link, or without anybody's doing."""
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
+def is_embedded_elsewhere(headers: Headers) -> bool:
+    """Say whether another site asks for something that is not a page of its own: a picture or a frame, say."""
+    return comes_from_elsewhere(headers) and headers.get("sec-fetch-dest", "document") != "document"
 
 
 class LoginLimit:

@@ -3,6 +3,8 @@
 labeling/                   readable by this user only
 labeling/lock               held while a server runs
 labeling/secret             signs the cookies
+labeling/used-tickets       hashes of the owner's one-time links that were used
+labeling/open.html          leads the owner's browser in, where it was opened by `--open-browser`
 labeling/port               where the page was last
 labeling/server.json        where the running server is; without any token
 labeling/server.log         a line per stored answer, and what went wrong
@@ -11,7 +13,6 @@ labeling/clips/             drawn clips
 
 import errno
 import fcntl
-import json
 import logging
 import os
 import secrets
@@ -26,10 +27,13 @@ from types import FrameType
 import uvicorn
 
 from prefrl.errors import RunError, SettingError
+from prefrl.files import read_json, write_json, write_whole
 from prefrl.store import Store
 from prefrl_labeling_gui.app import create_app
+from prefrl_labeling_gui.connections import TimedConnection
 from prefrl_labeling_gui.labeling import LOG, Labeling
-from prefrl_labeling_gui.people import People
+from prefrl_labeling_gui.people import new_ticket
+from prefrl_labeling_gui.plain_page import plain_page
 from prefrl_labeling_gui.settings import Settings
 
 GRACE_SECONDS = 3
@@ -68,7 +72,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         listener.listen()  # who opens the page at once waits a moment, and is not turned away
         say(_invitation(url, token))
         if settings.open_browser:
-            webbrowser.open(f"{url}/?token={token}")
+            webbrowser.open(stack.enter_context(private_link(folder / "open.html", f"{url}/?token={token}")))
         server.run(sockets=[listener])
 
 
@@ -80,14 +84,18 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, labeling: Labeling) -> None:
-        """Configure uvicorn."""
         self._streams = labeling.streams
+        proxies = list(labeling.settings.trusted_proxy)
         super().__init__(
             uvicorn.Config(
                 create_app(labeling),
+                http=TimedConnection,
+                ws="none",
                 access_log=False,
                 log_config=None,
                 server_header=False,
+                proxy_headers=bool(proxies),
+                forwarded_allow_ips=proxies,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
@@ -142,7 +150,7 @@ def secret_of(folder: Path) -> str:
     """
     path = folder / "secret"
     if not path.exists():
-        write_private(path, secrets.token_hex(32))
+        write_whole(path, secrets.token_hex(32), mode=_PRIVATE_FILE)
     path.chmod(_PRIVATE_FILE)
     secret = path.read_text().strip()
     if len(secret) < 64:
@@ -174,9 +182,21 @@ def bound_socket(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
+def private_link(path: Path, url: str) -> Iterator[str]:
+    """Write a page that leads to an address, and give where it is; gone at the end.
+
+    What a browser is started with is seen by everybody on the machine (`ps`), so the address, which holds a token,
+    must not be among it. The page's folder can be read by this user only.
+    """
+    write_whole(path, plain_page("Labelling", "The labelling page opens.", onward=url), mode=_PRIVATE_FILE)
+    yield path.resolve().as_uri()
+    path.unlink(missing_ok=True)
+
+
+@contextmanager
 def announced(path: Path, url: str, port: int) -> Iterator[None]:
     """Write where the server is while it runs, for this user's other programs."""
-    write_private(path, json.dumps({"url": url, "pid": os.getpid(), "port": port}) + "\n")
+    write_json(path, {"url": url, "pid": os.getpid(), "port": port}, mode=_PRIVATE_FILE)
     yield
     path.unlink(missing_ok=True)
 
@@ -204,17 +224,6 @@ def log_file(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def write_private(path: Path, content: str) -> None:
-    """Write a file that is whole or not there, and that only this user can read."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
-
-
 def listening_socket(settings: Settings, folder: Path) -> socket.socket:
     """Return a bound socket. Where any port will do it is the run's last one, if that is free.
 
@@ -230,7 +239,7 @@ def listening_socket(settings: Settings, folder: Path) -> socket.socket:
             listener = bound_socket(settings.host, int(path.read_text()))
     if listener is None:
         listener = bound_socket(settings.host, settings.port)
-    write_private(path, str(listener.getsockname()[1]))
+    write_whole(path, str(listener.getsockname()[1]), mode=_PRIVATE_FILE)
     return listener
 
 
@@ -246,10 +255,9 @@ def _way_into_other_server(run: Path) -> str:
     """
     folder = run / "labeling"
     try:
-        other = json.loads((folder / "server.json").read_text())
+        other = read_json(folder / "server.json")
         url, pid = other["url"], other["pid"]
-    except (OSError, ValueError, KeyError) as error:
+    except (RunError, KeyError) as error:
         raise RunError(f"Another process begins to serve {run}; try again in a moment.") from error
-    with Store(run) as store:
-        ticket = People(store, secret_of(folder)).ticket()
+    ticket = new_ticket(secret_of(folder))
     return f"{_invitation(url, ticket)}; process {pid} serves it, `kill {pid}` ends that"

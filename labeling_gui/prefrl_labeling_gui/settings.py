@@ -43,6 +43,11 @@ class Settings:
     """Names by which browsers reach this server, such as lab.example.org."""
     open_browser: bool = False
     """Open the page in this machine's browser."""
+    trusted_proxy: tuple[str, ...] = ()
+    """Addresses or networks of HTTPS servers in front of this one, whose X-Forwarded headers are believed."""
+    trust_env: str | None = None
+    """Environment of a module of your own, such as my_pkg:MyEnv-v0, that may be imported to draw this run's clips
+    although the run's own config.json does not name it."""
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -54,6 +59,14 @@ class Settings:
             raise SettingError(
                 f"`lease_minutes` must be between 0.1 and {60 * 24 * 7}. Received {self.lease_minutes}."
             )
+        for proxy in self.trusted_proxy:
+            try:
+                ipaddress.ip_network(proxy)
+            except ValueError as error:
+                raise SettingError(
+                    f"`trusted_proxy` takes addresses such as 127.0.0.1 and networks such as 10.0.0.0/24. "
+                    f"Received {proxy!r}."
+                ) from error
         for name in self.allow_host:
             if not _NAME.fullmatch(name):
                 raise SettingError(f"`allow_host` takes names without scheme and port. Received {name!r}.")

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,9 +76,10 @@ def _resume(arguments: Sequence[str]) -> None:
 
 
 def _label(arguments: Sequence[str]) -> None:
-    done = subprocess.run(page_command(arguments), check=False)
-    if done.returncode != 0:
-        sys.exit(done.returncode)
+    """Become the page's process, so that whoever stops this command stops the page."""
+    sys.stdout.flush()
+    command = page_command(arguments)
+    os.execv(command[0], command)
 
 
 def _evaluate(arguments: Sequence[str]) -> None:

@@ -21,10 +21,11 @@ _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(21)])
 
 
 def query_key(comparison: Comparison) -> str:
-    """Return what tells queries apart: the query's id, or the segments where there is none (in either order)."""
-    if comparison.query_id:
-        return comparison.query_id
-    return "+".join(sorted(segment.id for segment in comparison.segments))
+    """Return what tells queries apart: what a learner may see of their segments, in any order.
+
+    Not the query's id, which depends on the hidden true reward: another reward must not change what is drawn.
+    """
+    return "+".join(sorted(segment.visible_id for segment in comparison.segments))
 
 
 def bootstrap_draws(keys: Iterable[str], n_members: int, seed: int) -> IntArray:

@@ -8,16 +8,15 @@ import math
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from prefrl.agents import PreferenceLearning, Refit
 from prefrl.config import RunConfig
 from prefrl.errors import StoreError
-from prefrl.store import Store
+from prefrl.store import RunRecord, Store, TrainerRecord, TrainerState
 from prefrl_envs.tasks import TASKS
-
-State = Literal["starting", "training", "waiting", "finished", "stopped"]
 
 HEARTBEAT_SECONDS = 2.0
 SHOWCASE_SEGMENTS = 5
@@ -46,16 +45,7 @@ class LiveStatus:
         self._store = store
         self._config = config
         self._preferences = preferences
-        self._values: dict[str, Any] = {
-            "state": "starting",
-            "num_timesteps": 0,
-            "labels": 0,
-            "labels_due": 0,
-            "waits_for": None,
-            "refits": 0,
-            "true_return": None,
-            "held_out_accuracy": None,
-        }
+        self._record = TrainerRecord(state="starting", updated_at=0)
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="live-status", daemon=True)
@@ -66,18 +56,18 @@ class LiveStatus:
     def __enter__(self) -> Self:
         """Publish what the run is about, and start to tell that it lives."""
         config = self._config
-        about: dict[str, Any] = {
-            "task": config.task,
-            "env_id": config.env_id,
-            "env_kwargs": config.env_kwargs,
-            "question": question_of(config),
-            "n_labels": config.labels,
-            "segment_length": config.segment_length,
-            "total_timesteps": config.total_timesteps,
-            "seed": config.seed,
-            "algo": config.algo,
-        }
-        self._store.set_status({"run": about})
+        about = RunRecord(
+            task=config.task,
+            env_id=config.env_id,
+            env_kwargs=config.env_kwargs,
+            question=question_of(config),
+            n_labels=config.labels,
+            segment_length=config.segment_length,
+            total_timesteps=config.total_timesteps,
+            seed=config.seed,
+            algo=config.algo,
+        )
+        self._store.publish(about)
         self._publish()
         self._thread.start()
         return self
@@ -92,7 +82,12 @@ class LiveStatus:
         self._publish()
 
     def tell(
-        self, state: State, num_timesteps: int, *, true_return: float | None = None, waits_for: int | None = None
+        self,
+        state: TrainerState,
+        num_timesteps: int,
+        *,
+        true_return: float | None = None,
+        waits_for: int | None = None,
     ) -> None:
         """Take note of what the training does; the thread publishes it.
 
@@ -127,7 +122,7 @@ class LiveStatus:
         segments = {segment.id: segment for c in comparisons for segment in c.segments}
         self._store.set_predictions(
             {key: predict(segment).tolist() for key, segment in segments.items()},
-            int(self._values["num_timesteps"]),
+            self._record.num_timesteps,
         )
 
     def show(self, num_timesteps: int) -> None:
@@ -143,12 +138,12 @@ class LiveStatus:
 
     def _set(self, **values: Any) -> None:
         with self._lock:
-            self._values |= values
+            self._record = replace(self._record, **values)
 
     def _publish(self) -> None:
         with self._lock:
-            values = self._values | {"updated_at": time.time_ns() // 1_000_000}
-        self._store.set_status({"trainer": values})
+            record = replace(self._record, updated_at=time.time_ns() // 1_000_000)
+        self._store.publish(record)
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):

@@ -4,6 +4,7 @@ Words as in the paper and in DESIGN: a *segment* is consecutive transitions insi
 segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
@@ -106,9 +107,17 @@ class Segment:
     @property
     def id(self) -> str:
         """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
+        return self._hash(ARRAYS)
+
+    @property
+    def visible_id(self) -> str:
+        """The same without the hidden true reward: what depends on it depends on nothing a learner may not see."""
+        return self._hash([name for name in ARRAYS if name != "env_rewards"])
+
+    def _hash(self, names: Iterable[str]) -> str:
         digest = blake2b(digest_size=16)
         digest.update(repr((self.env_index, self.episode, self.start)).encode())
-        for name in ARRAYS:
+        for name in names:
             value = getattr(self, name)
             if value is not None:
                 digest.update(f"{name}{value.dtype.str}{value.shape}".encode())

@@ -5,8 +5,8 @@ from prefrl.store.claims import Claim
 from prefrl.store.comparisons import StoreCounts
 from prefrl.store.history import HistoryItem
 from prefrl.store.people import Labeler, Role
-from prefrl.store.published import StatusValue
 from prefrl.store.queries import OpenQuery
+from prefrl.store.records import LogKey, RunRecord, TrainerRecord, TrainerState
 from prefrl.store.runs import RunAbout, StoredRun
 from prefrl.store.store import Store
 
@@ -14,13 +14,16 @@ __all__ = [
     "Claim",
     "HistoryItem",
     "Labeler",
+    "LogKey",
     "NewAnswer",
     "OpenQuery",
     "Role",
     "RunAbout",
-    "StatusValue",
+    "RunRecord",
     "Store",
     "StoreCounts",
     "StoredAnswer",
     "StoredRun",
+    "TrainerRecord",
+    "TrainerState",
 ]

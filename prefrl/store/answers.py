@@ -21,12 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from prefrl.errors import AnswerConflictError, SettingError, StoreError
+from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
 from prefrl.segments import Answer
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
-from prefrl.store.leases import LEASE_SECONDS, add_lease, remove_lease, restart_leases
+from prefrl.store.leases import LEASE_SECONDS, add_lease, n_in_hand, remove_lease, restart_leases
 from prefrl.store.people import ensure_labeler
 from prefrl.store.queries import unknown_query
 
@@ -130,6 +130,8 @@ class AnswerMethods(StoreBase):
         Raises:
             AnswerConflictError: An id is stored already with another content, or `supersedes` is not the
                 labeler's present answer to the query.
+            QueryTakenError: A query has expired, or as many people as were to answer it have answered it or have
+                it in hand, and this labeler was never given it.
             SettingError: There is no such kind of answer.
             StoreError: A query is unknown or has another number of segments than the kind of answer is about, or
                 the store cannot be written.
@@ -200,6 +202,7 @@ def _add_answer(connection: Connection, answer: NewAnswer, now: int) -> StoredAn
         return stored
     _check_query(connection, answer)
     _check_supersedes(connection, answer)
+    _check_wanted(connection, answer, now)
     ensure_labeler(connection, answer.labeler, now)
     lease_end = remove_lease(connection, answer.query_id, answer.labeler)
     late = answer.answer is not None and lease_end is not None and lease_end <= now
@@ -227,14 +230,41 @@ def _open_again(connection: Connection, answer: NewAnswer, now: int) -> None:
 def _check_query(connection: Connection, answer: NewAnswer) -> None:
     if answer.kind not in N_SEGMENTS:
         raise SettingError(f"`kind` must be one of {', '.join(N_SEGMENTS)}. Received {answer.kind!r}.")
+    if not count(connection, _query.c.id, _query.c.id == answer.query_id):
+        raise StoreError(unknown_query(answer.query_id))
     part = schema.query_segment
     n_segments = count(connection, part.c.position, part.c.query_id == answer.query_id)
     if n_segments == 0:
-        raise StoreError(unknown_query(answer.query_id))
+        raise QueryTakenError(f"Query {answer.query_id!r} expired before anybody had it.")
     if n_segments != N_SEGMENTS[answer.kind]:
         raise StoreError(
             f"An answer of kind {answer.kind!r} is about {N_SEGMENTS[answer.kind]} segments, but query "
             f"{answer.query_id!r} has {n_segments}."
+        )
+
+
+def _check_wanted(connection: Connection, answer: NewAnswer, now: int) -> None:
+    """Refuse an answer beyond those that were asked for, from somebody who was not given the query.
+
+    Whoever was given it, however long ago, or has answered it before is never refused.
+    """
+    own = [table.c.labeler == answer.labeler for table in (schema.lease, _answer)]
+    statement = select(
+        exists().where(schema.lease.c.query_id == _query.c.id, own[0]).label("was_given"),
+        exists().where(_answer.c.query_id == _query.c.id, own[1]).label("has_answered"),
+        _query.c.expires_at,
+        _query.c.overlap,
+        (_query.c.n_answers + n_in_hand(now)).label("n_taken"),
+    ).where(_query.c.id == answer.query_id)
+    row = connection.execute(statement).one()
+    if row.was_given or row.has_answered:
+        return
+    if row.expires_at is not None:
+        raise QueryTakenError(f"Query {answer.query_id!r} has expired, and {answer.labeler!r} was not given it.")
+    if row.n_taken >= row.overlap:
+        raise QueryTakenError(
+            f"Query {answer.query_id!r} is answered or in hand by all {row.overlap} who were to answer it, and "
+            f"{answer.labeler!r} was not given it; claim another one."
         )
 
 

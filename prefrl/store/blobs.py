@@ -43,6 +43,12 @@ class SegmentBlobs(Protocol):
     def read(self, segment_id: str, *, num_timesteps: int) -> Segment:
         """Return a segment; `num_timesteps` is not part of its content and comes from the caller."""
 
+    def missing(self, segment_ids: Sequence[str]) -> list[str]:
+        """Return those of the segments that are not kept."""
+
+    def delete(self, segment_ids: Sequence[str]) -> None:
+        """Keep segments no longer; some may be gone already."""
+
 
 class MemoryBlobs:
     """Segments of a store that lives in memory."""
@@ -61,6 +67,15 @@ class MemoryBlobs:
         if segment.num_timesteps == num_timesteps:
             return segment
         return replace(segment, num_timesteps=num_timesteps)
+
+    def missing(self, segment_ids: Sequence[str]) -> list[str]:
+        """Return those of the segments that are not kept."""
+        return [segment_id for segment_id in segment_ids if segment_id not in self._segments]
+
+    def delete(self, segment_ids: Sequence[str]) -> None:
+        """Keep segments no longer."""
+        for segment_id in segment_ids:
+            self._segments.pop(segment_id, None)
 
 
 class FolderBlobs:
@@ -109,6 +124,22 @@ class FolderBlobs:
         if segment.id != segment_id:
             raise StoreError(_unusable(path, "damaged"))
         return segment
+
+    def missing(self, segment_ids: Sequence[str]) -> list[str]:
+        """Return those of the segments that have no file."""
+        return [segment_id for segment_id in segment_ids if not self._path(segment_id).exists()]
+
+    def delete(self, segment_ids: Sequence[str]) -> None:
+        """Delete the files of segments; some may be gone already.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        try:
+            for segment_id in segment_ids:
+                self._path(segment_id).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(explain_os_error(error, str(self._folder))) from error
 
     def _prepare(self) -> None:
         """Make the folder, and delete the temporary files of writers that died more than an hour ago."""

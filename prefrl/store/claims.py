@@ -23,7 +23,6 @@ from prefrl.store.base import StoreBase
 from prefrl.store.leases import (
     LEASE_SECONDS,
     add_lease,
-    end_leases,
     n_in_hand,
     renew_leases,
     restart_leases,
@@ -148,11 +147,6 @@ class ClaimMethods(StoreBase):
             if not claims and _newest(connection, labeler, query_id) is not None:
                 return _claim(connection, labeler, query_id, lease_expires_at=0)
         return claims[0] if claims else None
-
-    def release(self, labeler: str, query_ids: Sequence[str]) -> None:
-        """Let others have these queries. Until somebody has one, this person may get it back."""
-        with self._database.write() as connection:
-            end_leases(connection, labeler, query_ids, self._clock())
 
     def add_repeat(self, query_id: str, labeler: str) -> str:
         """Ask a person once more what this person has answered, with the sides exchanged.

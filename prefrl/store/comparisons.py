@@ -61,7 +61,7 @@ class ComparisonMethods(StoreBase):
             return self._comparisons(connection, [as_stored(row) for row in rows])
 
     def comparison_seqs(self, after: int = 0, *, run: int | None = None) -> list[int]:
-        """Return the numbers of what `comparisons` would return, for `comparisons_at` to read in parts."""
+        """Return the numbers of what `comparisons` returns, without reading segments."""
         statement = select(_answer.c.seq).where(_answer.c.seq > after, *in_run(run), *IS_PRESENT_COMPARISON)
         with self._database.read() as connection:
             return list(connection.execute(statement.order_by(_answer.c.seq)).scalars())
@@ -127,9 +127,7 @@ class ComparisonMethods(StoreBase):
         """Return how many queries, answers and comparisons there are, in a run or in all."""
         present = (IS_CURRENT, _IS_NO_REPEAT, *in_run(run))
         cannot_tell = _IS_PAIR & (_answer.c.value == as_value(Answer.CANNOT_TELL))
-        asked = [_query.c.repeat_of.is_(None)]
-        if run is not None:
-            asked.append(_query.c.run_id == run)
+        asked = (_query.c.repeat_of.is_(None), *([] if run is None else [_query.c.run_id == run]))
         with self._database.read() as connection:
             return StoreCounts(
                 queries=count(connection, _query.c.id, *asked),

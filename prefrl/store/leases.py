@@ -62,19 +62,14 @@ def renew_leases(
         )
 
 
-def end_leases(connection: Connection, labeler: str, query_ids: Sequence[str] | None, now: int) -> None:
-    """End those leases of a labeler that last, on some queries or on all; the rows stay."""
+def end_leases(connection: Connection, labeler: str, now: int) -> None:
+    """End all leases of a labeler that last; the rows stay."""
     # Of no length, so that a clock that is set back does not bring them to life again.
-    statement = (
+    connection.execute(
         update(_lease)
         .where(_lease.c.labeler == labeler, _lease.c.expires_at > now)
         .values(began_at=now, expires_at=now)
     )
-    if query_ids is None:
-        connection.execute(statement)
-        return
-    for some in chunks(query_ids):
-        connection.execute(statement.where(_lease.c.query_id.in_(some)))
 
 
 def remove_lease(connection: Connection, query_id: str, labeler: str) -> int | None:

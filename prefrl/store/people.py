@@ -69,7 +69,7 @@ class PeopleMethods(StoreBase):
         """
         with self._database.write() as connection:
             _update(connection, name, token_hash=None, revoked=1)
-            end_leases(connection, name, None, self._clock())
+            end_leases(connection, name, self._clock())
 
     def labelers(self) -> list[Labeler]:
         """Return everybody, in the order in which they came."""
@@ -81,13 +81,6 @@ class PeopleMethods(StoreBase):
         """Return somebody by name, also if revoked; None if there is nobody of that name."""
         with self._database.read() as connection:
             row = connection.execute(select(_labeler).where(_labeler.c.name == name)).mappings().one_or_none()
-        return None if row is None else _as_labeler(dict(row))
-
-    def labeler_by_token_hash(self, token_hash: str) -> Labeler | None:
-        """Return whom a token lets in; None if nobody."""
-        statement = select(_labeler).where(_labeler.c.token_hash == token_hash, _labeler.c.revoked == 0)
-        with self._database.read() as connection:
-            row = connection.execute(statement).mappings().one_or_none()
         return None if row is None else _as_labeler(dict(row))
 
 

@@ -1,8 +1,8 @@
-"""What the trainer publishes for people to see: status values, episodes of the agent, predicted rewards."""
+"""What the trainer publishes for people to see: records, episodes of the agent, predicted rewards."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -12,9 +12,11 @@ from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import among, chunks
 from prefrl.store.queries import insert_segments
+from prefrl.store.records import RunRecord, TrainerRecord
+from prefrl.store.typed_json import decode_record, encode_record
 
-StatusValue: TypeAlias = "str | int | float | bool | Sequence[StatusValue] | Mapping[str, StatusValue] | None"
-"""Whatever JSON knows."""
+Record: TypeAlias = RunRecord | TrainerRecord
+_R = TypeVar("_R", RunRecord, TrainerRecord)
 
 MAX_SHOWCASE = 60
 """When there are more episodes to look at, every second one goes."""
@@ -25,27 +27,27 @@ _status, _showcase, _prediction = schema.status, schema.showcase, schema.predict
 class PublishedMethods(StoreBase):
     """What the trainer shows of itself and of the agent."""
 
-    def set_status(self, values: Mapping[str, StatusValue]) -> None:
-        """Publish a few values of the trainer's for the page to show; other keys keep theirs.
+    def publish(self, record: Record) -> None:
+        """Publish a record for the page to show, in place of the one of its kind before.
 
         Raises:
             SettingError: A value is not finite, or is nothing that JSON knows.
         """
-        try:
-            encoded = {key: json.dumps(value, allow_nan=False) for key, value in values.items()}
-        except (TypeError, ValueError) as error:
-            raise SettingError(f"Status values must be JSON and finite. Received {dict(values)!r}.") from error
+        value = encode_record(record)
         with self._database.write() as connection:
-            for key, value in encoded.items():
-                known = connection.execute(update(_status).where(_status.c.key == key).values(value=value))
-                if known.rowcount == 0:
-                    connection.execute(insert(_status).values(key=key, value=value))
+            known = connection.execute(update(_status).where(_status.c.key == record.key).values(value=value))
+            if known.rowcount == 0:
+                connection.execute(insert(_status).values(key=record.key, value=value))
 
-    def status(self) -> dict[str, Any]:
-        """Return all that `set_status` published."""
+    def published(self, kind: type[_R]) -> _R | None:
+        """Return what was last published of a kind; None if nothing was.
+
+        Raises:
+            StoreError: What is there cannot be read as such a record.
+        """
         with self._database.read() as connection:
-            rows = connection.execute(select(_status.c.key, _status.c.value)).all()
-        return {row.key: json.loads(row.value) for row in rows}
+            value = connection.execute(select(_status.c.value).where(_status.c.key == kind.key)).scalar()
+        return None if value is None else decode_record(kind, value)
 
     def add_showcase(self, segment: Segment, num_timesteps: int) -> None:
         """Show an episode of the agent.
@@ -59,7 +61,7 @@ class PublishedMethods(StoreBase):
         segment_id = segment.id
         self._blobs.write({segment_id: segment})
         with self._database.write() as connection:
-            insert_segments(connection, {segment_id: segment}, self._clock())
+            insert_segments(connection, self._blobs, {segment_id: segment}, self._clock())
             connection.execute(delete(_showcase).where(_showcase.c.num_timesteps == num_timesteps))
             connection.execute(insert(_showcase).values(num_timesteps=num_timesteps, segment_id=segment_id))
             _thin_out(connection)

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all, update
+from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.segments import Query, Segment
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
+from prefrl.store.blobs import SegmentBlobs
 from prefrl.store.database import among, chunks
-from prefrl.store.leases import n_in_hand, restart_leases
+from prefrl.store.leases import n_in_hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class QueryMethods(StoreBase):
             for known in among(connection, schema.query.c.id, list(new)):  # another process was faster
                 del new[known]
             now = self._clock()
-            insert_segments(connection, segments, now)
+            insert_segments(connection, self._blobs, segments, now)
             _insert_queries(connection, new, segment_ids, overlap=overlap, now=now)
         return asked
 
@@ -73,7 +74,8 @@ class QueryMethods(StoreBase):
         """Return a query with its segments; a repeat looks like the query it repeats.
 
         Raises:
-            StoreError: There is no such query, or a segment file is missing or damaged.
+            StoreError: There is no such query, it expired before anybody had it, or a segment file is missing or
+                damaged.
         """
         table = schema.query
         statement = select(table.c.ordinal, table.c.num_timesteps, table.c.run_id)
@@ -82,6 +84,10 @@ class QueryMethods(StoreBase):
             places = segment_places(connection, [query_id])
         if row is None:
             raise StoreError(unknown_query(query_id))
+        if query_id not in places:
+            raise StoreError(
+                f"Query {query_id!r} expired before anybody had it, and its segments have been deleted."
+            )
         segments = tuple(self._segments(places[query_id]))
         return Query(segments=segments, ordinal=row.ordinal, num_timesteps=row.num_timesteps, run=row.run_id)
 
@@ -123,27 +129,18 @@ class QueryMethods(StoreBase):
             rows = connection.execute(statement).mappings().all()
         return [OpenQuery(**row) for row in rows]
 
-    def expire_queries(self, query_ids: Sequence[str]) -> int:
-        """Ask these queries no more, except those that somebody has answered or has in hand.
 
-        Returns:
-            How many have expired by this call.
-        """
-        table = schema.query
-        n_expired = 0
-        with self._database.write() as connection:
-            now = self._clock()
-            restart_leases(connection, now)
-            for some in chunks(query_ids):
-                statement = update(table).where(
-                    table.c.id.in_(some), table.c.expires_at.is_(None), table.c.n_answers == 0, n_in_hand(now) == 0
-                )
-                n_expired += connection.execute(statement.values(expires_at=now)).rowcount
-        return n_expired
+def insert_segments(
+    connection: Connection, blobs: SegmentBlobs, segments: Mapping[str, Segment], now: int
+) -> None:
+    """Add rows for those segments that have none; their arrays have been written already.
 
-
-def insert_segments(connection: Connection, segments: Mapping[str, Segment], now: int) -> None:
-    """Add rows for those segments that have none; their arrays must be in the blobs already."""
+    Another process may have deleted some of the files since, as belonging to a query that expired. It cannot any
+    more, because this transaction is the only writer.
+    """
+    missing = blobs.missing(list(segments))
+    if missing:
+        blobs.write({key: segments[key] for key in missing})
     known = set(among(connection, schema.segment.c.id, list(segments)))
     rows = [
         {"id": key, "n_steps": segment.n_steps, "created_at": now}

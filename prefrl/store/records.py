@@ -1,92 +1,78 @@
-"""Typed records as JSON: what one process writes into the store, and another one reads.
+"""What the trainer tells the labelling page: records that both import, and the names in the log that both know.
 
-Both sides import the record, so that a change on one side fails the type check on the other. Reading is strict
-about what a record needs, and lets pass what a newer writer says besides.
+A change on one side then fails the type check on the other.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from prefrl.errors import SettingError, StoreError
-
-_T = TypeVar("_T")
+TrainerState: TypeAlias = Literal["starting", "training", "waiting", "finished", "stopped"]
 
 
-def encode_record(record: Any) -> str:
-    """Return a record as one line of JSON.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """What a run is about, for people to see and for their clips to be drawn."""
 
-    Raises:
-        SettingError: A value is not finite, or is nothing that JSON knows.
-    """
-    try:
-        return json.dumps(asdict(record), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SettingError(f"A record must be JSON and finite. Received {record!r}.") from error
+    key: ClassVar[str] = "run"
 
-
-def decode_record(kind: type[_T], text: str) -> _T:
-    """Return the record that `encode_record` wrote, perhaps in another version of prefrl.
-
-    Args:
-        kind: A dataclass whose fields are of types that JSON knows, or a `Literal` of texts.
-        text: What was written. Keys that are no fields are left out.
-
-    Raises:
-        StoreError: It is no JSON object, a field without a default is missing, or a value is of another type.
-    """
-    name = kind.__name__
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise StoreError(f"The {name} in the store cannot be read: it is no JSON ({error}).") from error
-    if not isinstance(values, dict):
-        raise StoreError(f"The {name} in the store cannot be read: expected an object, received {text[:80]}.")
-    hints, found = get_type_hints(kind), {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name in values:
-            found[field.name] = values[field.name]
-            if not _fits(values[field.name], hints[field.name]):
-                raise StoreError(
-                    f"The {name} in the store cannot be read: `{field.name}` is {values[field.name]!r}, expected "
-                    f"{_name(hints[field.name])}."
-                )
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise StoreError(
-                f"The {name} in the store cannot be read: `{field.name}` is missing; it was written by another "
-                "version of prefrl."
-            )
-    return kind(**found)
+    task: str
+    """Preset or environment id."""
+    env_id: str
+    """Environment that draws the clips."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made with."""
+    question: str
+    """What people are asked."""
+    n_labels: int
+    """Comparisons that the run wants in all."""
+    segment_length: int
+    """Steps T of a segment."""
+    total_timesteps: int | None = None
+    """Environment steps of the whole training."""
+    seed: int | None = None
+    """Seed of the training."""
+    algo: str | None = None
+    """Name of the algorithm."""
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Return whether a value that JSON brought is of a type."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is Literal:
-        return value in parts
-    if origin in (dict, Mapping):
-        return isinstance(value, dict) and all(_fits(inner, parts[1]) for inner in value.values())
-    if isinstance(value, bool) or hint is bool:
-        return isinstance(value, bool) and hint is bool
-    if hint is float:
-        return isinstance(value, int | float)
-    return isinstance(value, hint)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerRecord:
+    """What a training does at the moment."""
+
+    key: ClassVar[str] = "trainer"
+
+    state: TrainerState
+    """What it is at."""
+    num_timesteps: int = 0
+    """Environment steps so far."""
+    labels: int = 0
+    """Comparisons it knows."""
+    labels_due: float = 0
+    """Comparisons it should know by now, according to the schedule."""
+    waits_for: int | None = None
+    """Answers that are missing until the agent goes on, where it waits."""
+    refits: int = 0
+    """How often the reward has been fitted."""
+    true_return: float | None = None
+    """Mean true return of the latest episodes."""
+    held_out_accuracy: float | None = None
+    """Accuracy of the reward model on comparisons that it was not trained on."""
+    updated_at: int
+    """When this was said, milliseconds since 1970 UTC."""
 
 
-def _name(hint: Any) -> str:
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return " or ".join(_name(part) for part in parts)
-    if origin is Literal:
-        return f"one of {', '.join(parts)}"
-    if origin in (dict, Mapping):
-        return "an object"
-    return {NoneType: "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(
-        hint, str(hint)
-    )
+class LogKey(StrEnum):
+    """Names in the run's log that the page's curves and the report read."""
+
+    NUM_TIMESTEPS = "time/total_timesteps"
+    TRUE_RETURN = "rollout/ep_rew_mean"
+    PREDICTED_RETURN = "rollout/ep_predicted_rew_mean"
+    ACCURACY = "reward_model/accuracy"
+    FRESH_ACCURACY = "reward_model/fresh_accuracy"
+    LABELS = "labels/total"
+
+
+TASK_METRICS = "task/"
+"""What the names of a task's own metrics begin with."""

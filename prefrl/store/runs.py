@@ -7,14 +7,14 @@ from importlib.metadata import version
 from typing import Any, Self
 
 from gymnasium import spaces
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from prefrl import __version__
 from prefrl.segments import space_to_json
 from prefrl.store import schema
-from prefrl.store.base import StoreBase
 from prefrl.store.comparisons import count_comparisons
-from prefrl.store.records import decode_record, encode_record
+from prefrl.store.expiry import ExpiryMethods
+from prefrl.store.typed_json import decode_record, encode_record
 
 _run, _query = schema.run, schema.query
 
@@ -80,13 +80,14 @@ class StoredRun:
     """Present answers that are a comparison; no repeats."""
 
 
-class RunMethods(StoreBase):
+class RunMethods(ExpiryMethods):
     """Who asks."""
 
     def begin_run(self, about: RunAbout) -> int:
         """Begin a run; from now on only its queries are handed out.
 
-        What earlier runs have left open, and nobody has answered, expires.
+        What earlier runs have left open, and nobody has answered, expires. Whoever has such a query in hand may
+        still answer it.
 
         Returns:
             The number of the run, greater than those of all before.
@@ -94,9 +95,17 @@ class RunMethods(StoreBase):
         described = encode_record(about)
         with self._database.write() as connection:
             now = self._clock()
-            _expire_unanswered(connection, now)
+            n_expired = _expire_unanswered(connection, now)
             values = {"created_at": now, "about": described}
-            return connection.execute(insert(_run).values(values).returning(_run.c.id)).scalar_one()
+            run: int = connection.execute(insert(_run).values(values).returning(_run.c.id)).scalar_one()
+        if n_expired:
+            self._delete_unneeded_segments()
+        return run
+
+    def newest_run(self) -> int | None:
+        """Return the number of the run that began last; None if none has."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.max(_run.c.id))).scalar()
 
     def runs(self) -> list[StoredRun]:
         """Return all runs in the order in which they began.
@@ -118,6 +127,7 @@ class RunMethods(StoreBase):
         ]
 
 
-def _expire_unanswered(connection: Connection, now: int) -> None:
+def _expire_unanswered(connection: Connection, now: int) -> int:
     unanswered = (_query.c.expires_at.is_(None), _query.c.n_answers == 0, _query.c.repeat_of.is_(None))
-    connection.execute(update(_query).where(*unanswered).values(expires_at=now))
+    n_expired: int = connection.execute(update(_query).where(*unanswered).values(expires_at=now)).rowcount
+    return n_expired

@@ -102,7 +102,7 @@ def test_an_unknown_network_is_an_error(drift_venv: MakeVenv) -> None:
             "ppo",
             drift_venv(),
             seed=0,
-            settings=AgentSettings(cnn=unknown),  # type: ignore[arg-type]
+            settings=AgentSettings(cnn=unknown),
         )
 
 

@@ -163,6 +163,7 @@ def assert_no_jumps(recorder: SegmentRecorder) -> None:
 
 def test_no_segment_crosses_a_reset_in_the_middle_of_an_episode(drift_venv: MakeVenv, store: Store) -> None:
     prefs = learning(drift_venv(), store)
+    prefs.begin(640, 64)
     for n_steps in (7, 13, 4, 26):
         prefs.venv.reset()
         step_randomly(prefs, n_steps)

@@ -91,7 +91,9 @@ def test_a_dict_within_a_dict_is_read() -> None:
     action = np.array([0.1, 0.2, 0.3], dtype=np.float32)
     _, reward, *_ = env.step(action)
     flat = np.concatenate([spaces.flatten(space, observation), action]).astype(np.float32)
-    assert reward == pytest.approx(float(ensemble.raw(torch.as_tensor(flat)[None, None]).mean()), abs=1e-6)
+    assert reward == pytest.approx(
+        float(ensemble.raw(torch.as_tensor(flat)[None, None]).mean().detach()), abs=1e-6
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")

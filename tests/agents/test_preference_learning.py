@@ -166,7 +166,8 @@ def test_what_cannot_be_told_costs_nothing_and_is_never_trained_on(drift_venv: M
 def test_a_teacher_who_can_never_tell_stops_nothing(drift_venv: MakeVenv) -> None:
     with Store() as store:
         preferences = small(drift_venv(), teacher=Undecided(every=1), store=store)
-        model = make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
+        with pytest.warns(UserWarning, match="128 steps and not one label"):
+            model = make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
         assert model.num_timesteps == 128
         assert preferences.trainer.n_comparisons == 0
         assert not preferences.reward_model.fitted
@@ -179,7 +180,8 @@ def test_ties_are_trained_on_as_ties(drift_venv: MakeVenv) -> None:
             drift_venv(hidden_reward=lambda env, action: 1.0),
             store=store,
         )
-        make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
+        with pytest.warns(UserWarning, match="20 of 20 answers are ties"):
+            make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         assert [comparison.preference for comparison in store.comparisons()] == [0.5] * 20
 
 
@@ -417,6 +419,7 @@ def test_inputs_are_normalised_by_every_step_seen_once(drift_venv: MakeVenv) -> 
     with Store() as store:
         preferences = small(drift_venv(), store=store)
         preferences.plan(640)
+        preferences.has_begun = True
         for num_timesteps in (64, 320, 576):
             step_randomly(preferences, 20)
             at(preferences, num_timesteps)

@@ -201,7 +201,7 @@ def ask(run: Path, number: int) -> None:
     """Let the trainer ask one more query, about segments that it has asked about before."""
     with Store(run) as store:
         segments = [store.segment(segment_id) for _, segment_id in store.showcase()]
-        store.add_queries([Query(segments=(segments[number], segments[number + 1]), ordinal=100 + number)])
+        store.add_queries([Query(segments=(segments[number], segments[number + 1]), ordinal=100 + number)], run=1)
 
 
 def test_a_run_from_before_its_first_clip_until_it_is_over(
@@ -210,6 +210,7 @@ def test_a_run_from_before_its_first_clip_until_it_is_over(
     visit: Callable[..., Any],
     make_run: Callable[..., Path],
     trainer_beats: Callable[..., None],
+    begin_like: Callable[..., None],
     tmp_path: Path,
 ) -> None:
     run = make_run(tmp_path / "run", started=False)
@@ -221,7 +222,7 @@ def test_a_run_from_before_its_first_clip_until_it_is_over(
     expect(page.locator("#progress")).to_contain_text("Training has not begun")
 
     with Store(begun) as source, Store(run) as store:
-        store.set_status(source.status())
+        begin_like(source, store)
         for num_timesteps, segment_id in source.showcase():
             store.add_showcase(source.segment(segment_id), num_timesteps)
     ask(run, 0)

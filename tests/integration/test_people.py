@@ -21,7 +21,7 @@ import pytest
 
 from prefrl.cli import main
 from prefrl.feedback import OracleTeacher
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, Store, TrainerRecord
 
 SETTINGS = """
 segment_length: 8
@@ -186,5 +186,7 @@ def test_a_trainer_that_is_killed_loses_no_answer(n_kills: int, tmp_path: Path) 
         assert [(answer.seq, answer.id) for answer in answers] == ann.acknowledged
         assert len({answer.query_id for answer in answers}) == len(answers), "nothing is asked twice"
         assert labels - SLACK <= store.counts().comparisons <= labels
-        assert store.status()["trainer"]["state"] == "finished"
+        trainer = store.published(TrainerRecord)
+        assert trainer is not None
+        assert trainer.state == "finished"
     assert (run / "report.html").exists()

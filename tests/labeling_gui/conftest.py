@@ -99,7 +99,7 @@ def made_up_query(number: int) -> Query:
         rewards = np.zeros(1, dtype=np.float32)
         return Segment(observations=np.array([[content]]), actions=np.zeros(1), env_rewards=rewards)
 
-    return Query(segments=(segment(2 * number), segment(2 * number + 1)), ordinal=number)
+    return Query(segments=(segment(2 * number), segment(2 * number + 1)), ordinal=number, run=1)
 
 
 @pytest.fixture(scope="session")

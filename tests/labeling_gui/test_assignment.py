@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from prefrl.segments import Answer, Query
-from prefrl.store import Claim, Store
+from prefrl.store import Claim, RunAbout, Store
 from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, sides_of
 from prefrl_labeling_gui.ledger import Ledger
 
@@ -16,6 +16,7 @@ class Desk:
 
     def __init__(self, queries: Sequence[Query], repeat_share: float) -> None:
         self.store = Store()
+        self.store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=1))
         self.store.add_queries(queries)
         self.repeat_share = repeat_share
         self.restart()

@@ -2,41 +2,33 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 import time_machine
+from sqlalchemy import insert
 
 from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, RunAbout, RunRecord, Store, TrainerRecord, schema
 from prefrl_labeling_gui.board import Board
 from prefrl_labeling_gui.ledger import Ledger
 
-RUN: dict[str, Any] = {
-    "task": "t",
-    "env_id": "e",
-    "env_kwargs": {},
-    "question": "Which?",
-    "n_labels": 4,
-    "segment_length": 6,
-    "algo": "ppo",
-}
+RunRecordFactory = Callable[..., RunRecord]
+TrainerRecordFactory = Callable[..., TrainerRecord]
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store(about: RunAbout) -> Store:
+    store = Store()
+    store.begin_run(about)
+    return store
 
 
 @pytest.fixture
 def board(store: Store) -> Board:
     return Board(store, Ledger(store))
-
-
-def trainer(state: str, seconds_ago: float = 0.0) -> dict[str, Any]:
-    return {"state": state, "num_timesteps": 10, "updated_at": time.time_ns() // 1_000_000 - 1000 * seconds_ago}
 
 
 @pytest.mark.parametrize(
@@ -50,16 +42,24 @@ def trainer(state: str, seconds_ago: float = 0.0) -> dict[str, Any]:
     ],
 )
 def test_a_trainer_lives_that_has_said_so_lately(
-    store: Store, board: Board, state: str, seconds_ago: float, alive: bool
+    store: Store,
+    board: Board,
+    trainer_record: TrainerRecordFactory,
+    state: str,
+    seconds_ago: int,
+    alive: bool,
 ) -> None:
-    store.set_status({"run": RUN, "trainer": trainer(state, seconds_ago)})
+    said_at = time.time_ns() // 1_000_000 - 1000 * seconds_ago
+    store.publish(trainer_record(state=state, num_timesteps=10, updated_at=said_at))
     board.look()
     shown = board.progress("Ann").trainer
     assert (shown.state, shown.alive, shown.num_timesteps) == (state, alive, 10)
 
 
-def test_a_trainer_dies_while_nobody_looks(store: Store, board: Board) -> None:
-    store.set_status({"run": RUN, "trainer": trainer("training")})
+def test_a_trainer_dies_while_nobody_looks(
+    store: Store, board: Board, trainer_record: TrainerRecordFactory
+) -> None:
+    store.publish(trainer_record())
     board.look()
     assert board.progress("Ann").trainer.alive
     with time_machine.travel(time.time() + 20):
@@ -74,8 +74,10 @@ def test_before_the_trainer_begins_nothing_is_known(board: Board) -> None:
     assert (progress.trainer.state, progress.trainer.alive) == (None, False)
 
 
-def test_progress_counts_ones_own_and_all(store: Store, board: Board, some_query: Callable[[int], Query]) -> None:
-    store.set_status({"run": RUN})
+def test_progress_counts_ones_own_and_all(
+    store: Store, board: Board, run_record: RunRecordFactory, some_query: Callable[[int], Query]
+) -> None:
+    store.publish(run_record(n_labels=4))
     asked = [some_query(i) for i in range(6)]
     store.add_queries(asked)
     said = [
@@ -117,6 +119,26 @@ def test_news_are_queries_that_were_not_open_before(
 
 
 def test_a_run_that_says_nonsense_is_an_error_of_one_sentence(store: Store, board: Board) -> None:
-    store.set_status({"run": {"task": "t"}})
-    with pytest.raises(StoreError, match="What the trainer says of the run cannot be read: Field required"):
+    with store._database.write() as connection:
+        connection.execute(insert(schema.status).values(key="run", value='{"task": "t"}'))
+    with pytest.raises(StoreError, match="The RunRecord in the store cannot be read: `env_id` is missing"):
         board.look()
+
+
+def test_what_an_earlier_run_was_told_does_not_count_for_this_one(
+    store: Store, board: Board, run_record: RunRecordFactory, about: RunAbout, some_query: Callable[[int], Query]
+) -> None:
+    store.publish(run_record(n_labels=1))
+    store.add_queries([some_query(0)], overlap=2)
+    store.add_answers([NewAnswer(id="a", query_id=some_query(0).id, answer=Answer.FIRST, labeler="Ann")])
+    board.look()
+    assert (board.budget_is_used, board.n_open, board.progress("Ann").answered) == (True, 1, 1)
+    second = store.begin_run(about)
+    board.look()
+    assert (board.budget_is_used, board.n_open, board.progress("Ann").answered) == (False, 0, 0)
+    [asked] = store.add_queries([replace(some_query(0), run=0)], run=second)
+    board.look()
+    assert board.n_open == 1
+    store.add_answers([NewAnswer(id="b", query_id=asked.id, answer=Answer.FIRST, labeler="Ann")])
+    board.look()
+    assert (board.budget_is_used, board.progress("Ann").total) == (True, 1)

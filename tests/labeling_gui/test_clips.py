@@ -25,6 +25,7 @@ from prefrl.store.blobs import FolderBlobs
 from prefrl_envs.clips import clip_timing
 from prefrl_envs.live_frames import pack_frame
 from prefrl_envs.rendering import StateRenderer
+from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import ClipError, Clips
 
 GRID = "prefrl/GridWorld-v0"
@@ -89,8 +90,9 @@ def make_clips(source: Source, tmp_path: Path) -> Iterator[Callable[..., Clips]]
     made: list[Clips] = []
 
     def make(env_id: str = GRID, **settings: Any) -> Clips:
-        settings = {"size": (64, 64), **settings}
-        made.append(Clips(source, tmp_path / "clips", env_id=env_id, **settings))
+        width, height = settings.pop("size", (64, 64))
+        style = Style(env_id, settings.pop("env_kwargs", {}), width, height, settings.pop("codec", "h264"))
+        made.append(Clips(source, tmp_path / "clips", style, **settings))
         return made[-1]
 
     yield make
@@ -367,7 +369,7 @@ def test_a_damaged_a_missing_and_an_unknown_segment_are_errors_of_their_own(
         def segment(self, segment_id: str, /) -> Segment:
             return blobs.read(segment_id, num_timesteps=0)
 
-    with Clips(Blobs(), tmp_path / "clips", env_id=GRID, size=(64, 64)) as clips:
+    with Clips(Blobs(), tmp_path / "clips", Style(GRID, width=64, height=64)) as clips:
         with pytest.raises(StoreError, match="is damaged"):
             clips.path(ids[0])
         with pytest.raises(StoreError, match="is missing"):
@@ -423,7 +425,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"size": (0, 64)}, r"must be at least 1\. Received \(0, 64\), 1 and"),
+        ({"size": (0, 64)}, r"must be at least 1\. Received 0, 64, 1 and"),
         ({"n_processes": 0}, "must be at least 1"),
         ({"limit_bytes": 0}, "must be at least 1"),
         ({"codec": "gif"}, r"`codec` must be one of h264, vp9\. Received 'gif'"),
@@ -470,6 +472,7 @@ from pathlib import Path
 sys.path.insert(0, {str(tmp_path)!r})
 import numpy as np
 from prefrl.segments import Segment
+from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import Clips
 
 zeros = np.zeros(2, np.float32)
@@ -481,7 +484,7 @@ class Source:
         return segment
 
 if __name__ == "__main__":
-    clips = Clips(Source(), Path({str(tmp_path)!r}) / "clips", env_id={unusual!r}, size=(64, 64), n_processes=2)
+    clips = Clips(Source(), Path({str(tmp_path)!r}) / "clips", Style({unusual!r}), n_processes=2)
     clips.start()
     clips.prefetch([segment.id])
     while len(clips.pids) < 2:

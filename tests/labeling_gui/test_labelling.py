@@ -207,7 +207,8 @@ def test_nobody_answers_what_they_were_not_asked(
 def test_a_late_answer_is_kept(served: Any, claimed: Claimed, said: Said) -> None:
     client = served.join("late")
     query_id = claimed(client)[0]["query_id"]
-    served.store.release("late", [query_id])
+    served.store.revoke("late")  # which ends what they have in hand
+    served.store.set_token_hash("late", "new")
     assert said(client, query_id)["late"]
 
 
@@ -244,7 +245,11 @@ def test_an_empty_hand_says_why(
 
 
 def test_before_the_trainer_has_begun_the_page_says_so(
-    make_run: Callable[..., Path], serve_here: Callable[..., Any], claimed: Claimed, tmp_path: Path
+    make_run: Callable[..., Path],
+    serve_here: Callable[..., Any],
+    claimed: Claimed,
+    begin_like: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     run = make_run(tmp_path / "run", started=False)
     served = serve_here(run)
@@ -260,7 +265,7 @@ def test_before_the_trainer_has_begun_the_page_says_so(
     assert client.get("/api/training").json() == {"curves": {"num_timesteps": []}, "showcase": []}
     begun = make_run(tmp_path / "begun", task="gridworld", n_queries=2, segment_length=6)
     with Store(begun) as theirs:
-        served.store.set_status(theirs.status())
+        begin_like(theirs, served.store)
         queries = [theirs.query(query.query_id) for query in theirs.open_queries()]
     served.store.add_queries(queries)
     served.labeling.look()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prefrl.segments import Answer, Query
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, RunAbout, Store
 from prefrl_labeling_gui.ledger import RATE_ANSWERS, Ledger
 
 NAMES = ("Ann", "Bo")
@@ -39,9 +39,10 @@ def answer_at_random(store: Store, ids: list[str], rng: np.random.Generator) -> 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], seed: int) -> None:
+def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], about: RunAbout, seed: int) -> None:
     rng = np.random.default_rng(seed)
     store = Store()
+    store.begin_run(about)
     asked = [some_query(i) for i in range(12)]
     store.add_queries(asked, overlap=2)
     ids = [one.id for one in asked]
@@ -57,8 +58,9 @@ def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], seed: i
         ledger.refresh()
         assert ledger.n_comparisons == store.counts().comparisons
         for name in NAMES:
-            tally, account = store.tally(name), ledger.account(name)
-            assert (len(account.current), account.n_cannot_tell) == (tally.answers, tally.cannot_tell)
+            said = [item.answer.answer for item in store.history(name, limit=None)]
+            account = ledger.account(name)
+            assert (len(account.current), account.n_cannot_tell) == (len(said), said.count(Answer.CANNOT_TELL))
     assert repeats > 0
     again = Ledger(store)
     again.open()
@@ -69,9 +71,10 @@ def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], seed: i
     }
 
 
-def test_the_pace_is_the_present_one(some_query: Callable[[int], Query]) -> None:
+def test_the_pace_is_the_present_one(some_query: Callable[[int], Query], about: RunAbout) -> None:
     clock = Clock()
     store = Store(clock=clock)
+    store.begin_run(about)
     asked = [some_query(i) for i in range(RATE_ANSWERS + 20)]
     store.add_queries(asked)
     ledger = Ledger(store)

@@ -7,7 +7,7 @@ from typing import Any
 import av
 import pytest
 
-from prefrl.store import Store
+from prefrl.store import RunRecord, Store
 
 Claimed = Callable[..., list[dict[str, Any]]]
 
@@ -70,11 +70,14 @@ def test_a_run_may_have_its_clips_without_licences(
 
 
 def test_a_run_that_cannot_be_drawn_here_says_so(
-    make_run: Callable[..., Any], serve_here: Callable[..., Any], tmp_path: Any
+    make_run: Callable[..., Any],
+    serve_here: Callable[..., Any],
+    run_record: Callable[..., RunRecord],
+    tmp_path: Any,
 ) -> None:
     run = make_run(tmp_path / "run", task="gridworld", n_queries=1, segment_length=6)
     with Store(run) as store:
-        store.set_status({"run": {**dict(store.status()["run"]), "env_id": "Nowhere-v0"}})
+        store.publish(run_record(task="gridworld", env_id="Nowhere-v0"))
     reply = serve_here(run).owner().post("/api/claims", json={"n": 1})
     assert reply.status_code == 503
     assert "Nowhere" in reply.json()["error"]

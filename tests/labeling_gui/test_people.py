@@ -1,14 +1,17 @@
 """Tokens, cookies, and when they end."""
 
+import stat
 import time
+from pathlib import Path
 
 import pytest
 import time_machine
 from itsdangerous import URLSafeTimedSerializer
 
-from prefrl.errors import SettingError, StoreError
+from prefrl.errors import RunError, SettingError, StoreError
 from prefrl.store import Labeler, Store
-from prefrl_labeling_gui.people import OWNER, SESSION_SECONDS, People, token_hash
+from prefrl_labeling_gui.people import OWNER, SESSION_SECONDS, TICKET_SECONDS, People, new_ticket, token_hash
+from prefrl_labeling_gui.used_tickets import UsedTickets
 
 SECRET = "s" * 64
 
@@ -19,8 +22,13 @@ def store() -> Store:
 
 
 @pytest.fixture
-def people(store: Store) -> People:
-    people = People(store, SECRET)
+def tickets(tmp_path: Path) -> UsedTickets:
+    return UsedTickets(tmp_path / "used-tickets")
+
+
+@pytest.fixture
+def people(store: Store, tickets: UsedTickets) -> People:
+    people = People(store, SECRET, tickets)
     people.open()
     return people
 
@@ -33,15 +41,15 @@ def joined(people: People, name: str) -> tuple[str, str]:
     return token, people.cookie(person)
 
 
-def test_the_owners_token_is_good_for_one_use_of_one_start(store: Store) -> None:
-    people = People(store, SECRET)
+def test_the_owners_token_is_good_for_one_use_of_one_start(store: Store, tickets: UsedTickets) -> None:
+    people = People(store, SECRET, tickets)
     token = people.open()
     person = people.sign_in(token)
     assert person is not None
     assert (person.name, person.role) == (OWNER, "owner")
     assert people.sign_in(token) is None
     cookie = people.cookie(person)
-    restarted = People(store, SECRET)
+    restarted = People(store, SECRET, tickets)
     other = restarted.open()
     assert other != token
     assert restarted.sign_in(token) is None
@@ -88,9 +96,9 @@ def test_a_revocation_ends_everything_until_there_is_a_new_link(people: People) 
     assert people.by_cookie(cookie) is None
 
 
-def test_cookies_cannot_be_made_without_the_secret(store: Store, people: People) -> None:
+def test_cookies_cannot_be_made_without_the_secret(store: Store, people: People, tickets: UsedTickets) -> None:
     _, cookie = joined(people, "Ann")
-    forger = People(store, "t" * 64)
+    forger = People(store, "t" * 64, tickets)
     forger.open()
     ann = forger.named("Ann")
     assert ann is not None
@@ -115,9 +123,13 @@ def test_cookies_grow_old(people: People) -> None:
         assert people.by_cookie(cookie) is None
 
 
-def test_two_runs_have_two_cookies(store: Store, people: People) -> None:
+def test_two_runs_have_two_cookies(store: Store, people: People, tickets: UsedTickets) -> None:
     """Cookies know no ports, so one name for all would sign out of one run who signs in to another."""
-    assert People(store, "t" * 64).cookie_name != people.cookie_name == People(store, SECRET).cookie_name
+    assert (
+        People(store, "t" * 64, tickets).cookie_name
+        != people.cookie_name
+        == People(store, SECRET, tickets).cookie_name
+    )
 
 
 def test_names_are_taken_once(people: People) -> None:
@@ -128,11 +140,66 @@ def test_names_are_taken_once(people: People) -> None:
         people.revoke("Bo")
 
 
-def test_somebody_who_has_only_answered_has_no_way_in(store: Store) -> None:
+def test_somebody_who_has_only_answered_has_no_way_in(store: Store, tickets: UsedTickets) -> None:
     store.add_labeler("oracle")
-    people = People(store, SECRET)
+    people = People(store, SECRET, tickets)
     people.open()
     assert people.named("oracle") == Labeler(
         name="oracle", role="labeler", token_hash=None, revoked=False, created_at=people.all()[0].created_at
     )
     assert people.sign_in("") is None
+
+
+def test_a_ticket_is_good_for_one_use_for_ever(store: Store, people: People, tmp_path: Path) -> None:
+    """Also for a server that starts again meanwhile."""
+    ticket, other = new_ticket(SECRET), new_ticket(SECRET)
+    assert people.sign_in(ticket) == people.owner
+    assert people.sign_in(ticket) is None
+    restarted = People(store, SECRET, UsedTickets(tmp_path / "used-tickets"))
+    restarted.open()
+    assert restarted.sign_in(ticket) is None
+    assert restarted.sign_in(other) == restarted.owner
+    again = People(store, SECRET, UsedTickets(tmp_path / "used-tickets"))
+    again.open()
+    assert [again.sign_in(token) for token in (ticket, other)] == [None, None]
+
+
+def test_tickets_grow_old(people: People) -> None:
+    early, late = new_ticket(SECRET), new_ticket(SECRET)
+    with time_machine.travel(time.time() + TICKET_SECONDS - 30):
+        assert people.sign_in(early) is not None
+    with time_machine.travel(time.time() + TICKET_SECONDS + 30):
+        assert people.sign_in(late) is None
+    assert people.sign_in(new_ticket("t" * 64)) is None
+
+
+def test_used_tickets_are_private_and_survive_a_torn_line(tickets: UsedTickets, tmp_path: Path) -> None:
+    path = tmp_path / "used-tickets"
+    hashes = [token_hash(str(number)) for number in range(3)]
+    assert tickets.use(hashes[0])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with path.open("a") as file:
+        file.write(hashes[1][:10])  # the power went, and nobody was let in
+    again = UsedTickets(path)
+    assert [again.use(each) for each in hashes] == [False, True, True]
+    assert [UsedTickets(path).use(each) for each in hashes] == [False] * 3
+
+
+def test_nobody_is_let_in_where_the_use_cannot_be_written_down(people: People, tmp_path: Path) -> None:
+    ticket = new_ticket(SECRET)
+    (tmp_path / "used-tickets").mkdir()
+    with pytest.raises(RunError, match="nobody was let in"):
+        people.sign_in(ticket)
+
+
+@pytest.mark.parametrize("name", ["Owner", "0wner", "\u043ewner", "ann", "A n n."])
+def test_nobody_is_invited_under_the_looks_of_another(people: People, name: str) -> None:
+    people.invite("Ann")
+    with pytest.raises(SettingError, match=r"looks like (owner|Ann), who is here already"):
+        people.invite(name)
+    assert [person.name for person in people.all()] == ["owner", "Ann"]
+
+
+def test_a_name_has_one_spelling(people: People) -> None:
+    people.invite("  \uff22\uff4f  van   Dyk ")  # in full width
+    assert people.named("Bo van Dyk") is not None

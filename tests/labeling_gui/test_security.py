@@ -1,8 +1,10 @@
 """Who may do what, and what no browser may be talked into: the known holes of such servers, one by one."""
 
 import http.client
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,14 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
+from prefrl_labeling_gui.people import new_ticket
 from prefrl_labeling_gui.security import MAX_BODY_BYTES, LoginLimit
 
 Claimed = Callable[..., list[dict[str, Any]]]
 Said = Callable[..., dict[str, Any]]
+
+SECRET = "0123456789abcdef" * 4
+"""As in `conftest.py`."""
 
 ROLES = ("anonymous", "labeler", "other labeler", "revoked", "owner")
 
@@ -283,10 +289,16 @@ def test_no_spelling_of_a_path_lets_anybody_in(house: House, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["<img src=x onerror=alert(1)>", "a/b", "../x", "a\nb", "", " ", "x" * 41, "&lt;", '"']
+    "name", ["<img src=x onerror=alert(1)>", "a/b", "../x", "a\nb", "", " ", "x" * 41, "&lt;", '"', "ow\u200dner"]
 )
 def test_names_hold_no_markup(house: House, name: str) -> None:
     assert house.clients["owner"].post("/api/people", json={"name": name}).status_code == 422
+
+
+def test_nobody_is_invited_who_looks_like_the_owner(house: House) -> None:
+    reply = house.clients["owner"].post("/api/people", json={"name": " \u041ewner"})  # begins in Cyrillic
+    assert reply.status_code == 409
+    assert "looks like owner, who is here already" in reply.json()["error"]
 
 
 def test_unknown_fields_are_refused(house: House) -> None:
@@ -314,6 +326,126 @@ def test_wrong_links_are_limited(house: House) -> None:
     assert anonymous.get("/?token=wrong").status_code == 429
     house.served.labeling.login_limit = LoginLimit()
     assert anonymous.get("/?token=wrong").status_code == 401
+
+
+def test_nobody_locks_out_who_has_a_good_link_or_is_in(house: House) -> None:
+    house.served.labeling.login_limit = LoginLimit()
+    anonymous, owner = house.clients["anonymous"], house.clients["owner"]
+    assert [anonymous.get(f"/join/wrong{i}").status_code for i in range(6)] == [401] * 5 + [429]
+    invitation = house.served.labeling.people.invite("late guest")
+    for good in (f"/join/{invitation}", f"/?token={new_ticket(SECRET)}"):
+        assert house.served.anonymous().get(good).status_code == 303
+    assert owner.get("/join/wrong").status_code == 303
+    assert owner.get("/").status_code == 200
+    assert anonymous.get("/join/wrong").status_code == 429
+
+
+FROM_ELSEWHERE = {"Sec-Fetch-Site": "cross-site"}
+PICTURE = {**FROM_ELSEWHERE, "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+FRAME = {**FROM_ELSEWHERE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+NEIGHBOUR = {**PICTURE, "Sec-Fetch-Site": "same-site"}  # another port of this machine
+CLICK = {**FROM_ELSEWHERE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [(PICTURE, 403), (FRAME, 403), (NEIGHBOUR, 403), (CLICK, 401), (FROM_ELSEWHERE, 401)]
+)
+def test_what_another_site_asks_for_counts_for_nobody(house: House, headers: dict[str, str], status: int) -> None:
+    """Five pictures on somebody's page must not lock out the owner, whose browser asked for them."""
+    house.served.labeling.login_limit = LoginLimit()
+    anonymous = house.clients["anonymous"]
+    assert {anonymous.get(f"/join/wrong{i}", headers=headers).status_code for i in range(8)} == {status}
+    assert anonymous.get("/join/wrong").status_code == 401
+
+
+def test_another_site_uses_no_link_up(house: House) -> None:
+    ticket = new_ticket(SECRET)
+    anonymous = house.served.anonymous()
+    for headers in (PICTURE, FRAME, NEIGHBOUR):
+        reply = anonymous.get(f"/join/{ticket}", headers=headers)
+        assert (reply.status_code, "set-cookie" in reply.headers) == (403, False)
+    assert anonymous.get(f"/join/{ticket}", headers=CLICK).status_code == 200
+    assert anonymous.get("/api/run").json()["labeler"]["role"] == "owner"
+
+
+def forwarded(served: Any, number: int) -> int:
+    """Try a wrong link as a proxy on this machine would pass it on for somebody."""
+    headers = {"X-Forwarded-For": f"203.0.113.{number}", "X-Forwarded-Proto": "https"}
+    client: httpx.Client = served.anonymous()
+    return client.get("/join/wrong", headers=headers).status_code
+
+
+def test_no_address_is_believed_that_nobody_vouches_for(house: House) -> None:
+    house.served.labeling.login_limit = LoginLimit()
+    assert [forwarded(house.served, i) for i in range(7)] == [401] * 5 + [429] * 2
+
+
+def test_a_proxy_is_believed_where_it_is_named(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    def served(name: str, *proxies: str) -> Any:
+        run = make_run(tmp_path / name, task="gridworld", n_queries=1, segment_length=6)
+        return serve_here(run, trusted_proxy=proxies)
+
+    named, other = served("named", "127.0.0.0/8"), served("other", "192.0.2.1")
+    assert [forwarded(named, i) for i in range(7)] == [401] * 7
+    assert [forwarded(other, i) for i in range(7)] == [401] * 5 + [429] * 2
+    for each, is_secure in ((named, True), (other, False)):
+        address = f"/join/{each.labeling.people.invite('Ann')}"
+        reply = each.anonymous().get(address, headers={"X-Forwarded-Proto": "https"})
+        assert reply.status_code == 303
+        assert ("Secure" in reply.headers["set-cookie"]) == is_secure
+
+
+@pytest.mark.parametrize("kind", ["ticket", "first token"])
+def test_of_many_browsers_at_once_a_link_lets_one_in(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], tmp_path: Path, kind: str
+) -> None:
+    served = serve_here(make_run(tmp_path / "run", task="gridworld", n_queries=1, segment_length=6))
+    token = new_ticket(SECRET) if kind == "ticket" else served.owner_token
+    statuses = at_once(12, served, lambda client: client.get(f"/?token={token}"))
+    assert sorted(set(statuses)) in ([303, 401], [303, 401, 429])
+    assert statuses.count(303) == 1
+
+
+def at_once(n: int, served: Any, ask: Callable[[httpx.Client], httpx.Response]) -> list[int]:
+    """Have so many browsers ask at the same moment; return what each gets."""
+    clients = [served.anonymous() for _ in range(n)]
+    for client in clients:
+        client.get("/static/api.js")  # connected
+    start = threading.Barrier(n)
+
+    def go(client: httpx.Client) -> int:
+        start.wait(20)
+        return ask(client).status_code
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(go, clients))
+
+
+def test_of_many_first_answers_at_once_one_is_taken(house: House, claimed: Claimed) -> None:
+    """From as many tabs of one person: what came second would silently replace what came first."""
+    person = house.served.join()
+    [pair] = claimed(person)
+    store = house.served.store
+    slow = store.add_answers
+
+    def add_answers(answers: Any) -> Any:
+        time.sleep(0.05)  # so that the others have looked meanwhile
+        return slow(answers)
+
+    def answer(client: httpx.Client) -> httpx.Response:
+        client.cookies.update(person.cookies)
+        body = {"id": str(uuid4()), "query_id": pair["query_id"], "choice": "left"}
+        return client.post("/api/answers", json=body)
+
+    store.add_answers = add_answers
+    try:
+        statuses = at_once(12, house.served, answer)
+    finally:
+        del store.add_answers
+    assert sorted(statuses) == [200] + [409] * 11
+    assert len(person.get("/api/history").json()["items"]) == 1
 
 
 def test_the_limit_is_over_after_a_minute() -> None:

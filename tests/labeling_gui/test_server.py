@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from prefrl.labeling_page import page_command
 from prefrl.store import Store
-from prefrl_labeling_gui import __main__ as command
+from prefrl_labeling_gui import command
 from prefrl_labeling_gui.server import bound_socket
 
-MODULE = [sys.executable, "-m", "prefrl_labeling_gui"]
+MODULE = page_command([])
 
 MakeRun = Callable[..., Path]
 Serve = Callable[..., Any]
@@ -136,7 +138,7 @@ def test_a_second_server_tells_the_way_into_the_first(run: Path, serve: Serve) -
     server = serve(run)
     server.owner()
     again = subprocess.run(
-        [sys.executable, "-m", "prefrl_labeling_gui", str(run), "--port", "0"],
+        page_command([str(run), "--port", "0"]),
         capture_output=True,
         text=True,
         check=True,
@@ -214,7 +216,12 @@ def test_others_come_in_by_name_where_they_may(run: Path, serve: Serve) -> None:
 
 
 def test_it_waits_for_a_trainer_that_has_not_begun(
-    make_run: MakeRun, template: Path, serve: Serve, claimed: Callable[..., Any], tmp_path: Path
+    make_run: MakeRun,
+    template: Path,
+    serve: Serve,
+    claimed: Callable[..., Any],
+    begin_like: Callable[..., None],
+    tmp_path: Path,
 ) -> None:
     run = make_run(tmp_path / "run", started=False)
     server = serve(run)
@@ -222,7 +229,7 @@ def test_it_waits_for_a_trainer_that_has_not_begun(
     with Store(template) as theirs:
         assert owner.get("/api/run").json()["state"] == "waiting_for_trainer"
         with Store(run) as trainer:
-            trainer.set_status(theirs.status())
+            begin_like(theirs, trainer)
             trainer.add_queries([theirs.query(query.query_id) for query in theirs.open_queries()])
         wait_for(lambda: bool(owner.get("/api/run").json()["state"] == "ready"))
         assert len(claimed(owner, 3)) == 3
@@ -271,12 +278,31 @@ def test_help_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:
         assert option in shown
 
 
+def command_lines() -> list[str]:
+    """What all processes that run now were started with, as `ps` shows it."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended meanwhile
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines
+
+
 def test_a_browser_is_opened_where_asked_for(run: Path, serve: Serve, tmp_path: Path, monkeypatch: Any) -> None:
+    """Whoever runs `ps` meanwhile sees no token: the browser gets a private page that leads to the address."""
     note = tmp_path / "opened"
     script = tmp_path / "browser"
-    script.write_text(f'#!/bin/sh\necho "$1" > {note}\n')
+    script.write_text(f'#!/bin/sh\ntr "\\0" " " < /proc/$$/cmdline > {note}.new; mv {note}.new {note}; sleep 1\n')
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", str(script))
     server = serve(run, "--open-browser")
     wait_for(note.exists)
-    wait_for(lambda: note.read_text().strip() == server.link)
+    page = run / "labeling" / "open.html"
+    assert note.read_text().split()[-1] == page.as_uri()
+    token = server.link.partition("token=")[2]
+    assert token not in note.read_text()
+    assert not [line for line in command_lines() if token in line]
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert f'http-equiv="refresh" content="0; url={server.link}"' in page.read_text()
+    assert server.owner().get("/api/run").json()["labeler"]["role"] == "owner"
+    server.stop()
+    assert not page.exists()

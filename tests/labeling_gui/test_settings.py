@@ -37,6 +37,17 @@ def test_names_are_names(name: str) -> None:
         Settings(run=RUN, allow_host=(name,))
 
 
+@pytest.mark.parametrize("proxy", ["127.0.0.1", "10.0.0.0/24", "::1", "2001:db8::/32"])
+def test_proxies_are_addresses_or_networks(proxy: str) -> None:
+    assert Settings(run=RUN, trusted_proxy=(proxy,)).trusted_proxy == (proxy,)
+
+
+@pytest.mark.parametrize("proxy", ["*", "", "nginx", "10.0.0.1/24", "127.0.0.1:80"])
+def test_other_proxies_are_refused(proxy: str) -> None:
+    with pytest.raises(SettingError, match="`trusted_proxy` takes addresses"):
+        Settings(run=RUN, trusted_proxy=("127.0.0.1", proxy))
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("port", -1), ("port", 65536), ("repeat_share", -0.1), ("repeat_share", 0.6), ("lease_minutes", 0.0)],

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,63 @@ def test_in_training_it_equals_networks_of_their_own(rng: np.random.Generator) -
         assert gradient is not None
         assert isinstance(second, nn.Conv2d)
         torch.testing.assert_close(gradient[own], second.weight.grad, atol=1e-3, rtol=1e-2)
+
+
+def unpadded(frames: torch.Tensor, lengths: Sequence[int], frame_stack: int) -> torch.Tensor:
+    """The stacks of the steps that exist, of segments one after the other."""
+    stacks = [stacks_of(frames[i, : n + frame_stack - 1], frame_stack) for i, n in enumerate(lengths)]
+    return torch.cat(stacks)
+
+
+def test_padding_does_not_enter_the_statistics(rng: np.random.Generator) -> None:
+    """Outputs, gradients and running statistics are those of segments that nothing was added to."""
+    network, lengths = BatchedCNN(SHAPE, 2, SEEDS), ([4, 1, 3], [2, 4, 4], [4, 4, 4])
+    members = [as_layers(network, member).train() for member in range(3)]
+    frames = some_frames(3, 3, 5)
+    mask = torch.stack([torch.arange(4) < torch.tensor(own)[:, None] for own in lengths]).float()
+    rewards = network(frames, mask=mask, rng=rng)
+    (rewards * mask).square().sum().backward()
+    for member, layers in enumerate(members):
+        expected = layers(unpadded(frames[member], lengths[member], 2)).squeeze(-1)
+        received = rewards[member][mask[member] > 0]
+        torch.testing.assert_close(received, expected, atol=1e-3, rtol=1e-3)
+        expected.square().sum().backward()
+        own = slice(16 * member, 16 * member + 16)
+        for index in range(4):
+            norm = layers[3 * index + 1]
+            assert isinstance(norm, nn.BatchNorm2d)
+            for name, reference in (("mean", norm.running_mean), ("variance", norm.running_var)):
+                mine = network.get_buffer(f"running_{name}_{index}")[own]
+                torch.testing.assert_close(mine, reference, atol=1e-4, rtol=1e-3)
+        gradient, second = network.kernels[1].grad, layers[3]
+        assert gradient is not None
+        assert isinstance(second, nn.Conv2d)
+        torch.testing.assert_close(gradient[own], second.weight.grad, atol=1e-2, rtol=1e-2)
+
+
+def test_a_mask_of_ones_changes_nothing(rng: np.random.Generator) -> None:
+    one, other = BatchedCNN(SHAPE, 2, SEEDS), BatchedCNN(SHAPE, 2, SEEDS)
+    frames = some_frames(3, 2, 5)
+    masked, plain = one(frames, mask=torch.ones(3, 2, 4), rng=rng), other(frames, rng=rng)
+    assert torch.equal(masked, plain)
+
+
+def test_a_member_that_is_not_trained_remembers_nothing(rng: np.random.Generator) -> None:
+    network = trained(BatchedCNN(SHAPE, 1, SEEDS))
+    before = {name: value.clone() for name, value in network.named_buffers()}
+    mask = torch.ones(3, 2, 3)
+    mask[1] = 0
+    rewards = network(some_frames(3, 2, 3), mask=mask, rng=rng)
+    (rewards * mask).sum().backward()
+    for name, value in network.named_buffers():
+        first, own, last = value.split(16)
+        assert torch.equal(own, before[name][16:32]), name
+        assert not torch.equal(first, before[name][:16]), name
+        assert not torch.equal(last, before[name][32:]), name
+    for kernel in network.kernels:
+        assert kernel.grad is not None
+        assert kernel.grad.isfinite().all()
+        assert not kernel.grad[16:32].any()
 
 
 def test_without_dropout_all_filters_stay(rng: np.random.Generator) -> None:

@@ -3,8 +3,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
-from prefrl.reward.comparisons import ComparisonData, ComparisonTensors, CompressedComparisons
+from prefrl.reward.comparisons import (
+    SMALLEST_CAPACITY,
+    ComparisonData,
+    ComparisonTensors,
+    CompressedComparisons,
+    make_data,
+)
+from prefrl.reward.inputs import make_inputs
 
 CPU = torch.device("cpu")
 
@@ -126,3 +134,92 @@ def test_compressed_frames_that_hardly_change_take_little_memory() -> None:
     frames[:, 40:44, 10:12] = 236
     data.append([frames, frames], 1.0)
     assert data.n_bytes < frames.nbytes / 50
+
+
+# --- K segments, or none ----------------------------------------------------------------------------------
+
+
+def features() -> ComparisonData:
+    return ComparisonTensors((4, 3, 1), CPU, n_before=2)
+
+
+@pytest.mark.parametrize("make", [features, as_tensors, compressed])
+def test_comparisons_of_several_segments_lie_beside_pairs(
+    make: Callable[[], ComparisonData], rng: np.random.Generator
+) -> None:
+    """A ranking of four and a pair: what the pair lacks is masked."""
+    data = make()
+    numbers = [[3], [4, 1], [2, 2, 5, 1], [1, 2]]
+    kept = [[rng.integers(256, size=(2 + n, 4, 3, 1), dtype=np.uint8) for n in lengths] for lengths in numbers]
+    for segments in kept:
+        data.append(segments, 1.0)
+    assert data.n_steps == 3 + 5 + 10 + 3
+    assert data.widest == 4 * 5
+    frames, mask = data.gather(torch.tensor([2, 1, 0]))
+    assert frames.shape == (3, 4, 7, 4, 3, 1)
+    assert mask.sum(dim=2).tolist() == [[2, 2, 5, 1], [4, 1, 0, 0], [3, 0, 0, 0]]
+    for place, row in enumerate((2, 1, 0)):
+        for which, expected in enumerate(kept[row]):
+            np.testing.assert_array_equal(frames[place, which, : len(expected)].numpy(), expected)
+            assert not frames[place, which, len(expected) :].any()
+
+
+@pytest.mark.parametrize("make", [features, as_tensors, compressed])
+def test_none_may_be_gathered(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    assert data.widest == data.n_steps == 0
+    for _ in range(2):
+        for shape in ((0,), (3, 0)):
+            frames, mask = data.gather(torch.zeros(shape, dtype=torch.int64))
+            assert frames.shape[: len(shape) + 1] == (*shape, 2)
+            assert mask.shape[: len(shape) + 1] == (*shape, 2)
+        data.append([np.ones((4, 4, 3, 1), np.uint8)] * 2, 1.0)
+
+
+@pytest.mark.parametrize("make", [features, as_tensors, compressed])
+def test_what_is_left_is_as_long_as_its_longest_segment(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    for n in (2, 9, 3):
+        data.append([np.full((2 + n, 4, 3, 1), n, np.uint8)] * 2, 1.0)
+    data.keep(np.array([True, False, True]))
+    assert data.widest == 2 * 3
+    frames, mask = data.gather(torch.arange(2))
+    assert frames.shape[:3] == (2, 2, 5)
+    assert mask.sum(dim=2).tolist() == [[2, 2], [3, 3]]
+    data.keep(np.array([False, False]))
+    assert len(data) == data.widest == 0
+    data.append([np.full((3, 4, 3, 1), 7, np.uint8)] * 2, 0.0)
+    assert data.preferences.tolist() == [0.0]
+    assert (data.gather(torch.arange(1))[0] == 7).all()
+
+
+def test_room_is_used_again_and_left_rows_do_not_shine_through() -> None:
+    data = ComparisonTensors((1,), CPU)
+    for _ in range(20):
+        for value in range(30):
+            data.append([np.full((1 + value % 3, 1), 1 + value, np.float32)] * 2, 1.0)
+        data.keep(np.arange(len(data)) >= len(data) - 40)
+    assert len(data._steps) <= 128
+    steps, mask = data.gather(torch.arange(40))
+    assert not steps[mask == 0].any()
+    assert steps[:, 0, 0, 0].tolist() == [*range(21, 31), *range(1, 31)]
+
+
+def test_room_that_is_no_longer_needed_is_given_back() -> None:
+    data = ComparisonTensors((1,), CPU)
+    for _ in range(1000):
+        data.append([np.ones((1, 1), np.float32)] * 2, 1.0)
+    data.keep(np.arange(1000) < 10)
+    assert len(data._steps) == SMALLEST_CAPACITY
+    assert data._steps.untyped_storage().nbytes() <= 4 * 2 * SMALLEST_CAPACITY
+
+
+def test_images_are_compressed_but_for_a_gpu() -> None:
+    pixels = make_inputs(spaces.Box(0, 255, (43, 43, 4), np.uint8), spaces.Discrete(2), 2, CPU)
+    numbers = make_inputs(spaces.Box(-1, 1, (3,)), spaces.Discrete(2), 1, CPU)
+    assert isinstance(make_data(pixels, CPU), CompressedComparisons)
+    for inputs, dtype in ((pixels, torch.uint8), (numbers, torch.float32)):
+        data = make_data(inputs, torch.device("meta"))
+        assert isinstance(data, ComparisonTensors)
+        assert data._steps.dtype == dtype
+        assert data._steps.shape[2] == inputs.n_before

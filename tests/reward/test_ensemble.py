@@ -15,6 +15,7 @@ from prefrl.errors import DeviceError, RewardModelError, SpaceError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.ensemble import DESCRIPTION_FILE, WEIGHTS_FILE
 from prefrl.reward.inputs import CLIP as INPUT_CLIP
+from prefrl.reward.members import BYTES_AT_ONCE
 from prefrl.segments import Comparison, Segment, SegmentRecorder
 from prefrl.settings import RewardSettings
 
@@ -149,6 +150,58 @@ def test_steps_and_segments_are_computed_alike(fitted: RewardEnsemble) -> None:
     observations, actions = steps(30)
     segment = Segment(observations=observations, actions=actions, env_rewards=np.zeros(30, np.float32))
     np.testing.assert_allclose(fitted.predict_segment(segment), fitted.predict(observations, actions), atol=1e-5)
+
+
+def test_the_smallest_member_may_be_the_reward(fitted: RewardEnsemble, make_ensemble: MakeEnsemble) -> None:
+    careful = make_ensemble(aggregation="min")
+    observations, actions = steps(20)
+    assert not careful.predict(observations, actions).any(), "0 until the first fit"
+    careful.restore(*fitted.state())
+    members = fitted.predict_members(observations, actions)
+    assert len(set(members.argmin(axis=0))) > 1
+    rewards = careful.predict(observations, actions)
+    np.testing.assert_allclose(rewards, members.min(axis=0), atol=1e-6)
+    assert rewards.dtype == np.float32
+    segment = Segment(observations=observations, actions=actions, env_rewards=np.zeros(20, np.float32))
+    np.testing.assert_allclose(careful.predict_segment(segment), rewards, atol=1e-5)
+
+
+@pytest.mark.parametrize("sd_weight", [-1.5, 0.5])
+def test_disagreement_may_be_taken_off_or_added(
+    fitted: RewardEnsemble, make_ensemble: MakeEnsemble, sd_weight: float
+) -> None:
+    other = make_ensemble(sd_weight=sd_weight)
+    observations, actions = steps(20)
+    assert not other.predict(observations, actions).any(), "0 until the first fit"
+    other.restore(*fitted.state())
+    members = fitted.predict_members(observations, actions)
+    rewards = other.predict(observations, actions)
+    np.testing.assert_allclose(rewards, members.mean(axis=0) + sd_weight * members.std(axis=0), atol=1e-5)
+    assert rewards.dtype == np.float32
+    segment = Segment(observations=observations, actions=actions, env_rewards=np.zeros(20, np.float32))
+    np.testing.assert_allclose(other.predict_segment(segment), rewards, atol=1e-5)
+
+
+def test_many_segments_are_evaluated_a_few_at_a_time(
+    fitted: RewardEnsemble, make_comparisons: MakeComparisons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = [s for c in make_comparisons(30, seed=3, lengths=(2, 5)) for s in c.segments]
+    expected = fitted.returns(segments)
+    sizes, raw = [], fitted.raw
+
+    def seen(read: torch.Tensor) -> torch.Tensor:
+        sizes.append(read.shape[0] * read.shape[1])
+        return raw(read)
+
+    monkeypatch.setattr(fitted, "raw", seen)
+    fitted.network.bytes_per_step = BYTES_AT_ONCE // 11
+    np.testing.assert_allclose(fitted.returns(segments), expected, rtol=1e-4, atol=1e-5)
+    assert max(sizes) == 10
+    assert sum(sizes) == sum(segment.n_steps for segment in segments)
+
+
+def test_returns_of_nothing_are_none(fitted: RewardEnsemble) -> None:
+    assert fitted.returns([]).shape == (3, 0)
 
 
 # --- inputs -----------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A reward for images: which of two clips has the brighter dot in its newest frames."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import numpy.typing as npt
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.preprocessing import is_image_space, is_image_space_channels_first
 
 from prefrl.errors import SpaceError
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.reward.inputs import FeatureInputs, PixelInputs, is_image
+from prefrl.reward.comparisons import ComparisonTensors
+from prefrl.reward.draws import bootstrap_draws, query_key
+from prefrl.reward.inputs import FeatureInputs, PixelInputs, has_channels_first, is_image
 from prefrl.segments import Comparison, Segment
 from prefrl.settings import RewardSettings
 
@@ -173,3 +177,121 @@ def test_images_are_pixels_large_enough_for_the_network(space: spaces.Space[obje
 def test_only_stacks_of_images_are_taken_apart() -> None:
     with pytest.raises(SpaceError, match=r"Only stacks of images are taken apart\. Received Box"):
         RewardEnsemble(spaces.Box(-1, 1, (8,)), ACTIONS, frame_stack=4)
+
+
+# --- where things run out ---------------------------------------------------------------------------------
+
+
+def test_the_first_labels_may_be_drawn_by_every_member() -> None:
+    """Then nothing is held out, which used to stop every eighth run of people on images at its first label."""
+    comparisons = make_comparisons(40)
+    draws = bootstrap_draws(map(query_key, comparisons), 2, 0)
+    drawn = int(np.flatnonzero((draws > 0).all(axis=0))[0])
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer.add(comparisons[drawn : drawn + 1])
+    assert (trainer.draws > 0).all()
+    metrics = trainer.fit(2)
+    assert np.isnan([metrics.validation_loss, metrics.accuracy, metrics.log_loss]).all()
+    assert np.isfinite(metrics.train_loss)
+    assert trainer.l2.tolist() == [np.float32(1e-4)] * 2
+    assert np.isfinite(trainer.ensemble.predict_segment(comparisons[0].first)).all()
+
+
+def test_a_member_that_drew_nothing_stays_as_it_is() -> None:
+    """Weights, and what batch norm remembers: all that there is, it is validated on."""
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer.add(make_comparisons(6))
+    trainer._draws = np.array([[1, 1, 0, 2, 1, 0], [0] * 6])
+    before, _ = trainer.ensemble.state()
+    trainer.fit(2)
+    after, _ = trainer.ensemble.state()
+    for name, array in after.items():
+        if not name.startswith("output"):
+            drew, drew_nothing = array.reshape(2, -1)
+            old, same = before[name].reshape(2, -1)
+            np.testing.assert_array_equal(drew_nothing, same, err_msg=name)
+            assert not np.array_equal(drew, old), name
+
+
+def cut(comparison: Comparison, n_steps: int) -> Comparison:
+    return replace(
+        comparison,
+        segments=tuple(
+            replace(s, **{name: getattr(s, name)[:n_steps] for name in ("observations", "actions", "env_rewards")})
+            for s in comparison.segments
+        ),
+    )
+
+
+def test_a_longer_companion_changes_nothing_in_training() -> None:
+    """What shorter segments are padded with does not reach what batch norm remembers."""
+    short = [cut(comparison, 2) for comparison in make_comparisons(7)]
+    states = []
+    for kept in (short, [*short, *make_comparisons(1, seed=9)]):
+        trainer = RewardTrainer(make_ensemble(), seed=0)
+        trainer.add(short)
+        trainer._data = as_tensors(trainer, kept)
+        assert trainer._data.widest == 2 * (2 if kept is short else N_STEPS)
+        for _ in range(3):
+            trainer._step(np.arange(7)[None].repeat(2, axis=0), np.ones((2, 7), dtype=np.float32))
+        states.append(trainer.ensemble.state()[0])
+    for name, array in states[0].items():
+        np.testing.assert_allclose(states[1][name], array, rtol=1e-2, atol=1e-3, err_msg=name)
+
+
+def as_tensors(trainer: RewardTrainer, comparisons: list[Comparison]) -> ComparisonTensors:
+    """Padded to the longest of all, as on a GPU."""
+    inputs = trainer.ensemble.inputs
+    data = ComparisonTensors(inputs.shape, torch.device("cpu"), dtype=torch.uint8, n_before=inputs.n_before)
+    for comparison in comparisons:
+        data.append([inputs.of_segment(segment) for segment in comparison.segments], comparison.preference)
+    return data
+
+
+# --- channels first ---------------------------------------------------------------------------------------
+
+
+def with_channels_first(segment: Segment) -> Segment:
+    """The same, seen as stacks with their frames in the first dimension."""
+    return Segment(
+        observations=np.moveaxis(stacks_of(segment), 3, 1),
+        actions=segment.actions,
+        env_rewards=segment.env_rewards,
+    )
+
+
+def test_images_with_channels_first_are_read_by_the_same_network() -> None:
+    """As one image of three channels; it predicts what it does of the same image with channels last."""
+    last, first = (
+        RewardEnsemble(spaces.Box(0, 255, shape, np.uint8), ACTIONS, settings=RewardSettings(n_members=2))
+        for shape in ((SIDE, SIDE, 3), (3, SIDE, SIDE))
+    )
+    assert sum(p.numel() for p in first.network.parameters()) == sum(p.numel() for p in last.network.parameters())
+    comparisons = make_comparisons(4)
+    for ensemble in (last, first):
+        ensemble.set_output_moments(np.zeros(2), np.ones(2))
+    stacks = stacks_of(comparisons[0].first)
+    actions = np.zeros(N_STEPS, dtype=np.int64)
+    seen = first.predict(np.moveaxis(stacks, 3, 1), actions)
+    np.testing.assert_allclose(seen, last.predict(stacks, actions), atol=1e-5)
+    segment = with_channels_first(comparisons[0].first)
+    np.testing.assert_allclose(first.predict_segment(segment), seen, atol=1e-4)
+    trainer = RewardTrainer(first, seed=0)
+    trainer.add([replace(c, segments=tuple(map(with_channels_first, c.segments))) for c in comparisons])
+    trainer.fit(1)
+    assert np.isfinite(first.predict_segment(segment)).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 84, 84), (84, 84, 4), (3, 96, 64), (64, 96, 3), (1, 50, 50)])
+def test_channels_are_where_stable_baselines_looks_for_them(shape: tuple[int, int, int]) -> None:
+    space = spaces.Box(0, 255, shape, np.uint8)
+    assert has_channels_first(space) == is_image_space_channels_first(space)
+    assert is_image_space(space) == is_image(space)
+
+
+@pytest.mark.parametrize(("shape", "frame_stack"), [((4, 84, 84), 4), ((84, 84, 4), 3)])
+def test_frames_that_are_not_along_the_last_axis_are_not_taken_apart(
+    shape: tuple[int, ...], frame_stack: int
+) -> None:
+    with pytest.raises(SpaceError, match=rf"as a stack of {frame_stack}; give `frame_stack` as 1"):
+        RewardEnsemble(spaces.Box(0, 255, shape, np.uint8), ACTIONS, frame_stack=frame_stack)

@@ -4,12 +4,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
 from prefrl.reward import RewardEnsemble, RewardTrainer
@@ -164,6 +166,101 @@ def test_evaluation_in_chunks_sees_every_comparison_left_out(
     metrics = trainer.fit(1)
     expected = losses_by_hand(ensemble, comparisons)[0, out].mean()
     assert metrics.validation_loss == pytest.approx(expected, rel=1e-5)
+
+
+def noise(make_comparisons: MakeComparisons, n: int) -> list[Comparison]:
+    """Queries answered by a coin, each by two people who agree."""
+    coins = np.random.default_rng(1).integers(2, size=n)
+    once = [replace(c, preference=float(coin)) for c, coin in zip(make_comparisons(n), coins, strict=True)]
+    return [*once, *(replace(c, seq=n + c.seq, teacher="another") for c in once)]
+
+
+def test_nothing_is_learned_of_noise_that_two_people_agree_on(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """Had a member one person's answer to train on and the other's to be validated on, it would know that one."""
+    trainer = RewardTrainer(make_ensemble(hidden_sizes=(64, 64), learning_rate=5e-3), seed=0)
+    trainer.add(noise(make_comparisons, 150))
+    metrics = trainer.fit(60)
+    assert metrics.train_loss < 0.2, "it has learned its own answers by heart"
+    # Three sd of a share of the 112 queries that some member is validated on. A draw per answer gives 0.8.
+    assert metrics.accuracy == pytest.approx(0.5, abs=0.14)
+
+
+@pytest.mark.parametrize("order", ["together", "one_after_the_other", "backwards", "forgotten_and_said_again"])
+def test_all_answers_to_a_query_have_one_draw(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons, order: str
+) -> None:
+    first = make_comparisons(40)
+    second = [replace(c, seq=100 + c.seq, preference=1 - c.preference) for c in first]
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    if order == "together":
+        trainer.add([*first, *second])
+    elif order == "backwards":
+        trainer.add([*second[::-1], *first[::-1]])
+    else:
+        trainer.add(first)
+        expected = dict(zip(range(40), trainer.draws.T.tolist(), strict=True))
+        trainer.fit(1)
+        if order == "forgotten_and_said_again":
+            trainer.forget(range(40))
+        trainer.add(second)
+        for seq, draw in zip(trainer.seqs.tolist(), trainer.draws.T.tolist(), strict=True):
+            assert draw == expected[seq % 100]
+    by_query: dict[int, list[list[int]]] = {}
+    for seq, draw in zip(trainer.seqs.tolist(), trainer.draws.T.tolist(), strict=True):
+        by_query.setdefault(seq % 100, []).append(draw)
+    assert all(draws == draws[:1] * len(draws) for draws in by_query.values())
+    assert len({str(draws[0]) for draws in by_query.values()}) > 10, "draws of different queries differ"
+
+
+def test_where_every_member_draws_every_comparison_nothing_is_held_out(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer.add(make_comparisons(3))
+    trainer._draws = np.ones((3, 3), dtype=np.int64)
+    metrics = trainer.fit(2)
+    assert np.isnan([metrics.validation_loss, metrics.accuracy, metrics.log_loss]).all()
+    assert math.isfinite(metrics.train_loss)
+    np.testing.assert_array_equal(trainer.l2.numpy(), np.float32(1e-4))
+
+
+def test_a_member_with_nothing_held_out_leaves_the_others_theirs(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    trainer = RewardTrainer(make_ensemble(), settings=RewardSettings(learning_rate=STILL), seed=0)
+    comparisons = make_comparisons(4)
+    trainer.add(comparisons)
+    trainer._draws = np.array([[1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]])
+    metrics = trainer.fit(1)
+    losses = losses_by_hand(trainer.ensemble, comparisons)
+    assert metrics.validation_loss == pytest.approx((losses[1, [1, 3]].mean() + losses[2].mean()) / 2, rel=1e-4)
+    assert metrics.train_loss == pytest.approx((losses[0].mean() + losses[1, [0, 2]].mean()) / 2, rel=1e-4)
+    assert trainer.optimizer.n_steps.tolist() == [1, 1, 0]
+    l2 = trainer.l2.numpy()
+    assert l2[0] == l2[2] == np.float32(1e-4)
+
+
+def test_a_member_without_data_in_a_batch_waits(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """What Adam remembers of earlier gradients does not move it, nor does L2."""
+    comparisons = make_comparisons(6)
+    trainer = RewardTrainer(make_ensemble(), settings=RewardSettings(batch_size=1, l2=0.1), seed=0)
+    trainer.add(comparisons)
+    trainer.fit(1)
+    trainer._draws = np.array([[1] * 6, [0] * 6, [0, 2, 0, 0, 0, 0]])
+    before, moments = weights(trainer.ensemble), trainer.optimizer.state()
+    trainer.optimizer.n_steps[:] = 0
+    trainer.fit(3)
+    after, moments_after = weights(trainer.ensemble), trainer.optimizer.state()
+    for name, old in before.items():
+        np.testing.assert_array_equal(after[name][1], old[1])
+        assert not np.array_equal(after[name][0], old[0])
+    for name in ("0.exp_avg", "1.exp_avg_sq"):
+        np.testing.assert_array_equal(moments_after[name][1], moments[name][1])
+    assert trainer.optimizer.n_steps.tolist() == [18, 0, 3]
 
 
 # --- the fit itself ---------------------------------------------------------------------------------------
@@ -342,6 +439,75 @@ def test_it_learns_the_reward_that_answered(
     steps = labelled_steps(fresh)
     true_rewards = np.concatenate([s.env_rewards for c in fresh for s in c.segments])
     assert np.corrcoef(ensemble.predict(*steps), true_rewards)[0, 1] > 0.9
+
+
+# --- inputs -----------------------------------------------------------------------------------------------
+
+
+def test_inputs_that_nobody_normalised_are_normalised_by_the_comparisons(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """As in a fit of stored labels, with no agent about; padding does not count."""
+    comparisons = make_comparisons(30, lengths=(1, 4, 9))
+    offline, online = make_ensemble(), make_ensemble()
+    online.inputs.update(*labelled_steps(comparisons))
+    offline.network.bytes_per_step = BYTES_AT_ONCE // 100
+    results = []
+    for ensemble in (offline, online):
+        trainer = RewardTrainer(ensemble, seed=0)
+        trainer.add(comparisons)
+        trainer.fit(3)
+        results.append(ensemble.state()[0])
+    assert results[0]["input_count"] == sum(s.n_steps for c in comparisons for s in c.segments)
+    for name, array in results[0].items():
+        np.testing.assert_allclose(array, results[1][name], rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_the_normaliser_learns_from_nothing_else(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """Neither from what is evaluated or predicted, nor from further fits: one rollout sees one reward."""
+    ensemble = make_ensemble()
+    trainer = RewardTrainer(ensemble, seed=0)
+    comparisons, other = make_comparisons(20), make_comparisons(20, seed=1)
+    ensemble.inputs.update(*labelled_steps(comparisons))
+    before = ensemble.inputs.state_arrays()
+    trainer.add([*comparisons, *other])
+    trainer.fit(2)
+    trainer.evaluate(other)
+    steps = labelled_steps(other)
+    ensemble.predict(*steps)
+    ensemble.predict_members(*steps)
+    ensemble.predict_segment(other[0].first)
+    ensemble.returns([other[0].first])
+    after = ensemble.inputs.state_arrays()
+    assert before.keys() == after.keys()
+    for name, array in before.items():
+        np.testing.assert_array_equal(after[name], array, err_msg=name)
+
+
+class NoDoubles(TorchFunctionMode):
+    """A device without float64, as Apple's are."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            assert result.dtype != torch.float64, func
+        return result
+
+
+def test_no_float64_reaches_the_device(make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons) -> None:
+    trainer = RewardTrainer(make_ensemble(batch_size=4), seed=0)
+    with NoDoubles():
+        trainer.add(make_comparisons(20, lengths=(1, 3)))
+        trainer.fit(2)
+        trainer.ensemble.returns([make_comparisons(1)[0].first])
+        trainer.ensemble.predict(*labelled_steps(make_comparisons(2)))
+        arrays, values = trainer.state()
+        trainer.ensemble.restore(*trainer.ensemble.state())
+        trainer.restore(arrays, values)
 
 
 # --- adaptive L2 ------------------------------------------------------------------------------------------
@@ -627,6 +793,29 @@ def test_only_the_latest_comparisons_are_trained_on_and_all_are_counted(
     assert alone.n_known == 30
     assert trainer.fit(3) == alone.fit(3)
     assert same_weights(trainer.ensemble, alone.ensemble)
+
+
+def test_at_no_time_more_is_kept_than_the_memory_has_room_for(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = RewardTrainer(make_ensemble(), settings=RewardSettings(memory=12), seed=0)
+    kept: list[int] = []
+    append = trainer._data.append
+
+    def counted(segments: Sequence[npt.NDArray[Any]], preference: float) -> None:
+        append(segments, preference)
+        kept.append(len(trainer._data))
+
+    monkeypatch.setattr(trainer._data, "append", counted)
+    comparisons = make_comparisons(60)
+    trainer.add(comparisons[:5])
+    trainer.add(comparisons[5:40])
+    trainer.add(comparisons[40:])
+    assert max(kept) == 12
+    assert len(kept) == 5 + 12 + 12
+    assert trainer.seqs.tolist() == list(range(48, 60))
+    assert trainer.n_known == 60
+    assert trainer.draws.shape == (3, 12)
 
 
 def test_what_is_withdrawn_after_it_left_the_memory_is_not_counted(

@@ -22,7 +22,7 @@ from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.live_status import LiveStatus, question_of
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, RunRecord, Store, TrainerRecord
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.testing import CountingEnv
 
@@ -91,6 +91,11 @@ def interrupt_when(condition: Callable[[TrainingProgress], bool]) -> Listener:
             os.kill(os.getpid(), signal.SIGINT)
 
     return listener
+
+
+def trainer_state(store: Store) -> str | None:
+    trainer = store.published(TrainerRecord)
+    return None if trainer is None else trainer.state
 
 
 def test_a_run_ends_with_the_labels_that_people_gave(
@@ -190,13 +195,13 @@ def test_the_agent_does_not_run_ahead_of_people_who_stop_answering(human: MakeCo
     with Store(run) as store:
         assert store.counts().comparisons == 5
         assert len(store.open_queries()) >= 2, "whoever comes finds queries"
-        assert store.status()["trainer"]["state"] == "stopped"
+        assert trainer_state(store) == "stopped"
 
     with answering(run):
         resume(run, lambda progress: None)
     with Store(run) as store:
         assert store.counts().comparisons >= 12 - SLACK
-        assert store.status()["trainer"]["state"] == "finished"
+        assert trainer_state(store) == "finished"
 
 
 def test_a_store_that_is_locked_for_a_moment_does_not_end_the_signs_of_life(
@@ -207,7 +212,7 @@ def test_a_store_that_is_locked_for_a_moment_does_not_end_the_signs_of_life(
 
     def failing(self: LiveStatus) -> None:
         if threading.current_thread().name == "live-status":
-            beats.append(self._values["state"])
+            beats.append(self._record.state)
             if len(beats) == 1:
                 raise StoreError("locked")
         publish(self)
@@ -275,16 +280,17 @@ def test_the_page_learns_what_the_run_is_about_and_what_the_agent_does(
     with answering(run):
         start(human(question="Which <one>?"), run, quiet)
     with Store(run) as store:
-        status = store.status()
-        about, trainer = status["run"], status["trainer"]
-        assert about["question"] == "Which <one>?"
-        assert (about["task"], about["n_labels"], about["segment_length"]) == ("pendulum", 12, 8)
-        assert about["total_timesteps"] == 640
-        assert trainer["state"] == "finished"
-        assert trainer["num_timesteps"] == 640
-        assert trainer["refits"] >= 2
-        assert trainer["labels"] >= 12 - SLACK
-        assert abs(time.time() * 1000 - trainer["updated_at"]) < 60_000
+        about, trainer = store.published(RunRecord), store.published(TrainerRecord)
+        assert about is not None
+        assert trainer is not None
+        assert about.question == "Which <one>?"
+        assert (about.task, about.n_labels, about.segment_length) == ("pendulum", 12, 8)
+        assert about.total_timesteps == 640
+        assert trainer.state == "finished"
+        assert trainer.num_timesteps == 640
+        assert trainer.refits >= 2
+        assert trainer.labels >= 12 - SLACK
+        assert abs(time.time() * 1000 - trainer.updated_at) < 60_000
 
         showcase = store.showcase()
         assert [steps for steps, _ in showcase] == sorted(steps for steps, _ in showcase)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from prefrl.errors import StoreError
 from prefrl.segments import Query, Segment
-from prefrl.store import Store
+from prefrl.store import RunAbout, Store
 from prefrl.store.blobs import FolderBlobs
 
 MakeSegment = Callable[..., Segment]
@@ -102,9 +102,12 @@ def test_a_damaged_file_is_never_taken_for_another_segment(data: st.DataObject) 
         assert read.id == segment.id  # white space in the header, or the byte that was there
 
 
-def test_torn_temporary_files_do_no_harm_and_old_ones_go(tmp_path: Path, make_query: MakeQuery) -> None:
+def test_torn_temporary_files_do_no_harm_and_old_ones_go(
+    tmp_path: Path, make_query: MakeQuery, about: RunAbout
+) -> None:
     segments = tmp_path / "segments"
     with Store(tmp_path) as store:
+        store.begin_run(about)
         store.add_queries([make_query(0)])
     written = {path.name for path in segments.iterdir()}
     assert len(written) == 2
@@ -131,7 +134,7 @@ def test_rewriting_heals_a_damaged_file(tmp_path: Path, make_segment: MakeSegmen
 
 @pytest.mark.parametrize("good_syncs", [0, 1, 3, 4])
 def test_no_space_for_segments_leaves_no_row_and_no_half_file(
-    tmp_path: Path, make_query: MakeQuery, monkeypatch: pytest.MonkeyPatch, good_syncs: int
+    tmp_path: Path, make_query: MakeQuery, about: RunAbout, monkeypatch: pytest.MonkeyPatch, good_syncs: int
 ) -> None:
     calls = iter(range(100))
 
@@ -141,6 +144,7 @@ def test_no_space_for_segments_leaves_no_row_and_no_half_file(
 
     queries = [make_query(0), make_query(1)]
     with Store(tmp_path) as store:
+        store.begin_run(about)
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", fsync)
             with pytest.raises(StoreError, match=r"could not be written \(No space left on device\)"):
@@ -154,7 +158,7 @@ def test_no_space_for_segments_leaves_no_row_and_no_half_file(
 
 
 def test_segments_are_on_the_disk_before_the_row_and_the_folder_is_synced_once(
-    tmp_path: Path, make_query: MakeQuery, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_query: MakeQuery, about: RunAbout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "segments"
     events: list[str] = []
@@ -172,6 +176,7 @@ def test_segments_are_on_the_disk_before_the_row_and_the_folder_is_synced_once(
 
     monkeypatch.setattr(os, "fsync", watched)
     with store:
+        store.begin_run(about)
         store.add_queries([make_query(0), make_query(1)])
         assert store.counts().queries == 2
     assert events == [".tmp"] * 4 + ["folder"]

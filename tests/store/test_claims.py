@@ -99,18 +99,6 @@ def test_a_lease_that_is_over_comes_back_to_the_same_person_unless_somebody_else
     assert timed.claim("bob", 2) == []
 
 
-def test_released_queries_go_to_others_or_back(timed: Store, make_query: MakeQuery) -> None:
-    timed.add_queries([make_query(k) for k in range(2)])
-    first, second = ids(timed.claim("ann", 2))
-    timed.release("ann", [first, "unknown"])
-    timed.release("bob", [second])
-    assert [q.n_leases for q in timed.open_queries()] == [0, 1]
-    assert ids(timed.claim("ann", 2)) == [first, second]
-    timed.release("ann", [first, second])
-    assert ids(timed.claim("bob", 1)) == [first]
-    assert ids(timed.claim("ann", 2)) == [second]
-
-
 @pytest.mark.parametrize("answer", list(Answer))
 def test_what_is_answered_is_over(timed: Store, make_query: MakeQuery, answer: Answer) -> None:
     timed.add_queries([make_query(0)])
@@ -140,14 +128,14 @@ def test_overlap_is_the_number_of_people_who_answer(timed: Store, make_query: Ma
 def test_nobody_sees_a_pair_twice_in_either_order(timed: Store, make_segment: MakeSegment) -> None:
     a, b, c = (make_segment(k) for k in range(3))
     pairs = [(a, b), (b, a), (a, b), (a, c)]
-    queries = [Query(segments=pair, ordinal=k) for k, pair in enumerate(pairs)]
+    queries = [Query(segments=pair, ordinal=k, run=1) for k, pair in enumerate(pairs)]
     timed.add_queries(queries)
     assert ids(timed.claim("ann", 4)) == [queries[0].id, queries[3].id], "not even within one call"
     say(timed, queries[0].id)
     assert timed.claim("ann", 4, exclude=[queries[3].id]) == []
     assert ids(timed.claim("bob", 4)) == [queries[1].id]
     assert ids(timed.claim("cid", 4)) == [queries[2].id]
-    timed.release("cid", [queries[2].id])
+    timed.revoke("cid")
     assert timed.claim("bob", 4, exclude=[queries[1].id]) == []
 
 
@@ -162,7 +150,6 @@ def test_an_answer_after_the_lease_is_late_and_counts(timed: Store, clock: Clock
     in_time, late, taken, given_back = ids(timed.claim("ann", 4, lease_seconds=60))
     clock.advance(59.999)
     assert not say(timed, in_time).late
-    timed.release("ann", [given_back])
     clock.advance(0.001)
     answer = say(timed, late)
     assert answer.late
@@ -227,21 +214,22 @@ def test_only_what_nobody_has_or_answered_expires(timed: Store, clock: Clock, ma
 
 def test_a_clock_that_is_set_back_prolongs_no_lease(timed: Store, clock: Clock, make_query: MakeQuery) -> None:
     timed.add_queries([make_query(k) for k in range(3)])
-    held = ids(timed.claim("ann", 2, lease_seconds=60))
-    timed.release("ann", held[1:])
+    held = ids(timed.claim("ann", 1, lease_seconds=60))
+    timed.claim("dan", 1, lease_seconds=60)
+    timed.revoke("dan")
     clock.advance(-24 * 3600)
     assert len(timed.claim("bob", 3, lease_seconds=1000)) == 2, "ann keeps what she has in hand"
     clock.advance(59.999)
     assert timed.claim("cid", 3) == []
     clock.advance(0.001)
-    assert ids(timed.claim("cid", 3)) == held[:1]
+    assert ids(timed.claim("cid", 3)) == held
 
 
 @pytest.mark.parametrize("write", ["expire", "answer"])
 def test_a_clock_that_is_set_back_is_noticed_by_every_writer(
     timed: Store, clock: Clock, make_query: MakeQuery, write: str
 ) -> None:
-    timed.add_queries([make_query(0), make_query(1)])
+    timed.add_queries([make_query(0), make_query(1)], overlap=2)
     first, second = ids(timed.claim("ann", 2, lease_seconds=60))
     clock.advance(-3600)
     if write == "expire":
@@ -369,6 +357,6 @@ def test_many_at_once(timed: Store, make_query: MakeQuery, monkeypatch: pytest.M
     held = ids(timed.claim("ann", 15))
     assert len(set(held)) == 15
     assert timed.claim("ann", 0, exclude=held) == []
-    timed.release("ann", held)
+    timed.revoke("ann")
     assert timed.expire_queries([query.id for query in queries]) == 20
     assert timed.open_queries() == []

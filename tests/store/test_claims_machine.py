@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from prefrl.segments import Answer, Query, Segment
-from prefrl.store import Claim, NewAnswer, OpenQuery, Store, StoreCounts, StoredAnswer
+from prefrl.store import Claim, NewAnswer, OpenQuery, RunAbout, Store, StoreCounts, StoredAnswer
 
 _PEOPLE = ("ann", "bob", "cid")
 _SEGMENTS = tuple(
@@ -141,6 +141,7 @@ class ClaimsMachine(RuleBasedStateMachine):
     def open(self) -> None:
         self.account = Account()
         self.store = Store(clock=lambda: self.account.now)
+        self.store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=1))
         self.n_ids = 0
         for k in range(3):
             self.ask(_SEGMENTS[k : k + 2], 1 + k % 2, k)
@@ -158,7 +159,7 @@ class ClaimsMachine(RuleBasedStateMachine):
         self.ask(pair, overlap, num_timesteps)
 
     def ask(self, pair: tuple[Segment, ...], overlap: int, num_timesteps: int) -> None:
-        query = Query(segments=pair, ordinal=len(self.account.asked), num_timesteps=num_timesteps)
+        query = Query(segments=pair, ordinal=len(self.account.asked), num_timesteps=num_timesteps, run=1)
         self.store.add_queries([query], overlap=overlap)
         self.account.asked[query.id] = Asked(
             query.id, (pair[0].id, pair[1].id), overlap, num_timesteps, query.ordinal
@@ -222,14 +223,6 @@ class ClaimsMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 20, 59, 60, 61, 700]))
     def wait(self, seconds: int) -> None:
         self.account.now += 1000 * seconds
-
-    @precondition(lambda self: self.account.in_hand())
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        name, query_id = data.draw(st.sampled_from(self.account.in_hand()))
-        self.store.release(name, [query_id])
-        until = self.account.people[name].until
-        until[query_id] = min(until[query_id], self.account.now)
 
     @precondition(lambda self: self.account.asked)
     @rule(data=st.data())

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from prefrl.segments import Answer, Query, Segment
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, RunAbout, Store
 
 
 def fill(folder: Path, n_queries: int, *, overlap: int = 1) -> list[Query]:
@@ -22,8 +22,9 @@ def fill(folder: Path, n_queries: int, *, overlap: int = 1) -> list[Query]:
         for k in range(80)
     ]
     pairs = [(a, b) for i, a in enumerate(segments) for b in segments[:i]]
-    queries = [Query(segments=pair, ordinal=k) for k, pair in enumerate(pairs[:n_queries])]
+    queries = [Query(segments=pair, ordinal=k, run=1) for k, pair in enumerate(pairs[:n_queries])]
     with Store(folder) as store:
+        store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=1))
         store.add_queries(queries, overlap=overlap)
     return queries
 

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Pool, create_engine, event, insert, text
 
 from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
-from prefrl.store import NewAnswer, Store, StoreCounts, database, schema
+from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, database, schema
 from prefrl.store.database import Database, sqlite_module
 
 MakeQuery = Callable[..., Query]
@@ -25,11 +25,17 @@ def on_file(path: Path) -> Database:
     return Database(URL.create("sqlite", database=str(path)))
 
 
-def tables(connection: Any) -> dict[str, str]:
+def tables(connection: Any) -> dict[str, list[str]]:
     rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    # The order of constraints is lost when a table is built anew, and its name gets quotes.
-    lines = {name: [line.strip(" ,\t") for line in sql.replace('"', "").splitlines()] for name, sql in rows}
-    ours = {name: ", ".join(sorted(lines[name])) for name in lines if not name.startswith("sqlite_")}
+    # The order of lines is lost when a table is built anew, and its name gets quotes.
+    lines = {
+        name: {
+            part.strip(" ()")
+            for part in " ".join(sql.replace('"', "").split()).replace(") STRICT", ", STRICT").split(",")
+        }
+        for name, sql in rows
+    }
+    ours = {name: sorted(lines[name] - {""}) for name in lines if not name.startswith("sqlite_")}
     ours.pop("alembic_version", None)
     return ours
 
@@ -40,9 +46,10 @@ def test_the_migrations_build_the_tables_of_the_code() -> None:
     with created.begin() as left, migrated.read() as right:
         schema.metadata.create_all(left)
         assert tables(left) == tables(right)
-        assert "seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT" in tables(right)["answer"]
-        strict = [name for name in schema.metadata.tables if ", STRICT" in tables(right)[name]]
-        assert set(strict) == set(schema.metadata.tables)
+        for name in ("answer", "run"):
+            assert any("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT" in part for part in tables(right)[name])
+        for name in schema.metadata.tables:
+            assert "STRICT" in tables(right)[name]
     created.dispose()
     migrated.close()
 
@@ -97,11 +104,12 @@ def test_the_log_is_used_only_where_it_is_sound(
 
 
 def test_pythons_own_sqlite_will_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_query: MakeQuery
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_query: MakeQuery, about: RunAbout
 ) -> None:
     monkeypatch.setattr(database, "sqlite_module", lambda: (sqlite3, "truncate"))
-    for _ in range(2):
+    for run in (1, 2):
         with Store(tmp_path) as store:
+            assert store.begin_run(about) == run
             store.add_queries([make_query(0)])
     assert store_counts(tmp_path) == StoreCounts(queries=1, answers=0, comparisons=0, cannot_tell=0)
 
@@ -114,6 +122,7 @@ def store_counts(folder: Path) -> StoreCounts:
 def fill(folder: Path, make_query: MakeQuery, n: int = 20) -> list[str]:
     queries = [make_query(k) for k in range(n)]
     with Store(folder) as store:
+        store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=4))
         store.add_queries(queries)
         store.add_answers(
             [
@@ -155,10 +164,10 @@ def test_a_database_cut_short_is_refused(tmp_path: Path, make_query: MakeQuery) 
 def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path, make_query: MakeQuery) -> None:
     fill(tmp_path, make_query, n=1)
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        connection.execute("UPDATE alembic_version SET version_num = '0004'")
     connection.close()
     before = (tmp_path / "store.sqlite").read_bytes()
-    with pytest.raises(StoreError, match=r"written by a newer prefrl \(schema 0003, this one knows 0002\)"):
+    with pytest.raises(StoreError, match=r"written by a newer prefrl \(schema 0004, this one knows 0003\)"):
         store_counts(tmp_path)
     assert (tmp_path / "store.sqlite").read_bytes() == before
 
@@ -212,7 +221,7 @@ Store().counts()  # all modules are loaded before the rights are gone
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    Store(Path(sys.argv[1])).set_status({"a": 1})
+    Store(Path(sys.argv[1])).add_labeler("a")
 except StoreError as error:
     print(error)
 """
@@ -242,12 +251,12 @@ def test_another_writer_for_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyP
     other = sqlite_module()[0].connect(tmp_path / "store.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Store(tmp_path) as store, pytest.raises(StoreError, match=r"kept .* locked for 0.05 seconds"):
-        store.set_status({"a": 1})
+        store.add_labeler("a")
     other.execute("ROLLBACK")
     other.close()
     with Store(tmp_path) as store:
-        store.set_status({"a": 1})
-        assert store.status() == {"a": 1}
+        store.add_labeler("a")
+        assert [person.name for person in store.labelers()] == ["a"]
 
 
 def test_a_file_system_without_the_journal_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +288,7 @@ import prefrl.store.migrations
 print("ready", flush=True)
 sys.stdin.readline()
 with Store(Path(sys.argv[1])) as store:
-    store.set_status({sys.argv[2]: 1})
+    store.add_labeler(sys.argv[2])
 """
 
 
@@ -305,7 +314,7 @@ def test_several_processes_may_make_the_store_at_once(tmp_path: Path) -> None:
         process.communicate()
         assert process.returncode == 0
     with Store(tmp_path) as store:
-        assert store.status() == {"0": 1, "1": 1, "2": 1}
+        assert sorted(person.name for person in store.labelers()) == ["0", "1", "2"]
 
 
 def test_opening_waits_for_another_process_that_is_making_the_file(

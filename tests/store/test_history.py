@@ -28,7 +28,7 @@ def say(store: Store, query: Query | str, answer: Answer | None = Answer.FIRST, 
 
 def test_history_is_what_each_says_now_newest_first(timed: Store, clock: Clock, make_query: MakeQuery) -> None:
     queries = [make_query(k) for k in range(4)]
-    timed.add_queries(queries)
+    timed.add_queries(queries, overlap=2)
     first = say(timed, queries[0], sides_swapped=True)
     clock.advance(1)
     bobs = say(timed, queries[0], Answer.EQUAL, labeler="bob")
@@ -90,7 +90,7 @@ def test_a_comparison_is_found_by_its_number_whatever_came_later(timed: Store, m
 
 def test_what_later_answers_replaced_is_told_once(timed: Store, make_query: MakeQuery) -> None:
     queries = [make_query(k) for k in range(4)]
-    timed.add_queries(queries)
+    timed.add_queries(queries, overlap=2)
     rows = [say(timed, query, Answer.FIRST) for query in queries]  # 1 to 4
     assert timed.replaced(4) == []
     say(timed, queries[2], None, supersedes=rows[2].id)  # 5

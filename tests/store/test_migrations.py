@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy import create_engine, text
 
 from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
-from prefrl.store import OpenQuery, Store, StoreCounts
+from prefrl.store import OpenQuery, Store, StoreCounts, TrainerRecord
 from prefrl.store.blobs import FolderBlobs
 from prefrl.store.database import sqlite_module
 from prefrl.store.migrations import upgrade
@@ -69,6 +70,7 @@ def write_0001(folder: Path, queries: list[Query], answers: list[tuple[Any, ...]
 
 def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQuery) -> None:
     queries = [make_query(k, num_timesteps=10 * k) for k in range(5)] + [make_query(5, n_segments=3)]
+    queries = [replace(query, run=0) for query in queries]  # as ids were then
     write_0001(
         tmp_path,
         queries,
@@ -91,7 +93,7 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
         ]
         assert store.counts() == StoreCounts(queries=6, answers=5, comparisons=1, cannot_tell=1)
         assert [(c.seq, c.preference) for c in store.comparisons()] == [(2, 0.0)]
-        assert store.status() == {"num_timesteps": 123}
+        assert store.published(TrainerRecord) is None
         assert [(p.name, p.role, p.revoked) for p in store.labelers()] == [
             ("ann", "labeler", False),
             ("bob", "labeler", False),
@@ -107,11 +109,11 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
 
 
 def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_query: MakeQuery) -> None:
-    old = [make_query(k) for k in range(4)]
+    old = [replace(make_query(k), run=0) for k in range(4)]
     write_0001(tmp_path, old, [("a", 0, "ann", "first", None)])
     turned = Query(segments=old[0].segments[::-1], ordinal=9, num_timesteps=100)
     with Store(tmp_path) as store:
@@ -123,7 +125,7 @@ def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_
 def test_a_migration_that_fails_changes_nothing(
     tmp_path: Path, make_query: MakeQuery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queries = [make_query(k) for k in range(4)]
+    queries = [replace(make_query(k), run=0) for k in range(4)]
     write_0001(tmp_path, queries, [("a", 0, "ann", "first", None)])
     before = dump(tmp_path)
 

@@ -4,24 +4,10 @@ import pytest
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.segments import Query, Segment
-from prefrl.store import StatusValue, Store
+from prefrl.store import Store
 
 MakeQuery = Callable[..., Query]
 MakeSegment = Callable[..., Segment]
-
-
-def test_status_values_may_be_any_json(timed: Store) -> None:
-    trainer: dict[str, StatusValue] = {
-        "state": "waiting",
-        "labels": 3,
-        "true_return": None,
-        "curve": [1.5, {"deep": [True]}],
-    }
-    timed.set_status({"trainer": trainer, "plain": "text"})
-    assert timed.status() == {"trainer": trainer, "plain": "text"}
-    with pytest.raises(SettingError, match="must be JSON and finite"):
-        timed.set_status({"trainer": {"true_return": [float("nan")]}})
-    assert timed.status()["trainer"] == trainer
 
 
 def test_the_showcase_is_in_order_of_time(timed: Store, make_segment: MakeSegment) -> None:
@@ -53,7 +39,7 @@ def test_of_many_episodes_every_second_goes(timed: Store, make_segment: MakeSegm
 
 def test_a_segment_is_found_by_its_id_as_it_was_first_cut(timed: Store, make_segment: MakeSegment) -> None:
     shared, other = make_segment(1, num_timesteps=50), make_segment(2, num_timesteps=70)
-    timed.add_queries([Query(segments=(other, shared), ordinal=0, num_timesteps=80)])
+    timed.add_queries([Query(segments=(other, shared), ordinal=0, num_timesteps=80, run=1)])
     timed.add_showcase(shared, 90)
     found = timed.segment(shared.id)
     assert found.id == shared.id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prefrl.errors import AnswerConflictError, SettingError, StoreError
 from prefrl.segments import Answer, Query, Segment
-from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, StoredAnswer
+from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, StoredAnswer, TrainerRecord
 
 MakeQuery = Callable[..., Query]
 MakeSegment = Callable[..., Segment]
@@ -64,7 +64,9 @@ def test_comparisons_bring_back_the_segments_bit_for_bit_in_the_order_of_answers
         assert_identical(queries[k].segments[1], comparison.second)
 
 
-def test_everything_is_there_after_reopening(tmp_path: Path, make_query: MakeQuery) -> None:
+def test_everything_is_there_after_reopening(
+    tmp_path: Path, make_query: MakeQuery, about: RunAbout, trainer_record: Callable[..., TrainerRecord]
+) -> None:
     query = make_query(7, num_timesteps=123)
     sent = new(
         query,
@@ -77,20 +79,15 @@ def test_everything_is_there_after_reopening(tmp_path: Path, make_query: MakeQue
     )
     before = time.time_ns() // 1_000_000
     with Store(tmp_path) as store:
+        store.begin_run(about)
         store.add_queries([query])
         (stored,) = store.add_answers([sent])
-        store.set_status({"num_timesteps": 10, "rate": 0.5, "phase": "waiting", "done": False, "eta": None})
+        store.publish(status := trainer_record(state="waiting"))
     with Store(tmp_path) as store:
         assert store.answers() == [stored]
         assert store.query(query.id).id == query.id
         assert store.query(query.id).num_timesteps == 123
-        assert store.status() == {
-            "num_timesteps": 10,
-            "rate": 0.5,
-            "phase": "waiting",
-            "done": False,
-            "eta": None,
-        }
+        assert store.published(TrainerRecord) == status
     assert isinstance(stored, StoredAnswer)
     assert replace(stored, seq=0, server_time=0) == StoredAnswer(
         query_id=query.id,
@@ -126,8 +123,8 @@ def test_segments_without_render_states_and_segments_shared_by_queries(
 ) -> None:
     shared = make_segment(1, render=False)
     later = replace(shared, num_timesteps=99)  # the same content, cut a second time
-    first = Query(segments=(shared, make_segment(2)), ordinal=0)
-    second = Query(segments=(make_segment(3), later), ordinal=1)
+    first = Query(segments=(shared, make_segment(2)), ordinal=0, run=1)
+    second = Query(segments=(make_segment(3), later), ordinal=1, run=1)
     store.add_queries([first])
     store.add_queries([second])
     assert_identical(store.query(first.id).segments[0], shared)
@@ -216,7 +213,7 @@ def test_superseding_anything_but_the_present_answer_is_a_conflict(
     store: Store, make_query: MakeQuery, answer: Answer | None
 ) -> None:
     query, other = make_query(0), make_query(1)
-    store.add_queries([query, other])
+    store.add_queries([query, other], overlap=2)
     store.add_answers([new(query, id="a"), new(query, Answer.EQUAL, id="b", supersedes="a")])
     store.add_answers([new(other, id="o"), new(query, id="bob's", labeler="bob")])
     for stale in ("a", "o", "bob's", "nobody's"):
@@ -227,7 +224,7 @@ def test_superseding_anything_but_the_present_answer_is_a_conflict(
 
 def test_nobody_counts_twice_and_everybody_counts_once(store: Store, make_query: MakeQuery) -> None:
     query = make_query(0)
-    store.add_queries([query])
+    store.add_queries([query], overlap=3)
     for k, (labeler, answer) in enumerate(
         [("ann", Answer.FIRST), ("bob", Answer.SECOND), ("ann", Answer.EQUAL), ("cid", Answer.CANNOT_TELL)]
     ):
@@ -280,10 +277,11 @@ def test_the_present_answers_are_the_last_words_of_each_labeler(
         Segment(observations=np.full((2, 1), k), actions=np.zeros(2), env_rewards=np.zeros(2, np.float32), start=k)
         for k in range(4)
     ]
-    queries = [Query(segments=(segments[k], segments[k + 1]), ordinal=k) for k in range(3)]
+    queries = [Query(segments=(segments[k], segments[k + 1]), ordinal=k, run=1) for k in range(3)]
     last: dict[tuple[str, str], StoredAnswer] = {}
     with Store() as store:
-        store.add_queries(queries)
+        store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=2))
+        store.add_queries(queries, overlap=2)
         for number, (k, labeler, answer) in enumerate(actions):
             before = last.get((queries[k].id, labeler))
             if answer is None and before is None:
@@ -303,12 +301,13 @@ def test_the_present_answers_are_the_last_words_of_each_labeler(
 
 
 def test_more_queries_than_fit_into_one_statement(
-    make_segment: MakeSegment, monkeypatch: pytest.MonkeyPatch
+    make_segment: MakeSegment, monkeypatch: pytest.MonkeyPatch, about: RunAbout
 ) -> None:
     monkeypatch.setattr("prefrl.store.database._IDS_PER_STATEMENT", 7)
     pool = [make_segment(k, n_steps=1) for k in range(2)]
-    queries = [Query(segments=(pool[0], pool[1]), ordinal=k) for k in range(30)]
+    queries = [Query(segments=(pool[0], pool[1]), ordinal=k, run=1) for k in range(30)]
     with Store() as store:
+        store.begin_run(about)
         store.add_queries(queries[:11])
         store.add_queries(queries)
         store.add_answers([new(query, id=str(query.ordinal)) for query in queries[:22]])
@@ -318,19 +317,9 @@ def test_more_queries_than_fit_into_one_statement(
         assert store.counts().queries == 30
 
 
-def test_status_is_replaced_by_key(store: Store) -> None:
-    assert store.status() == {}
-    store.set_status({"a": 1, "b": 2})
-    store.set_status({"b": 3.5, "c": "text"})
-    assert store.status() == {"a": 1, "b": 3.5, "c": "text"}
-    with pytest.raises(SettingError, match="must be JSON and finite"):
-        store.set_status({"a": 7, "bad": float("nan")})
-    assert store.status()["a"] == 1
-
-
 def test_threads_share_one_store(store: Store, make_query: MakeQuery) -> None:
     queries = [make_query(k) for k in range(15)]
-    store.add_queries(queries)
+    store.add_queries(queries, overlap=3)
     failures: list[BaseException] = []
 
     def work(name: str) -> None:
@@ -367,11 +356,12 @@ def test_nothing_is_touched_before_the_first_use(tmp_path: Path) -> None:
     store.close()
 
 
-def test_the_database_may_lie_elsewhere(tmp_path: Path, make_query: MakeQuery) -> None:
+def test_the_database_may_lie_elsewhere(tmp_path: Path, make_query: MakeQuery, about: RunAbout) -> None:
     query = make_query(0)
     url = f"sqlite:///{tmp_path / 'elsewhere' / 'other.sqlite'}"
     for _ in range(2):
         with Store(tmp_path / "run", url=url) as store:
+            store.runs() or store.begin_run(about)
             store.add_queries([query])
             assert store.query(query.id).id == query.id
     assert (tmp_path / "elsewhere" / "other.sqlite").exists()

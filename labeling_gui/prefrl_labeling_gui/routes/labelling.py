@@ -10,6 +10,7 @@ from prefrl.store import Claim, HistoryItem, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
 from prefrl_labeling_gui.assignment import choice_of, sides_of
+from prefrl_labeling_gui.clip_folder import ClipError
 from prefrl_labeling_gui.events import EventStream, messages
 from prefrl_labeling_gui.labeling import LOG, Labeling
 from prefrl_labeling_gui.messages import (
@@ -19,7 +20,7 @@ from prefrl_labeling_gui.messages import (
     ClaimsRequest,
     HistoryEntry,
     HistoryReply,
-    Name,
+    KnownName,
     PairReply,
     PersonReply,
     PredictionsReply,
@@ -83,6 +84,8 @@ def claims(body: ClaimsRequest, labeling: Shared, person: Person) -> ClaimsReply
     board = labeling.board
     if board.run is None:
         return ClaimsReply(queries=[], reason="none_open", progress=board.progress(person.name))
+    if labeling.clips_refusal is not None:
+        raise ClipError(labeling.clips_refusal)  # nobody can compare what is not to be seen
     wanted = not board.is_finished and not board.budget_is_used
     given = labeling.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
     labeling.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
@@ -100,23 +103,24 @@ def answers(body: AnswerRequest, labeling: Shared, person: Person) -> AnswerRepl
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
     if body.choice is None and body.supersedes is None:
         raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
-    answered = body.query_id in labeling.ledger.account(person.name).current
-    if answered and body.supersedes is None and not labeling.ledger.knows(str(body.id)):
-        # From a page that was out of reach while the pair was answered in another: the newer click came first.
-        raise Refusal(409, "You have answered this pair already; change that answer under History.")
-    stored = labeling.assignment.answer(
-        claim,
-        person.name,
-        body.choice,
-        answer_id=body.id,
-        supersedes=body.supersedes,
-        reaction_ms=body.reaction_ms,
-        replays=body.replays,
-        client_time=body.client_time,
-    )
-    if stored.seq > labeling.ledger.seq:  # else it was stored before, and the reply got lost
-        LOG.info("answer %s by %s to %s is %d", stored.id, stored.labeler, stored.query_id, stored.seq)
-    labeling.ledger.refresh()
+    with labeling.answering(person.name):  # of several tabs at once, one is the first
+        answered = body.query_id in labeling.ledger.account(person.name).current
+        if answered and body.supersedes is None and not labeling.ledger.knows(str(body.id)):
+            # From a page that was out of reach while the pair was answered in another: the newer click came first.
+            raise Refusal(409, "You have answered this pair already; change that answer under History.")
+        stored = labeling.assignment.answer(
+            claim,
+            person.name,
+            body.choice,
+            answer_id=body.id,
+            supersedes=body.supersedes,
+            reaction_ms=body.reaction_ms,
+            replays=body.replays,
+            client_time=body.client_time,
+        )
+        if stored.seq > labeling.ledger.seq:  # else it was stored before, and the reply got lost
+            LOG.info("answer %s by %s to %s is %d", stored.id, stored.labeler, stored.query_id, stored.seq)
+        labeling.ledger.refresh()
     return AnswerReply(
         id=stored.id,
         seq=stored.seq,
@@ -131,7 +135,7 @@ def history(
     person: Person,
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    labeler: Name | None = None,
+    labeler: KnownName | None = None,
 ) -> HistoryReply:
     """Return past answers, newest first; those of others to the owner only."""
     if labeler not in (None, person.name) and person.role != "owner":

@@ -24,6 +24,8 @@ async def clip(name: ClipName, labeling: Shared, person: Person) -> FileResponse
     """Serve the clip of a segment, or its poster; in parts where the player wants parts."""
     segment_id, _, ending = name.partition(".")
     clips = labeling.clips
+    if labeling.clips_refusal is not None:
+        raise Refusal(404, labeling.clips_refusal)
     if clips is None or f".{ending}" not in (clips.suffix, ".jpg"):
         raise Refusal(404, "There is no such clip.")
     try:

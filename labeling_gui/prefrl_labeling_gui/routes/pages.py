@@ -10,8 +10,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from prefrl_labeling_gui.access import PageOwner, PageVisitor, Refusal, Shared, Visitor, require_page
+from prefrl_labeling_gui.labeling import Labeling
 from prefrl_labeling_gui.people import SESSION_SECONDS
 from prefrl_labeling_gui.plain_page import plain_page
+from prefrl_labeling_gui.security import comes_from_elsewhere, is_embedded_elsewhere
 
 STATIC = Path(str(files("prefrl_labeling_gui"))) / "static"
 
@@ -47,14 +49,13 @@ def label_page(request: Request, labeling: Shared, visitor: Visitor, token: str 
 
 def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Response:
     """Turn the token of a link into a session. A link that is used up does no harm to who is in already."""
-    address = "" if request.client is None else request.client.host
-    if labeling.login_limit.is_over(address):
-        raise Refusal(429, "Too many links that do not work; wait a minute and try again.", as_page=True)
+    if is_embedded_elsewhere(request.headers):
+        raise Refusal(403, "Another site asked for this; open the link yourself.", as_page=True)
     person = labeling.people.sign_in(token)
     if person is None:
-        labeling.login_limit.failed(address)
         if visitor is not None:
             return RedirectResponse("/", status_code=303)
+        _count_failure(request, labeling)
         raise Refusal(
             401,
             "This link is used up or not valid any more; ask whoever sent it for a new one, or start "
@@ -72,6 +73,16 @@ def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Re
         samesite="strict",
     )
     return response
+
+
+def _count_failure(request: Request, labeling: Labeling) -> None:
+    """Refuse who tries too many links. A link that works is never refused, nor does another site's click count."""
+    if comes_from_elsewhere(request.headers):
+        return
+    address = "" if request.client is None else request.client.host
+    if labeling.login_limit.is_over(address):
+        raise Refusal(429, "Too many links that do not work; wait a minute and try again.", as_page=True)
+    labeling.login_limit.failed(address)
 
 
 def history_page(person: PageVisitor) -> Response:
@@ -98,6 +109,6 @@ def _onward(request: Request) -> Response:
 
     A redirect that began on another site is a request from there, and a strict cookie is not sent with it.
     """
-    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+    if comes_from_elsewhere(request.headers):
         return HTMLResponse(plain_page("You are in", "The labelling page opens.", onward="/"))
     return RedirectResponse("/", status_code=303)

@@ -46,7 +46,7 @@ def invite(body: InvitationRequest, request: Request, labeling: Shared, owner: O
     try:
         token = labeling.people.invite(body.name)
     except SettingError as error:
-        raise Refusal(409, f"There is somebody called {body.name} already; choose another name.") from error
+        raise Refusal(409, str(error)) from error
     return InvitationReply(name=body.name, link=_link(request, token))
 
 

@@ -1,0 +1,46 @@
+import math
+from typing import Any
+
+import pytest
+
+from prefrl.errors import SettingError
+from prefrl.settings import RewardSettings
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("n_members", (0, -1)),
+        ("batch_size", (0,)),
+        ("memory", (-1,)),
+        ("first_epochs", (0,)),
+        ("epochs", (0,)),
+        ("hidden_sizes", ((8, 0),)),
+        ("learning_rate", (0.0, -1.0, NAN, INF)),
+        ("reward_sd", (0.0, -1.0, NAN, INF)),
+        ("dropout", (-0.1, 1.0, NAN)),
+        ("error_rate", (-0.1, 1.0, NAN)),
+        ("l2", (-1.0, NAN, INF)),
+        ("sd_weight", (NAN, INF, -INF)),
+        ("aggregation", ("max", "")),
+    ],
+)
+def test_a_reward_setting_that_cannot_be_is_named_with_its_value(setting: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(SettingError, match=rf"`{setting}`") as caught:
+            RewardSettings(**{setting: value})
+        assert f"{value}" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_limits_of_reward_settings_are_allowed() -> None:
+    RewardSettings(n_members=1, batch_size=1, memory=0, dropout=0.0, error_rate=0.0, l2=0.0, hidden_sizes=())
+    RewardSettings(aggregation="min")
+    RewardSettings(sd_weight=-1.0)
+
+
+def test_the_smallest_member_has_no_standard_deviation() -> None:
+    with pytest.raises(SettingError, match=r"leave it at 0 with `aggregation` min\. Received -0\.5\."):
+        RewardSettings(aggregation="min", sd_weight=-0.5)
