@@ -157,8 +157,8 @@ def test_store_that_was_changed_under_a_checkpoint(change: str, run: Path, refus
     newest = checkpoints(run / "checkpoints")[-1].name
     assert refused("resume", run) == (
         f"The store in {run} is not the one that the checkpoint {newest} was trained on: of its first "
-        f"{N_ANSWERS} answers and their queries some are missing or were changed; restore store.sqlite and segments from a copy "
-        "of the run."
+        f"{N_ANSWERS} answers and their queries some are missing or were changed; restore store.sqlite and "
+        "segments from a copy of the run."
     )
 
 
