@@ -194,14 +194,16 @@ def test_two_requests_at_once_are_answered_in_order(served: Any, connect: Callab
     assert [int(part.split()[0]) for part in data.split(b"HTTP/1.1 ")[1:]] == [200, 200, 401]
 
 
-def test_what_takes_long_to_answer_is_not_cut_off(served: Any, limits: Callable[..., None]) -> None:
+def test_what_takes_long_to_answer_is_not_cut_off(
+    served: Any, limits: Callable[..., None], trainer_beats: Callable[..., None]
+) -> None:
     limits(head=2 * SHORT, body=2 * SHORT)
     began = time.monotonic()
     with served.join().stream("GET", "/api/events") as stream:
         for _ in stream.iter_lines():
             if time.monotonic() - began > 6 * SHORT:
                 return
-            served.store.set_status({"trainer": {"state": "training", "labels": int(1000 * time.monotonic())}})
+            trainer_beats(served.run, labels=int(1000 * time.monotonic()))
     pytest.fail("the stream has ended")
 
 
