@@ -110,7 +110,11 @@ def evaluate(
 
 
 def metric_key(name: str) -> str:
-    """Return the name that a task metric has in an evaluation: `backflips_per_episode`, but `drift`."""
+    """Return the name that a task metric has in an evaluation: `backflips_per_episode`, but `drift`.
+
+    Earlier versions said "per episode" of all of them, and their names are mended too.
+    """
+    name = name.removesuffix("_per_episode")
     return f"{name}_per_episode" if name in COUNTS else name
 
 
