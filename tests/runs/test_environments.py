@@ -11,13 +11,17 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from prefrl.agents.algorithms import SmallCNN
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import RunError, SettingError, SpaceError
 from prefrl.report import write_report
+from prefrl.reward import RewardEnsemble
+from prefrl.reward.inputs import PixelInputs
 from prefrl.runs import RunFolder, memory_limits, start
 from prefrl.runs.advice import environment_advice
 from prefrl.runs.environments import make_environments
 from prefrl.runs.stepping import resolve_stepping
+from prefrl.runs.training import Training
 
 MakeConfig = Callable[..., RunConfig]
 Listener = Callable[..., None]
@@ -28,7 +32,8 @@ SPACES: dict[str, spaces.Space[Any]] = {
     "tuple": spaces.Tuple([BOX, BOX]),
     "dict": spaces.Dict({"a": BOX}),
     "image": spaces.Box(0, 255, (84, 84, 3), np.uint8),
-    "channels first": spaces.Box(0, 255, (3, 84, 84), np.uint8),
+    "channels first": spaces.Box(0, 255, (3, 48, 48), np.uint8),
+    "flat": spaces.Box(0, 255, (21_168,), np.uint8),
     "large": spaces.Box(0, 255, (200, 200, 3), np.uint8),
 }
 
@@ -283,9 +288,31 @@ def test_what_this_machine_cannot_hold_is_refused(own: MakeConfig, monkeypatch: 
 
 
 def test_many_numbers_that_are_no_image_are_told(own: MakeConfig) -> None:
-    (note,) = notes(own(env_kwargs={"sees": "channels first"}))
+    (note,) = notes(own(env_kwargs={"sees": "flat"}))
     assert note.startswith("Observations of 21,168 numbers are slow.")
     assert notes(own(env_kwargs={"sees": "image"})) == []
+    assert notes(own(env_kwargs={"sees": "channels first"})) == []
+
+
+@pytest.mark.parametrize("frame_stack", [1, 2])
+def test_screens_with_channels_first_are_trained_on_by_convolutions(
+    frame_stack: int, own: MakeConfig, quiet: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agent and reward networks alike; as one vector they would be thousands of numbers."""
+    policies = []
+    monkeypatch.setattr(Training, "close", lambda training: policies.append(training.agent.policy))
+    agent = {"frame_stack": frame_stack, "normalize_rewards": False}
+    config = own(env_kwargs={"sees": "channels first"}, agent=agent, labels=8, total_timesteps=256)
+    start(config, tmp_path / "run", quiet)
+    ensemble = RewardEnsemble.load(RunFolder(tmp_path / "run").reward_model)
+    assert isinstance(ensemble.inputs, PixelInputs)
+    assert isinstance(policies[0].features_extractor, SmallCNN)
+    assert policies[0].observation_space.shape == (3 * frame_stack, 48, 48)
+
+
+def test_stacks_of_what_is_no_image_are_refused(own: MakeConfig, quiet: Listener, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"`agent\.frame_stack` needs images\. Received 2 with observations"):
+        start(own(agent={"frame_stack": 2}), tmp_path / "run", quiet)
 
 
 # --- what is seen -----------------------------------------------------------------------------------------
