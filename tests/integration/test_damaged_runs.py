@@ -142,8 +142,8 @@ def test_edited_checkpoint(file: str, edit: Callable[[dict[str, Any]], Any], run
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE answer SET value = (SELECT value FROM answer WHERE value != "
-        "(SELECT value FROM answer WHERE seq = 3) LIMIT 1) WHERE seq = 3",
+        "UPDATE answer SET value = (SELECT value FROM answer WHERE value !="
+        " (SELECT value FROM answer WHERE seq = 3) LIMIT 1) WHERE seq = 3",
         "DELETE FROM answer WHERE seq = 3",
         "UPDATE answer SET labeler = 'ann' WHERE seq = 3",
         "UPDATE query_segment SET position = 11 - position WHERE query_id = (SELECT query_id FROM answer LIMIT 1)",
@@ -156,9 +156,9 @@ def test_store_that_was_changed_under_a_checkpoint(change: str, run: Path, refus
     database.close()
     newest = checkpoints(run / "checkpoints")[-1].name
     assert refused("resume", run) == (
-        f"The store in {run} is not the one that the checkpoint {newest} was trained on: of its first "
-        f"{N_ANSWERS} answers and their queries some are missing or were changed; restore store.sqlite and segments from a copy "
-        "of the run."
+        f"The store in {run} is not the one that the checkpoint {newest} was trained on: of its first {N_ANSWERS} "
+        "answers and their queries some are missing or were changed; restore store.sqlite and segments from a "
+        "copy of the run."
     )
 
 

@@ -105,12 +105,12 @@ def test_what_a_member_is_validated_on_never_touches_its_weights(
             draws = reference[:, start : start + 10]
             trainer.add(
                 [
-                    replace(other[start + i], query_id=comparison.query_id)
-                    if left_out_of is not None and draws[left_out_of, i] == 0
-                    else comparison
+                    other[start + i] if left_out_of is not None and draws[left_out_of, i] == 0 else comparison
                     for i, comparison in enumerate(comparisons[start : start + 10])
                 ]
             )
+            if left_out_of is not None:
+                trainer._draws[:, start:] = draws  # that of what is in its place
             trainer.fit(3)
         return ensemble, trainer
 
@@ -729,7 +729,8 @@ def test_segments_of_one_step_and_of_another_number_type(make_ensemble: MakeEnse
 
     trainer = RewardTrainer(make_ensemble(), seed=0)
     pair = Comparison(segments=(segment(1.0), segment(-1.0)), preference=1.0)
-    trainer.add([replace(pair, query_id=str(i)) for i in range(20)])
+    trainer.add([pair] * 20)
+    trainer._draws = np.ones((3, 20), dtype=np.int64)  # or all of it would be in the same members' sets
     trainer.fit(200)
     high, low = trainer.ensemble.predict(np.array([[1.0] * 3, [-1.0] * 3]), np.zeros((2, 2)))
     assert high == pytest.approx(1.0, abs=1e-4)

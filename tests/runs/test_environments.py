@@ -66,7 +66,7 @@ class Own(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.n_steps += 1
-        return self.seen(), 1.0, self.n_steps == self.ends_after, False, {}
+        return self.seen(), 0.1 * self.n_steps, self.n_steps == self.ends_after, False, {}
 
     def seen(self) -> Any:
         observation = self.observation_space.sample()
@@ -342,7 +342,7 @@ def test_what_draws_frames_has_a_clip_at_the_end_and_its_figures(
     assert folder.clip.stat().st_size > 500
     assert not folder.clip_error.exists()
     assert drawn == [0, *range(51), 0], "one episode, and the reset that tries the drawing"
-    assert '"steps_per_episode": 50.0' in folder.evaluation.read_text()
+    assert '"steps": 50.0' in folder.evaluation.read_text()
     report = write_report([folder.path]).read_text()
     assert "No clips of the labelled pairs: no states" in report
     assert "docs/own-environment.md" in report

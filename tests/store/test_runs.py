@@ -125,6 +125,18 @@ def test_what_expired_and_is_asked_again_is_open_again(
     assert timed.counts(run=1) == StoreCounts(queries=4, answers=3, comparisons=3, cannot_tell=0)
 
 
+def test_what_expired_and_was_answered_since_stays_as_it_is(
+    timed: Store, make_query: MakeQuery, about: RunAbout
+) -> None:
+    queries = unasked(make_query, 1)
+    timed.add_queries(queries, run=1, overlap=2)
+    [claim] = timed.claim("ann", 1)
+    timed.begin_run(about)
+    say(timed, claim.query_id)
+    timed.add_queries(queries, run=1)
+    assert timed.open_queries() == []
+
+
 def test_a_query_belongs_to_one_run_that_there_is(timed: Store, make_query: MakeQuery) -> None:
     [query] = timed.add_queries(unasked(make_query, 1), run=1)
     with pytest.raises(SettingError, match="A query of run 1 cannot be asked as one of run 2"):
@@ -140,6 +152,7 @@ def test_a_new_run_takes_away_what_earlier_ones_left_open(
 ) -> None:
     asked = timed.add_queries(unasked(make_query, 4), run=1, overlap=2)
     held, half = [claim.query_id for claim in timed.claim("ann", 2)]
+    assert half in [claim.query_id for claim in timed.claim("bob", 2)]
     say(timed, half)
     run = timed.begin_run(about)
     assert [query.query_id for query in timed.open_queries()] == [half], "it has an answer, and waits for a second"
@@ -149,7 +162,7 @@ def test_a_new_run_takes_away_what_earlier_ones_left_open(
     assert timed.counts(run=1).comparisons == 2, "who had it in hand may still answer"
     for query in asked[2:]:
         with pytest.raises(QueryTakenError, match="expired"):
-            say(timed, query)
+            say(timed, query, labeler="cid")
     [new] = timed.add_queries(unasked(make_query, 1, first=9), run=run)
     assert [claim.query_id for claim in timed.claim("bob", 9)] == [new.id]
     assert timed.counts(run=1).queries == 4, "they were asked"
