@@ -24,7 +24,7 @@ from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.segments import Answer, Segment
-from prefrl.store import Store, StoredAnswer
+from prefrl.store import LogKey, Store, StoredAnswer
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Table = dict[str, npt.NDArray[Any]]
@@ -33,7 +33,7 @@ Table = dict[str, npt.NDArray[Any]]
 EXAMPLES = 4
 """Labelled pairs that are shown."""
 
-_RETURNS = {"true_return": "rollout/ep_rew_mean", "predicted_return": "rollout/ep_predicted_rew_mean"}
+_RETURNS: dict[str, str] = {"true_return": LogKey.TRUE_RETURN, "predicted_return": LogKey.PREDICTED_RETURN}
 _REWARD_MODEL = {
     "accuracy": ("accuracy", "fresh_accuracy"),
     "losses": ("train_loss", "validation_loss", "log_loss"),
@@ -106,7 +106,7 @@ class RunData:
         """Comparisons that were trained on; None in a run without labels."""
         if self.config.get("reward") != "preferences":
             return None
-        return int(max(self.last("labels/total") or 0, (self.evaluation or {}).get("labels", 0)))
+        return int(max(self.last(LogKey.LABELS) or 0, (self.evaluation or {}).get("labels", 0)))
 
     @property
     def seconds(self) -> float | None:
@@ -313,8 +313,8 @@ def _feedback(folder: RunFolder, notes: _Notes) -> tuple[list[_Label], list[Exam
 
 
 def _labels(store: Store) -> list[_Label]:
-    """Return everybody's newest answer to each query, in the order in which the queries were made."""
-    newest = {(row.query_id, row.labeler): row for row in store.answers()}
+    """Return everybody's newest answer to each query of the newest run, in the order of the queries."""
+    newest = {(row.query_id, row.labeler): row for row in store.answers(run=store.newest_run())}
     present = [row for row in newest.values() if row.answer is not None]
     labels = [_Label(answer=row, num_timesteps=store.query(row.query_id).num_timesteps) for row in present]
     return sorted(labels, key=lambda label: (label.num_timesteps, label.answer.seq))
