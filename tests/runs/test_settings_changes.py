@@ -243,7 +243,7 @@ def test_a_budget_that_cannot_be_is_refused(
 def test_a_budget_that_was_used_up_and_a_little_more_is_no_reason_to_refuse(
     small_config: MakeConfig, tmp_path: Path, quiet: Listener
 ) -> None:
-    """The last rollout is finished, also where fewer steps were asked for; and several people may answer a query."""
+    """The last rollout is finished where fewer steps were asked for; and several people may answer a query."""
     config = small_config("pendulum", total_timesteps=600)
     start(config, tmp_path / "run", quiet)
     resume(tmp_path / "run", quiet)
