@@ -16,10 +16,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 HEAD = """\
 # API
 
-The public names, from their docstrings; `make docs` writes this page. What a package hands out here is stable: a change
-of it stands in the [changelog](../CHANGELOG.md). How to put them together is in [your own script](own-script.md).
+The public names, from their docstrings; `make docs` writes this page. What a package hands out here is stable: a
+change of it stands in the [changelog](../CHANGELOG.md). How to put them together is in
+[your own script](own-script.md).
 
-Shapes: `N` environments, `B` comparisons, `T` steps of a segment, `E` members of an ensemble, `K` segments of a query.
+Shapes: `N` environments, `B` comparisons, `T` steps of a segment, `E` members of an ensemble, `K` segments of a
+query.
 """
 MODULES = ("agents", "feedback", "reward", "segments", "store", "settings", "config", "runs")
 CHOSEN = {
@@ -57,7 +59,7 @@ def _entry(name: str, thing: Any) -> str:
 
 def _constructor(kind: type) -> str:
     """Return what a class is made of; nothing where its fields say it, or where nobody makes one."""
-    own = kind.__dict__.get("__init__") or next((k.__init__ for k in _ours(kind) if "__init__" in k.__dict__), None)
+    own = next((vars(owner)["__init__"] for owner in _ours(kind) if "__init__" in vars(owner)), None)
     if own is None or is_dataclass(kind) or issubclass(kind, tuple) or _is_protocol(kind):
         return ""
     return _signature(own).partition(" ->")[0]
@@ -116,7 +118,9 @@ def _type(field: ast.AnnAssign | ast.Assign) -> str:
     kind = f": {_plain(field.annotation)}" if isinstance(field, ast.AnnAssign) else ""
     value = "" if field.value is None else ast.unparse(field.value)
     made = re.search(r"default_factory=([\w.]+)", value)
-    return kind + (f" = {made[1]}()" if made else f" = {value}" if value and not value.startswith("field(") else "")
+    return kind + (
+        f" = {made[1]}()" if made else f" = {value}" if value and not value.startswith("field(") else ""
+    )
 
 
 def _plain(annotation: ast.expr) -> str:
