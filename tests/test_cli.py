@@ -72,7 +72,13 @@ def test_whole_way(prefrl: Prefrl, settings: Path, tmp_path: Path) -> None:
 
     code, out, err = prefrl("resume", run)
     assert (code, out) == (2, "")
-    assert err == f"prefrl: {run} is complete; its report is {run / 'report.html'}.\n"
+    assert err == (
+        f"prefrl: {run} is complete; its report is {run / 'report.html'} "
+        f"(`prefrl resume {run} --total-timesteps N` trains it further).\n"
+    )
+    code, out, _ = prefrl("resume", run, "--total-timesteps", "640", "--labels", "15", "--json")
+    assert code == 0
+    assert (json.loads(out)["num_timesteps"], json.loads(out)["labels"]) == (640, 15)
 
     code, out, _ = prefrl("evaluate", run, "--episodes", "5", "--json", "--video", tmp_path / "video.mp4")
     assert code == 0
@@ -80,7 +86,7 @@ def test_whole_way(prefrl: Prefrl, settings: Path, tmp_path: Path) -> None:
     assert (tmp_path / "video.mp4").stat().st_size > 0
     code, out, _ = prefrl("evaluate", run)
     assert code == 0
-    assert re.match(r"true return -?\d+\.\d ± \d+\.\d over 3 episodes, 12 labels, 512 steps in \d+ s\n", out)
+    assert re.match(r"true return -?\d+\.\d ± \d+\.\d over 3 episodes, 15 labels, 640 steps in \d+ s\n", out)
     assert out.endswith(f"clip: {run / 'clip.mp4'}\n")
     assert prefrl("evaluate", run, "--episodes", "0")[0] == 2
 
@@ -216,7 +222,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --total-timesteps 4000", "`total_timesteps` must exceed the 4096 steps"),
         (
             "train pendulum --total-timesteps 9000 --feedback.initial-timesteps 8500",
-            "No rollout of 4096 steps",
+            "Nothing would be asked: the last rollout of 4096 steps begins at step 8,192",
         ),
         ("train pendulum --segment-length 201", "`segment_length` must not exceed the episode of 200 steps"),
         (
@@ -235,7 +241,20 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("train pendulum --config no.yaml", "The configuration file no.yaml cannot be read"),
         ("train pendulum --config kwargs.yaml", "The environment 'prefrl/Pendulum-v0' cannot be made: "),
         ("train pendulum --config settings.yaml", "ppo does not take these settings: "),
-        ("train pendulum --out empty", "empty exists already; choose another --out, or go on with it by"),
+        ("train pendulum --out empty", "empty exists already and is no run; choose another --out."),
+        ("train pendulum --out kwargs.yaml", "kwargs.yaml exists and is a file; choose another --out."),
+        ("train pendulum --out a/b/c --segment-length 201", "`segment_length` must not exceed the episode"),
+        ("train pendulum --config inf.yaml", "`learning_rate` of the agent must be a finite number. Received inf"),
+        (
+            f"train pendulum --labels 1{400 * '0'}",
+            "`labels` must not exceed 999,999,999,999. Received a number of 401",
+        ),
+        (f"train pendulum --seed 1{400 * '0'}", "`seed` must lie between 0 and 2**63 - 1. Received a number of"),
+        (
+            "train pendulum --agent.log-std-init nan",
+            "`log_std_init` of the agent must be a finite number. Received nan",
+        ),
+        ("train pendulum --reward-model.learning-rate inf", "`learning_rate`"),
         ("train pendulum --out kwargs.yaml/run", "The run folder kwargs.yaml/run cannot be made: "),
         ("resume empty", "empty is no run: it has no config.json; give the folder that `train` made."),
         ("evaluate empty", "empty is no run: "),
@@ -255,12 +274,12 @@ def test_mistake_is_one_sentence(
     (tmp_path / "empty").mkdir()
     (tmp_path / "kwargs.yaml").write_text("env_kwargs: {colour: red}")
     (tmp_path / "settings.yaml").write_text("agent: {settings: {n_stepz: 3}}")
+    (tmp_path / "inf.yaml").write_text("agent: {settings: {learning_rate: .inf}}")
     code, out, err = prefrl(*command.split())
     assert (code, out) == (2, "")
     assert err.startswith(f"prefrl: {sentence}")
     assert err.count("\n") == 1
-    left = {path.name for path in tmp_path.rglob("*")} - {"runs"}  # where runs without --out go
-    assert left == {"empty", "kwargs.yaml", "settings.yaml"}
+    assert {path.name for path in tmp_path.rglob("*")} == {"empty", "inf.yaml", "kwargs.yaml", "settings.yaml"}
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,8 @@ def test_the_length_of_segments_may_be_set_beside_the_feedback(tmp_path: Path) -
     file.write_text("segment_length: 11\nfeedback: {slack: 3}\n")
     config = load_preset("hopper", config_file=file)
     assert (config.segment_length, config.feedback.segment_length, config.feedback.slack) == (11, 11, 3)
+    both = config.to_json() | {"segment_length": 13}
+    assert RunConfig.from_json(both).feedback.segment_length == 13
     file.write_text("feedback: {segment_length: 12}\n")
     assert load_preset("hopper", config_file=file).segment_length == 12
 

@@ -45,6 +45,8 @@ class Task:
     """The reward of Christiano et al. (2017) where the class takes `oracle="paper"`, in one line; else empty."""
     metrics: tuple[str, ...] = ()
     """Names of what is counted per episode besides the reward, as in `info["task_metrics"]`."""
+    per_episode: tuple[str, ...] = ()
+    """Those of `metrics` that are numbers of something per episode; the others are shares, speeds and the like."""
     fast: FastStepping | None = None
     """How a simulator steps many of its environments at once, where one can."""
     extra: Extra | None = None

@@ -6,7 +6,7 @@ from fastapi import Depends, Request
 
 from prefrl.errors import PrefRLError
 from prefrl.store import Labeler
-from prefrl_labeling_gui.labeling import Labeling
+from prefrl_labeling_gui.context import ServerContext
 
 
 class Refusal(PrefRLError):
@@ -19,7 +19,6 @@ class Refusal(PrefRLError):
     """
 
     def __init__(self, status: int, message: str, *, as_page: bool = False) -> None:
-        """Keep what is shown."""
         super().__init__(message)
         self.status = status
         self.as_page = as_page
@@ -29,21 +28,21 @@ _COME_IN = "Nobody is signed in here; open the link you were sent, or the one th
 _OWNER_ONLY = "This is for the owner of the run only."
 
 
-def labeling_of(request: Request) -> Labeling:
+def context_of(request: Request) -> ServerContext:
     """Return what the server shares among its routes."""
-    labeling = request.app.state.labeling
-    assert isinstance(labeling, Labeling)
-    return labeling
+    context = request.app.state.context
+    assert isinstance(context, ServerContext)
+    return context
 
 
-Shared = Annotated[Labeling, Depends(labeling_of)]
+Shared = Annotated[ServerContext, Depends(context_of)]
 
 
-async def visitor(request: Request, labeling: Shared) -> Labeler | None:
+async def visitor(request: Request, context: Shared) -> Labeler | None:
     """Return who asks, None for somebody unknown."""
-    person = labeling.people.by_cookie(request.cookies.get(labeling.people.cookie_name))
+    person = context.people.by_cookie(request.cookies.get(context.people.cookie_name))
     if person is not None:
-        labeling.saw(person)
+        context.saw(person)
     return person
 
 

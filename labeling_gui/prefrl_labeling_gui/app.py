@@ -16,28 +16,28 @@ from prefrl.errors import AnswerConflictError, PrefRLError
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Refusal
 from prefrl_labeling_gui.clips import ClipError
-from prefrl_labeling_gui.labeling import LOG, Labeling
+from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.plain_page import plain_page
-from prefrl_labeling_gui.routes import labelling, media, pages, people, training
+from prefrl_labeling_gui.routes import answering, media, pages, people, training
 from prefrl_labeling_gui.security import MAX_BODY_BYTES, SameOriginWrites, SecurityHeaders
 
 LOOK_SECONDS = 0.5
 """How often the store is looked at for what the trainer has done."""
 
 
-def create_app(labeling: Labeling) -> FastAPI:
+def create_app(context: ServerContext) -> FastAPI:
     """Return the application; it looks at the run while it lives, and ends the drawing processes with it.
 
     Args:
-        labeling: The run that is labelled, opened.
+        context: The run that is labelled, opened.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_watch(labeling))
+        watching = asyncio.create_task(_watch(context))
         yield
         watching.cancel()
-        await asyncio.to_thread(labeling.close)
+        await asyncio.to_thread(context.close)
 
     app = FastAPI(
         title="prefrl labelling",
@@ -46,7 +46,7 @@ def create_app(labeling: Labeling) -> FastAPI:
         lifespan=lifespan,
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(TrustedHostMiddleware, labeling.settings.allowed_hosts, www_redirect=False),
+            Middleware(TrustedHostMiddleware, context.settings.allowed_hosts, www_redirect=False),
             Middleware(SameOriginWrites),
             Middleware(RequestBodyLimitMiddleware, MAX_BODY_BYTES),
         ],
@@ -59,19 +59,19 @@ def create_app(labeling: Labeling) -> FastAPI:
             HTTPException: _http_error,
         },
     )
-    app.state.labeling = labeling
-    for part in (pages, labelling, training, people, media):
+    app.state.context = context
+    for part in (pages, answering, training, people, media):
         part.add_to(app)
     return app
 
 
-async def _watch(labeling: Labeling) -> None:
+async def _watch(context: ServerContext) -> None:
     """Keep looking at the store. What goes wrong is logged once, and tried again."""
     problem = ""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            await asyncio.to_thread(labeling.look)
+            await asyncio.to_thread(context.look)
             problem = ""
         except Exception as error:  # whatever it is, the pages go on with what was last seen
             if str(error) != problem:

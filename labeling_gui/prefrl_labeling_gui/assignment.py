@@ -13,7 +13,7 @@ from uuid import UUID
 from prefrl.segments import Answer
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
-from prefrl_labeling_gui.ledger import Ledger, is_comparison
+from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
 
 ANSWERS_BETWEEN = 10
 """A repeat comes after at least so many other answers of the same person."""
@@ -28,15 +28,16 @@ class Assignment:
 
     Args:
         store: The queries.
-        ledger: What was said before.
+        answer_index: What was said before.
         repeat_share: Share of the comparisons that are asked again.
         lease_seconds: How long a query stays with whom it was given to.
     """
 
-    def __init__(self, store: Store, ledger: Ledger, *, repeat_share: float, lease_seconds: float) -> None:
-        """Keep the parts."""
+    def __init__(
+        self, store: Store, answer_index: AnswerIndex, *, repeat_share: float, lease_seconds: float
+    ) -> None:
         self._store = store
-        self._ledger = ledger
+        self._answer_index = answer_index
         self._repeat_share = repeat_share
         self._lease_seconds = lease_seconds
 
@@ -54,7 +55,7 @@ class Assignment:
         """
         due = self._due_repeat(name) if repeats and n > 0 else None
         if due is not None:
-            self._ledger.add_repeat(self._store.add_repeat(due, name), due, name)
+            self._answer_index.add_repeat(self._store.add_repeat(due, name), due, name)
         claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding)
         for claim in claims:
             self._take_note(claim, name)
@@ -105,14 +106,14 @@ class Assignment:
 
     def _take_note(self, claim: Claim, name: str) -> None:
         if claim.repeat_of is not None:
-            self._ledger.add_repeat(claim.query_id, claim.repeat_of, name)
+            self._answer_index.add_repeat(claim.query_id, claim.repeat_of, name)
 
     def _due_repeat(self, name: str) -> str | None:
         """Return the oldest answered query of a person that is to be asked again now."""
-        answers = list(self._ledger.account(name).current.values())
+        answers = list(self._answer_index.account(name).current.values())
         for answer in answers[-ANSWERS_BETWEEN - ANSWERS_LOOKED_AT : -ANSWERS_BETWEEN]:
             query_id = answer.query_id
-            may_be = is_comparison(answer) and not self._ledger.is_repeat_or_repeated(query_id, name)
+            may_be = is_comparison(answer) and not self._answer_index.is_repeat_or_repeated(query_id, name)
             if may_be and self._is_chosen(name, query_id):
                 return query_id
         return None

@@ -48,7 +48,6 @@ class ClipFolder:
     """
 
     def __init__(self, path: Path, style: Style, *, limit_bytes: int) -> None:
-        """Keep the settings; nothing is touched."""
         self._path = path
         self.suffix = SUFFIXES[style.codec]
         about = json.dumps(

@@ -23,7 +23,6 @@ class Streams:
     """The streams that are open, counted per person."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self._open: Counter[str] = Counter()
         self.closing = False
         """Set when the server stops: all streams end by themselves."""
@@ -52,7 +51,6 @@ class EventStream(StreamingResponse):
     """
 
     def __init__(self, streams: Streams, name: str, content: AsyncIterator[str]) -> None:
-        """Keep the parts."""
         super().__init__(content, media_type="text/event-stream")
         self._counted = streams.counted(name)
 

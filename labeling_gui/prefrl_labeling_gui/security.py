@@ -35,7 +35,6 @@ class SecurityHeaders:
     """Adds to every response what browsers must be told; nothing is cached unless a route says so."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Keep what comes next."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +58,6 @@ class SameOriginWrites:
     """Refuses writes that a page of another origin has a browser send."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Keep what comes next."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -104,7 +102,6 @@ class LoginLimit:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with no failures."""
         self._clock = clock
         self._failures: dict[str, deque[float]] = {}
 

@@ -31,7 +31,7 @@ from prefrl.files import read_json, write_json, write_whole
 from prefrl.store import Store
 from prefrl_labeling_gui.app import create_app
 from prefrl_labeling_gui.connections import TimedConnection
-from prefrl_labeling_gui.labeling import LOG, Labeling
+from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.people import new_ticket
 from prefrl_labeling_gui.plain_page import plain_page
 from prefrl_labeling_gui.settings import Settings
@@ -62,13 +62,13 @@ def serve(settings: Settings, say: Callable[[str], None]) -> None:
         store = stack.enter_context(Store(settings.run))
         listener = stack.enter_context(listening_socket(settings, folder))
         stack.enter_context(log_file(folder / "server.log"))
-        labeling = Labeling(store, settings, secret_of(folder))
-        stack.callback(labeling.close)
-        token = labeling.open()
+        context = ServerContext(store, settings, secret_of(folder))
+        stack.callback(context.close)
+        token = context.open()
         port = listener.getsockname()[1]
         url = f"http://{settings.public_host}:{port}"
         stack.enter_context(announced(folder / "server.json", url, port))
-        server = Server(labeling)
+        server = Server(context)
         listener.listen()  # who opens the page at once waits a moment, and is not turned away
         say(_invitation(url, token))
         if settings.open_browser:
@@ -80,22 +80,20 @@ class Server(uvicorn.Server):
     """Serves in this thread until it is told to stop, and then ends without an error.
 
     Args:
-        labeling: What is served.
+        context: What is served.
     """
 
-    def __init__(self, labeling: Labeling) -> None:
-        self._streams = labeling.streams
-        proxies = list(labeling.settings.trusted_proxy)
+    def __init__(self, context: ServerContext) -> None:
+        self._streams = context.streams
         super().__init__(
             uvicorn.Config(
-                create_app(labeling),
+                create_app(context),
                 http=TimedConnection,
                 ws="none",
                 access_log=False,
                 log_config=None,
                 server_header=False,
-                proxy_headers=bool(proxies),
-                forwarded_allow_ips=proxies,
+                forwarded_allow_ips=list(context.settings.trusted_proxy),  # none of whom uvicorn trusts by itself
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from prefrl.errors import RunError
+from prefrl.files import sync_folder
 
 _PRIVATE = 0o600
 
@@ -45,3 +46,4 @@ class UsedTickets:
             file.write(f"\n{ticket_hash}\n")  # a line of its own also after one that a power cut tore
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(self._path.parent)

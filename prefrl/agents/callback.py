@@ -1,14 +1,12 @@
 """The callback: has `PreferenceLearning` ask and refit between rollouts, and logs what came of it."""
 
 import math
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecNormalize
 
 from prefrl.agents.environments import layers
 from prefrl.errors import SettingError
@@ -48,9 +46,6 @@ class PreferenceCallback(BaseCallback):
                 "The model does not learn in `prefs.venv`, so it would be paid the true reward: make it with "
                 "`prefs.venv`, or with wrappers around that."
             )
-        above = wrappers[: wrappers.index(self.preferences.venv)]
-        if any(isinstance(layer, VecNormalize) and layer.norm_reward for layer in above):
-            warnings.warn(NORMALISED_TWICE, stacklevel=2)
         super().init_callback(model)
 
     def _on_training_start(self) -> None:
@@ -92,10 +87,3 @@ class PreferenceCallback(BaseCallback):
     def _record(self, key: str, value: float) -> None:
         if not math.isnan(value):
             self.logger.record(key, value)
-
-
-NORMALISED_TWICE = (
-    "VecNormalize(norm_reward=True) lies above the learned reward, whose scale then drifts within a rollout "
-    "(while the reward is 0 its variance falls to nothing, and the first learned rewards count many times as much "
-    "as the later ones). Use norm_reward=False: the learned reward has a scale of its own."
-)

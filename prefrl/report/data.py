@@ -19,10 +19,12 @@ from safetensors.numpy import load_file
 from prefrl.errors import PrefRLError, RunError
 from prefrl.files import read_json
 from prefrl.reward import RewardEnsemble
+from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
+from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.segments import Answer, Segment
-from prefrl.store import Store, StoredAnswer
+from prefrl.store import LogKey, Store, StoredAnswer
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Table = dict[str, npt.NDArray[Any]]
@@ -31,7 +33,7 @@ Table = dict[str, npt.NDArray[Any]]
 EXAMPLES = 4
 """Labelled pairs that are shown."""
 
-_RETURNS = {"true_return": "rollout/ep_rew_mean", "predicted_return": "rollout/ep_predicted_rew_mean"}
+_RETURNS: dict[str, str] = {"true_return": LogKey.TRUE_RETURN, "predicted_return": LogKey.PREDICTED_RETURN}
 _REWARD_MODEL = {
     "accuracy": ("accuracy", "fresh_accuracy"),
     "losses": ("train_loss", "validation_loss", "log_loss"),
@@ -105,7 +107,7 @@ class RunData:
         """Comparisons that were trained on; None in a run without labels."""
         if self.config.get("reward") != "preferences":
             return None
-        return int(max(self.last("labels/total") or 0, (self.evaluation or {}).get("labels", 0)))
+        return int(max(self.last(LogKey.LABELS) or 0, (self.evaluation or {}).get("labels", 0)))
 
     @property
     def seconds(self) -> float | None:
@@ -143,8 +145,6 @@ def read_run(path: Path) -> RunData:
     path = Path(path)
     folder = RunFolder.open(path)
     description = folder.description()
-    if not isinstance(description.get("config"), dict):
-        raise RunError(f"{path} is damaged: its config.json has no settings under `config`.")
     lines = _lines(folder.metrics)
     notes = _Notes()
     evaluation = _evaluation(folder, notes)
@@ -160,7 +160,8 @@ def read_run(path: Path) -> RunData:
     for name, columns in _REWARD_MODEL.items():
         tables[name] = _table(lines, {column: f"reward_model/{column}" for column in columns})
     tables["other_measures"] = _table(lines, _other_measures(lines))
-    reached = [lines[-1][STEP_KEY] if lines else 0, _newest_checkpoint(folder)]
+    checkpoint = notes.attempt("The latest checkpoint", lambda: latest_checkpoint(folder))
+    reached = [lines[-1][STEP_KEY] if lines else 0, checkpoint.num_timesteps if checkpoint else 0]
     reached.append((evaluation or {}).get("num_timesteps", 0))
     return RunData(
         path=path,
@@ -251,11 +252,6 @@ def _n_rows(table: Table) -> int:
     return max((len(column) for column in table.values()), default=0)
 
 
-def _newest_checkpoint(folder: RunFolder) -> int:
-    names = (checkpoint.name for checkpoint in folder.checkpoints.glob("*"))
-    return max((int(name) for name in names if name.isdecimal()), default=0)
-
-
 def _evaluation(folder: RunFolder, notes: _Notes) -> dict[str, Any] | None:
     file = folder.evaluation
     if not file.exists():
@@ -270,7 +266,8 @@ def _checked_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
     numbers += [evaluation["num_timesteps"], *evaluation.get("metrics", {}).values()]
     if not all(_is_finite(number) for number in numbers):
         raise ValueError("evaluation.json has something else where finite numbers belong")
-    return evaluation
+    metrics = {metric_key(name): value for name, value in evaluation.get("metrics", {}).items()}
+    return evaluation | {"metrics": metrics}
 
 
 def _clip(folder: RunFolder, notes: _Notes) -> bytes | None:
@@ -326,8 +323,8 @@ def _feedback(folder: RunFolder, notes: _Notes) -> tuple[list[_Label], list[Exam
 
 
 def _labels(store: Store) -> list[_Label]:
-    """Return everybody's newest answer to each query, in the order in which the queries were made."""
-    newest = {(row.query_id, row.labeler): row for row in store.answers()}
+    """Return everybody's newest answer to each query of the newest run, in the order of the queries."""
+    newest = {(row.query_id, row.labeler): row for row in store.answers(run=store.newest_run())}
     present = [row for row in newest.values() if row.answer is not None]
     labels = [_Label(answer=row, num_timesteps=store.query(row.query_id).num_timesteps) for row in present]
     return sorted(labels, key=lambda label: (label.num_timesteps, label.answer.seq))

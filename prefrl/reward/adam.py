@@ -67,13 +67,11 @@ class MemberAdam:
         return arrays
 
     def restore(self, arrays: Arrays) -> None:
-        """Go on where `state` was taken, or with the state of a `torch.optim.Adam`, which has no count per member.
+        """Go on where `state` was taken.
 
         Raises:
             RewardModelError: An array is missing or has another shape.
         """
-        if "steps" not in arrays:
-            arrays = self._of_torch(arrays)
         own = self.state()
         for name, array in own.items():
             if name not in arrays or arrays[name].shape != array.shape:
@@ -89,10 +87,3 @@ class MemberAdam:
 
     def _by_member(self, tensor: Tensor) -> Tensor:
         return tensor.view(len(self.n_steps), -1)
-
-    def _of_torch(self, arrays: Arrays) -> Arrays:
-        """Read what older checkpoints have: one count per parameter, and nothing before the first step."""
-        if not arrays:
-            return MemberAdam(self.parameters, len(self.n_steps), learning_rate=self.learning_rate).state()
-        count = int(arrays["0.step"]) if "0.step" in arrays else 0
-        return arrays | {"steps": np.full_like(self.n_steps, count)}

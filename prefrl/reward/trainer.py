@@ -224,8 +224,8 @@ class RewardTrainer:
             seqs = np.array(arrays["seqs"], dtype=np.int64).reshape(-1)
             draws = np.array(arrays["draws"], dtype=np.int64).reshape(n_members, len(seqs))
             l2 = np.array(arrays["l2"], dtype=np.float32).reshape(n_members)
-            past = np.array(arrays.get("past", ()), dtype=np.int64).reshape(-1)  # older states have none
-            seed = int(values.get("seed", self._seed))
+            past = np.array(arrays["past"], dtype=np.int64).reshape(-1)
+            seed = int(values["seed"])
             self._rng.bit_generator.state = values["rng"]
         except (KeyError, TypeError, ValueError) as error:
             raise RewardModelError(

@@ -45,7 +45,8 @@ def environment_advice(config: RunConfig, environments: VecEnv) -> Iterator[str]
     if not is_image(observations) and n_features(observations) > MANY_NUMBERS:
         yield (
             f"Observations of {n_features(observations):,} numbers are slow. An image is read by a convolutional "
-            "network instead if it is uint8 of shape [height, width, channels] and all there is to an observation."
+            "network instead if it is uint8 of shape [height, width, channels] or [channels, height, width], and "
+            "all there is to an observation."
         )
     steps = fitting_recorder_steps(config, environments) if config.reward == "preferences" else None
     if steps is not None and steps < config.feedback.recorder_steps:

@@ -12,8 +12,9 @@ manifest.json        number of steps, settings, the answers it was trained on, t
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,13 @@ class Checkpoint:
         """The settings that the training had; None where the format does not tell."""
         self.answers = document.answers
         """What it was trained on; None where nobody was asked, or the format does not tell."""
-        self.arrays: Arrays = document.arrays
         self.values: Json = document.values
+        self._load = document.load
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The arrays of all parts, which may be a gigabyte; read at first use."""
+        return self._load() | {AGENT_ARRAY: np.frombuffer(self.agent, dtype=np.uint8)}
 
     @property
     def progress(self) -> Json:
@@ -150,7 +156,7 @@ class Checkpoint:
     @property
     def agent(self) -> bytes:
         """The agent, as SB3 saved it."""
-        return self.arrays[AGENT_ARRAY].tobytes()
+        return (self.folder / AGENT_FILE).read_bytes()
 
     def restore_part(self, name: str, part: Part) -> None:
         """Put one part back to where it was, in a checkpoint of any format that has it."""
@@ -189,8 +195,9 @@ class _Document:
     num_timesteps: int
     config: Json | None
     answers: AnswersRead | None
-    arrays: Arrays
     values: Json
+    load: Callable[[], Arrays]
+    """Reads the arrays of all parts but the agent's."""
 
 
 def _read(folder: Path) -> _Document:
@@ -213,8 +220,8 @@ def _read(folder: Path) -> _Document:
         num_timesteps=manifest["num_timesteps"],
         config=manifest["config"],
         answers=None if answers is None else AnswersRead(**answers),
-        arrays=load_file(folder / ARRAYS_FILE) | _agent(folder),
         values=read_json(folder / STATE_FILE),
+        load=lambda: load_file(folder / ARRAYS_FILE),
     )
 
 
@@ -227,8 +234,8 @@ def _read_old(folder: Path) -> _Document:
         num_timesteps=document["state"]["num_timesteps"],
         config=None,
         answers=None,
-        arrays=arrays | _agent(folder),
         values=values,
+        load=lambda: arrays,
     )
 
 
@@ -238,10 +245,6 @@ def _check_files(folder: Path, hashes: Mapping[str, str]) -> None:
         with (folder / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != expected:
                 raise RunError(f"{name} was changed or cut short")
-
-
-def _agent(folder: Path) -> Arrays:
-    return {AGENT_ARRAY: np.frombuffer((folder / AGENT_FILE).read_bytes(), dtype=np.uint8)}
 
 
 def _hash_of(manifest: Mapping[str, Any]) -> str:

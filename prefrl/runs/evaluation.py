@@ -26,6 +26,7 @@ from prefrl.segments import as_array
 from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.rendering import StateRenderer, step_seconds
+from prefrl_envs.tasks import TASKS
 
 MAX_ENVS = 10
 CLIP_FPS = 30
@@ -36,7 +37,7 @@ MAX_KEPT_STEPS = 2000
 # Half of real speed, where the simulation has frames enough for it.
 CLIP_SPEED = 0.5
 
-COUNTS = frozenset({"backflips", "front_flips"})
+COUNTS = frozenset(name for task in TASKS.values() for name in task.per_episode)
 """Task metrics that count what happens in an episode; all others are shares, speeds and the like."""
 
 Array = npt.NDArray[Any]
@@ -109,7 +110,11 @@ def evaluate(
 
 
 def metric_key(name: str) -> str:
-    """Return the name that a task metric has in an evaluation: `backflips_per_episode`, but `drift`."""
+    """Return the name that a task metric has in an evaluation: `backflips_per_episode`, but `drift`.
+
+    Earlier versions said "per episode" of all of them, and their names are mended too.
+    """
+    name = name.removesuffix("_per_episode")
     return f"{name}_per_episode" if name in COUNTS else name
 
 

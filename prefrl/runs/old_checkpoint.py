@@ -36,8 +36,8 @@ def translated(arrays: Arrays, state: dict[str, Any]) -> tuple[Arrays, Json]:
     seqs, past = arrays.get("trainer.seqs", ()), arrays.get("trainer.past", ())
     progress = {
         "seconds": float(state["seconds"]),
-        "labels": len(seqs) + len(past) if preferences else 0,
-        "refit_seconds": float(preferences["refit_seconds"]) if preferences else 0.0,
+        "labels": 0 if preferences is None else len(seqs) + len(past),
+        "refit_seconds": 0.0 if preferences is None else float(preferences["refit_seconds"]),
     }
     normalizer = {
         f"normalizer/{name.removeprefix(_NORMALIZER)}": array

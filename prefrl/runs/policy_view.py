@@ -30,11 +30,7 @@ def stack_frames(config: RunConfig, environments: VecEnv) -> VecEnv:
 
 
 def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormalize:
-    """Wrap for the policy: only continuous observations are normalised, and only the true reward.
-
-    The learned reward has a scale of its own. Normalised again, it would drift: while nothing is learned it is 0,
-    its variance falls to nothing, and the first learned rewards count many times as much as later ones.
-    """
+    """Wrap for the policy; only continuous observations are normalised."""
     agent, space = config.agent, venv.observation_space
     keys = None
     if isinstance(space, spaces.Dict):
@@ -43,7 +39,7 @@ def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormaliz
     return VecNormalize(
         ClippedRewardVecEnv(venv) if agent.clip_rewards else venv,
         norm_obs=agent.normalize_observations and continuous,
-        norm_reward=agent.normalize_rewards and config.reward == "true",
+        norm_reward=agent.normalize_rewards,
         gamma=agent.settings.get("gamma", 0.99),
         norm_obs_keys=keys,
     )

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor
+from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig
@@ -96,10 +96,3 @@ def make_stepped_environments(config: RunConfig, *, n_envs: int, seed: int) -> V
     venv = VecMonitor(GymnasiumVecEnv(vector))
     venv.seed(seed)
     return venv
-
-
-def horizon_of(environments: VecEnv) -> int | None:
-    """Return the time limit of the episodes, None where there is none that gymnasium knows of."""
-    inner = environments.unwrapped
-    spec = inner.envs[0].spec if isinstance(inner, DummyVecEnv) else getattr(inner, "vector").spec  # noqa: B009
-    return None if spec is None else spec.max_episode_steps

@@ -95,6 +95,8 @@ class Training:
         self.parts = self._parts()
         if checkpoint is not None:
             self._restore(checkpoint)
+        elif self.preferences is not None:  # said now and not when the training begins: then there is a run
+            self.preferences.plan_of_labels.begin(0, config.total_timesteps, self._rollout)
         self.agent.set_logger(Logger(None, [MetricsLog(folder.metrics, until=self.agent.num_timesteps)]))
         self._progress.begin()
 

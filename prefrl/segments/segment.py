@@ -5,7 +5,7 @@ segments put to somebody without an answer; a *comparison* is a query of two seg
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -67,6 +67,8 @@ class Segment:
     """Step of the episode at which the segment begins, from 0."""
     num_timesteps: int = 0
     """Environment steps, over all environments, that the agent had taken when the segment was cut."""
+    _id: str = field(default="", init=False, repr=False)
+    """The id, once it has been asked for; arrays are read-only, so it stays true."""
 
     def __post_init__(self) -> None:
         """Copy, check and freeze the arrays."""
@@ -107,7 +109,9 @@ class Segment:
     @property
     def id(self) -> str:
         """Content hash (blake2b, 32 hex digits) of what happened and where; equal content has equal id."""
-        return self._hash(ARRAYS)
+        if not self._id:
+            object.__setattr__(self, "_id", self._hash(ARRAYS))
+        return self._id
 
     @property
     def visible_id(self) -> str:

@@ -77,19 +77,30 @@ def encode(space: spaces.Space[Any], values: npt.NDArray[Any], *, batch_dims: in
     Returns:
         Shape [*batch, F] with F = `n_features(space)`: values as they are for Box and MultiBinary, one-hot for
         Discrete, concatenated one-hots for MultiDiscrete.
+
+    Raises:
+        SpaceError: A discrete value is not in the space.
     """
     batch = values.shape[:batch_dims]
     if isinstance(space, spaces.Discrete):
-        return _one_hot(values.reshape(batch) - int(space.start), int(space.n))
+        return _one_hot(space, values.reshape(batch) - int(space.start), int(space.n))
     if isinstance(space, spaces.MultiDiscrete):
         sizes = space.nvec.reshape(-1)
         offsets = (values - space.start).reshape(*batch, len(sizes))
-        return np.concatenate([_one_hot(offsets[..., i], int(n)) for i, n in enumerate(sizes)], axis=-1)
+        return np.concatenate([_one_hot(space, offsets[..., i], int(n)) for i, n in enumerate(sizes)], axis=-1)
     return np.ascontiguousarray(values.reshape(*batch, n_features(space)), dtype=np.float32)
 
 
-def _one_hot(values: npt.NDArray[Any], n: int) -> FloatArray:
-    return np.eye(n, dtype=np.float32)[values.astype(np.int64)]
+def _one_hot(space: spaces.Space[Any], offsets: npt.NDArray[Any], n: int) -> FloatArray:
+    """Return one-hots of values less the space's `start`, which must be 0 to n − 1."""
+    offsets = offsets.astype(np.int64)
+    if offsets.size and (offsets.min() < 0 or offsets.max() >= n):
+        raise SpaceError(
+            f"A value outside of {space} was received: {int(offsets.min())} to {int(offsets.max())} above its "
+            f"start, where 0 to {n - 1} is expected; algorithms that count from 0 need a space that starts at 0."
+        )
+    one_hot: FloatArray = np.eye(n, dtype=np.float32)[offsets]
+    return one_hot
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
@@ -104,7 +115,12 @@ def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"kind": "Discrete", "n": int(space.n), "start": int(space.start)}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"kind": "MultiDiscrete", "nvec": space.nvec.tolist(), "start": space.start.tolist()}
+        return {
+            "kind": "MultiDiscrete",
+            "nvec": space.nvec.tolist(),
+            "start": space.start.tolist(),
+            "dtype": str(space.dtype),
+        }
     assert space.shape is not None
     kind = "MultiBinary" if isinstance(space, spaces.MultiBinary) else "Box"
     return {"kind": kind, "shape": list(space.shape), "dtype": str(space.dtype)}
@@ -122,7 +138,8 @@ def space_from_json(description: Mapping[str, Any]) -> spaces.Space[Any]:
     if kind == "Discrete":
         return spaces.Discrete(description["n"], start=description["start"])
     if kind == "MultiDiscrete":
-        return spaces.MultiDiscrete(description["nvec"], start=description["start"])
+        dtype = np.dtype(description.get("dtype", "int64"))
+        return spaces.MultiDiscrete(description["nvec"], start=description["start"], dtype=dtype.type)
     if kind == "MultiBinary":
         return spaces.MultiBinary(description["shape"])
     if kind == "Box":

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from prefrl.errors import StoreError
+from prefrl.files import sync_folder
 from prefrl.segments import Segment
 from prefrl.segments.segment import ARRAYS
 from prefrl.store.database import explain_os_error
@@ -104,7 +105,7 @@ class FolderBlobs:
             # took 5.8 ms each one by one, and 0.2 ms each with 16 threads.
             with ThreadPoolExecutor(_WRITERS) as pool:
                 list(pool.map(self._write_segment, segments.items()))
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             raise StoreError(explain_os_error(error, str(self._folder))) from error
 
@@ -208,12 +209,3 @@ def _inflate(deflated: npt.NDArray[np.uint8], shape: Sequence[int]) -> npt.NDArr
     except zlib.error as error:
         raise ValueError(str(error)) from error
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

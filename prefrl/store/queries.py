@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Select, Table, func, insert, select, text, union_all
+from sqlalchemy import Connection, Select, Table, func, insert, or_, select, text, union_all, update
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.segments import Query, Segment
@@ -32,7 +32,9 @@ class QueryMethods(StoreBase):
     """What the trainer asks."""
 
     def add_queries(self, queries: Sequence[Query], *, run: int | None = None, overlap: int = 1) -> list[Query]:
-        """Put queries to whoever answers, all or none of them. Those that are there already are left alone.
+        """Put queries to whoever answers, all or none of them.
+
+        Those that are there already are left alone, but for what has expired unanswered: that is open again.
 
         Args:
             queries: May repeat queries of earlier calls.
@@ -51,23 +53,22 @@ class QueryMethods(StoreBase):
         asked = [_of_run(query, run) for query in queries]
         new = {query.id: query for query in asked}
         with self._database.read() as connection:
-            for known in among(connection, schema.query.c.id, list(new)):
-                del new[known]
+            new = _unknown_or_expired(connection, new)
         if not new:
             return asked
-        segment_ids = {key: [segment.id for segment in query.segments] for key, query in new.items()}
-        segments = {
-            segment_id: segment
-            for key, query in new.items()
-            for segment_id, segment in zip(segment_ids[key], query.segments, strict=True)
-        }
+        segments = {segment.id: segment for query in new.values() for segment in query.segments}
         self._blobs.write(segments)  # first, so that no row ever names a file that is not there
         with self._database.write() as connection:
-            for known in among(connection, schema.query.c.id, list(new)):  # another process was faster
-                del new[known]
+            new = _unknown_or_expired(connection, new)  # again: another process may have been faster
+            for run in {query.run for query in new.values()}:
+                check_run(connection, run)
             now = self._clock()
             insert_segments(connection, self._blobs, segments, now)
-            _insert_queries(connection, new, segment_ids, overlap=overlap, now=now)
+            known = _open_again(connection, list(new))
+            _insert_queries(
+                connection, [query for key, query in new.items() if key not in known], overlap=overlap, now=now
+            )
+            _insert_parts(connection, new)
         return asked
 
     def query(self, query_id: str) -> Query:
@@ -185,42 +186,59 @@ def _of_run(query: Query, run: int | None) -> Query:
     return replace(query, run=run)
 
 
-def _insert_queries(
-    connection: Connection,
-    queries: Mapping[str, Query],
-    segment_ids: Mapping[str, Sequence[str]],
-    *,
-    overlap: int,
-    now: int,
-) -> None:
-    for run in {query.run for query in queries.values()}:
-        check_run(connection, run)
-    if not queries:
-        return
+def _unknown_or_expired(connection: Connection, queries: Mapping[str, Query]) -> dict[str, Query]:
+    """Return the queries by id, without those that are there and open or answered."""
+    table, left = schema.query, dict(queries)
+    for some in chunks(list(queries)):
+        statement = select(table.c.id).where(
+            table.c.id.in_(some), or_(table.c.expires_at.is_(None), table.c.n_answers > 0)
+        )
+        for query_id in connection.execute(statement).scalars():
+            del left[query_id]
+    return left
+
+
+def _open_again(connection: Connection, query_ids: Sequence[str]) -> set[str]:
+    """Open those of the queries that are there, and return their ids."""
+    known = set(among(connection, schema.query.c.id, query_ids))
+    for some in chunks(list(known)):
+        connection.execute(update(schema.query).where(schema.query.c.id.in_(some)).values(expires_at=None))
+    return known
+
+
+def _insert_queries(connection: Connection, queries: Sequence[Query], *, overlap: int, now: int) -> None:
     rows = [
         {
-            "id": key,
+            "id": query.id,
             "run_id": query.run,
             "ordinal": query.ordinal,
             "num_timesteps": query.num_timesteps,
             "overlap": overlap,
             "created_at": now,
-            "pair": _pair(segment_ids[key]),
+            "pair": _pair([segment.id for segment in query.segments]),
         }
-        for key, query in queries.items()
+        for query in queries
     ]
-    parts = [
+    if rows:
+        connection.execute(insert(schema.query), rows)
+
+
+def _insert_parts(connection: Connection, queries: Mapping[str, Query]) -> None:
+    """Say which segments the queries have, where that is not said yet."""
+    known = set(among(connection, schema.query_segment.c.query_id, list(queries)))
+    rows = [
         {
             "query_id": key,
             "position": position,
-            "segment_id": segment_ids[key][position],
+            "segment_id": segment.id,
             "num_timesteps": segment.num_timesteps,
         }
         for key, query in queries.items()
+        if key not in known
         for position, segment in enumerate(query.segments)
     ]
-    connection.execute(insert(schema.query), rows)
-    connection.execute(insert(schema.query_segment), parts)
+    if rows:
+        connection.execute(insert(schema.query_segment), rows)
 
 
 def _pair(segment_ids: Sequence[str]) -> str | None:

@@ -176,7 +176,8 @@ def check(drawn: Combination, prefs: PreferenceLearning, watch: Watch, n_old: in
     """What holds after every call, whatever was put together."""
     store, trainer = prefs.store, prefs.trainer
     own = store.comparison_seqs(run=prefs.run)
-    assert prefs.labels.n_labels <= prefs.plan_of_labels.n_labels + (12 if drawn.people else 0)
+    budget = max(prefs.plan_of_labels.n_labels, n_old if drawn.used_before == "continue" else 0)
+    assert prefs.labels.n_labels <= budget + (12 if drawn.people else 0)
     assert len(own) >= prefs.labels.n_labels, "what is counted was said in this run"
     old = set(store.comparison_seqs()) - set(own)
     assert set(trainer.seqs.tolist()) <= set(own) | (old if drawn.used_before == "learn" else set())
@@ -222,7 +223,7 @@ def run_combination(drawn: Combination) -> None:
         for number, n_rollouts in enumerate(drawn.calls, start=1):
             n_steps = n_rollouts * ROLLOUT_STEPS * drawn.n_envs
             model.learn(n_steps, callback=[watch, prefs.callback()])
-            check(drawn, prefs, watch, n_old if old_labels == "learn" else 0)
+            check(drawn, prefs, watch, n_old)
             watch = Watch(drawn, prefs)
             if number == drawn.stop_after and number < len(drawn.calls):
                 arrays, values = prefs.state()

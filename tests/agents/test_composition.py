@@ -1,6 +1,5 @@
 """Parts put together in ways that the command line does not: twice, in another order, on an old store."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -287,17 +286,6 @@ def test_normalisation_below_is_refused(drift_venv: MakeVenv, store: Store) -> N
     frozen = VecNormalize(drift_venv())
     frozen.training = False
     assert learning(frozen, store).num_timesteps == 0
-
-
-def test_normalisation_of_learned_rewards_is_warned_of(drift_venv: MakeVenv, store: Store) -> None:
-    prefs = learning(drift_venv(), store)
-    with pytest.warns(UserWarning, match=r"Use norm_reward=False"):
-        ppo(VecNormalize(prefs.venv)).learn(640, callback=prefs.callback())
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with Store() as another:
-            prefs = learning(drift_venv(), another)
-            ppo(VecNormalize(prefs.venv, norm_reward=False)).learn(640, callback=prefs.callback())
 
 
 def test_a_constant_true_reward_is_noticed(drift_venv: MakeVenv, store: Store) -> None:

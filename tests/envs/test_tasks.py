@@ -72,6 +72,12 @@ def test_a_task_names_the_extra_without_which_it_cannot_be_made(task: Task) -> N
     assert task.fast is None or task.fast.extra in EXTRAS
 
 
+@EACH
+def test_what_is_counted_per_episode_is_among_the_metrics(task: Task) -> None:
+    assert set(task.per_episode) <= set(task.metrics)
+    assert ("flip" in task.name) == bool(task.per_episode)
+
+
 def test_an_extra_that_is_missing_is_told_with_the_command_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ATARI.command, FAST.command) == ("pip install 'prefrl[atari]'", "pip install 'prefrl[fast]'")
     monkeypatch.setattr(extras, "find_spec", lambda name: None)
@@ -80,6 +86,8 @@ def test_an_extra_that_is_missing_is_told_with_the_command_that_brings_it(monkey
     facts = TASKS["pong"].facts()
     assert (facts["extra"], facts["installed"], facts["install"]) == ("atari", False, ATARI.command)
     assert TASKS["hopper"].facts()["installed"], "EnvPool only makes it faster"
+    monkeypatch.setattr(extras, "find_spec", lambda name: object())
+    assert TASKS["pong"].facts()["installed"]
 
 
 def test_an_extra_that_is_there_has_a_version() -> None:

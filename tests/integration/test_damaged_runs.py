@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,7 +95,7 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("file", ["agent.zip", "arrays.safetensors", "state.json"])
+@pytest.mark.parametrize("file", ["agent.zip", "arrays.safetensors", "manifest.json", "state.json"])
 @pytest.mark.parametrize("share", [0.0, 0.5, None])
 def test_checkpoint_cut_short(file: str, share: float | None, run: Path, refused: Refused) -> None:
     newest = checkpoints(run / "checkpoints")[-1]
@@ -112,9 +113,53 @@ def test_checkpoint_cut_short(file: str, share: float | None, run: Path, refused
 
 
 def test_checkpoint_of_a_later_version(run: Path, refused: Refused) -> None:
-    state = checkpoints(run / "checkpoints")[-1] / "state.json"
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"format_version": 99}))
-    assert "has format 99; this prefrl reads up to 1" in refused("resume", run)
+    manifest = checkpoints(run / "checkpoints")[-1] / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}))
+    assert "has format 99, and this prefrl reads up to 2; use the version that wrote it" in refused("resume", run)
+
+
+@pytest.mark.parametrize(
+    ("file", "edit"),
+    [
+        ("manifest.json", lambda v: v.update(num_timesteps=9_999_999)),
+        ("state.json", lambda v: v["random"]["numpy"].__setitem__(1, 3)),
+        ("state.json", lambda v: v["progress"].update(labels=1000)),
+        ("state.json", lambda v: v.pop("preferences")),
+    ],
+)
+def test_edited_checkpoint(file: str, edit: Callable[[dict[str, Any]], Any], run: Path, refused: Refused) -> None:
+    """Another random state was another policy, silently; more steps an evaluation that claims them."""
+    newest = checkpoints(run / "checkpoints")[-1]
+    values = json.loads((newest / file).read_text())
+    edit(values)
+    (newest / file).write_text(json.dumps(values))
+    before = content(run)
+    for command in ("resume", "evaluate"):
+        assert refused(command, run).startswith(f"The checkpoint {newest} is damaged ({file} was changed")
+    assert content(run) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE answer SET value = (SELECT value FROM answer WHERE value !="
+        " (SELECT value FROM answer WHERE seq = 3) LIMIT 1) WHERE seq = 3",
+        "DELETE FROM answer WHERE seq = 3",
+        "UPDATE answer SET labeler = 'ann' WHERE seq = 3",
+        "UPDATE query_segment SET position = 11 - position WHERE query_id = (SELECT query_id FROM answer LIMIT 1)",
+    ],
+)
+def test_store_that_was_changed_under_a_checkpoint(change: str, run: Path, refused: Refused) -> None:
+    with sqlite3.connect(run / "store.sqlite") as database:
+        database.execute("INSERT OR IGNORE INTO labeler (name, created_at) VALUES ('ann', 0)")
+        assert database.execute(change).rowcount >= 1
+    database.close()
+    newest = checkpoints(run / "checkpoints")[-1].name
+    assert refused("resume", run) == (
+        f"The store in {run} is not the one that the checkpoint {newest} was trained on: of its first {N_ANSWERS} "
+        "answers and their queries some are missing or were changed; restore store.sqlite and segments from a "
+        "copy of the run."
+    )
 
 
 def garble(path: Path) -> None:
@@ -140,8 +185,8 @@ def delete(path: Path) -> None:
     [
         (garble, "store.sqlite is damaged"),
         (shorten, "store.sqlite is damaged"),
-        (empty, f"lacks some of the {N_ANSWERS} comparisons that the checkpoint was trained on"),
-        (delete, f"lacks some of the {N_ANSWERS} comparisons that the checkpoint was trained on"),
+        (empty, f"of its first {N_ANSWERS} answers and their queries some are missing"),
+        (delete, f"of its first {N_ANSWERS} answers and their queries some are missing"),
     ],
 )
 def test_damaged_database(damage: Callable[[Path], None], words: str, run: Path, refused: Refused) -> None:
@@ -200,7 +245,7 @@ def test_second_trainer_refuses(run: Path, refused: Refused) -> None:
     with RunFolder(run).locked():
         for command in ("resume", "evaluate"):
             assert refused(command, run) == f"{run} is in use by another process; wait for it, or stop it first."
-    assert "exists already" in refused("train", "gridworld", "--out", run)
+    assert "exists already; choose another --out, or go on" in refused("train", "gridworld", "--out", run)
     assert content(run) == before
 
 

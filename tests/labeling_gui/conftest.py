@@ -13,7 +13,7 @@ import pytest
 
 from prefrl.segments import Query, Segment
 from prefrl.store import Store
-from prefrl_labeling_gui.labeling import Labeling
+from prefrl_labeling_gui.context import ServerContext
 from prefrl_labeling_gui.server import Server, bound_socket
 from prefrl_labeling_gui.settings import Settings
 
@@ -23,8 +23,8 @@ SECRET = "0123456789abcdef" * 4
 class Served:
     """A run that is served by a thread of this process."""
 
-    def __init__(self, labeling: Labeling, server: Server, url: str, owner_token: str) -> None:
-        self.labeling = labeling
+    def __init__(self, context: ServerContext, server: Server, url: str, owner_token: str) -> None:
+        self.context = context
         self.server = server
         self.url = url
         self.owner_token = owner_token
@@ -33,11 +33,11 @@ class Served:
 
     @property
     def store(self) -> Store:
-        return self.labeling.store
+        return self.context.store
 
     @property
     def run(self) -> Path:
-        return self.labeling.settings.run
+        return self.context.settings.run
 
     def anonymous(self) -> httpx.Client:
         """A browser that nobody is signed in with."""
@@ -47,18 +47,18 @@ class Served:
 
     def owner(self) -> httpx.Client:
         """The owner's browser."""
-        return self.signed_in(self.labeling.people.owner.name)
+        return self.signed_in(self.context.people.owner.name)
 
     def join(self, name: str | None = None) -> httpx.Client:
         """The browser of somebody new."""
         self._n_people += 1
         name = name or f"person {self._n_people}"
-        self.labeling.people.invite(name)
+        self.context.people.invite(name)
         return self.signed_in(name)
 
     def signed_in(self, name: str) -> httpx.Client:
         """A browser of somebody who is known already."""
-        people = self.labeling.people
+        people = self.context.people
         person = people.named(name)
         assert person is not None
         client = self.anonymous()
@@ -127,7 +127,7 @@ def body_of() -> Callable[..., dict[str, Any]]:
 
 
 @contextmanager
-def running(server: Server, labeling: Labeling) -> Iterator[str]:
+def running(server: Server, context: ServerContext) -> Iterator[str]:
     """Run a server in a thread; give its address."""
     listener = bound_socket("127.0.0.1", 0)
     listener.listen()
@@ -136,7 +136,7 @@ def running(server: Server, labeling: Labeling) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
-        labeling.streams.closing = server.should_exit = True
+        context.streams.closing = server.should_exit = True
         thread.join()
 
 
@@ -148,11 +148,11 @@ def serve_here() -> Iterator[Callable[..., Served]]:
         def start(run: Path, **settings: Any) -> Served:
             store = stack.enter_context(Store(run))
             (run / "labeling").mkdir(exist_ok=True)
-            labeling = Labeling(store, Settings(run=run, **settings), SECRET)
-            token = labeling.open()
-            server = Server(labeling)
-            url = stack.enter_context(running(server, labeling))
-            served = Served(labeling, server, url, token)
+            context = ServerContext(store, Settings(run=run, **settings), SECRET)
+            token = context.open()
+            server = Server(context)
+            url = stack.enter_context(running(server, context))
+            served = Served(context, server, url, token)
             stack.callback(served.close)
             return served
 

@@ -7,8 +7,8 @@ import pytest
 
 from prefrl.segments import Answer, Query
 from prefrl.store import Claim, RunAbout, Store
+from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, sides_of
-from prefrl_labeling_gui.ledger import Ledger
 
 
 class Desk:
@@ -23,9 +23,11 @@ class Desk:
 
     def restart(self) -> None:
         """Begin with what is in the store only."""
-        self.ledger = Ledger(self.store)
-        self.ledger.open()
-        self.assignment = Assignment(self.store, self.ledger, repeat_share=self.repeat_share, lease_seconds=600)
+        self.answer_index = AnswerIndex(self.store)
+        self.answer_index.open()
+        self.assignment = Assignment(
+            self.store, self.answer_index, repeat_share=self.repeat_share, lease_seconds=600
+        )
 
     def claim(self, name: str = "Ann", *, repeats: bool = True) -> Claim | None:
         claims = self.assignment.claim(name, 1, holding=[], repeats=repeats)
@@ -33,7 +35,7 @@ class Desk:
 
     def answer(self, claim: Claim, choice: Choice | None = "left", name: str = "Ann") -> None:
         self.assignment.answer(claim, name, choice, answer_id=uuid4())
-        self.ledger.refresh()
+        self.answer_index.refresh()
 
     def work(self, n: int | None = None, choice: Choice = "left", name: str = "Ann") -> list[Claim]:
         """Answer what comes, until nothing does or `n` are done."""
@@ -106,7 +108,7 @@ def test_a_repeat_makes_no_comparison(desk: Callable[..., Desk]) -> None:
     own = desk(40, repeat_share=0.5)
     done = own.work()
     assert len(done) > 45
-    assert len(own.store.comparisons()) == own.ledger.n_comparisons == 40
+    assert len(own.store.comparisons()) == own.answer_index.n_comparisons == 40
 
 
 def test_what_cannot_be_told_is_not_asked_again(desk: Callable[..., Desk]) -> None:
@@ -119,9 +121,9 @@ def test_an_answer_taken_back_is_not_asked_again(desk: Callable[..., Desk]) -> N
     [first] = own.work(1)
     stored = own.store.answers()[0]
     own.assignment.answer(first, "Ann", None, answer_id=uuid4(), supersedes=UUID(stored.id))
-    own.ledger.refresh()
+    own.answer_index.refresh()
     assert own.claim() == own.assignment.given("Ann", first.query_id)
-    assert own.ledger.account("Ann").current == {}
+    assert own.answer_index.account("Ann").current == {}
 
 
 def test_a_restart_changes_nothing(desk: Callable[..., Desk]) -> None:

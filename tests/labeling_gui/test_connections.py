@@ -162,6 +162,17 @@ def test_a_body_that_comes_after_the_response_is_followed_by_a_limit_too(
     assert dripping(connection, b"x-a: b\r\n").wait(PATIENCE)
 
 
+def test_a_body_that_stops_behind_another_request_is_cut_off(
+    served: Any, limits: Callable[..., None], connect: Callable[[], socket.socket]
+) -> None:
+    limits(body=SHORT)
+    more = ("content-length: 100", "content-type: application/json", f"cookie: {cookie(served)}")
+    connection = connect()
+    connection.sendall(head(served) + b"\r\n" + head(served, "POST /api/claims", *more) + b"\r\nx")
+    assert response(connection)[0] == 200
+    assert has_ended(connection)
+
+
 def test_a_request_in_parts_is_answered(served: Any, connect: Callable[[], socket.socket]) -> None:
     connection = connect()
     body = b'{"n": 1}'
@@ -183,14 +194,16 @@ def test_two_requests_at_once_are_answered_in_order(served: Any, connect: Callab
     assert [int(part.split()[0]) for part in data.split(b"HTTP/1.1 ")[1:]] == [200, 200, 401]
 
 
-def test_what_takes_long_to_answer_is_not_cut_off(served: Any, limits: Callable[..., None]) -> None:
+def test_what_takes_long_to_answer_is_not_cut_off(
+    served: Any, limits: Callable[..., None], trainer_beats: Callable[..., None]
+) -> None:
     limits(head=2 * SHORT, body=2 * SHORT)
     began = time.monotonic()
     with served.join().stream("GET", "/api/events") as stream:
         for _ in stream.iter_lines():
             if time.monotonic() - began > 6 * SHORT:
                 return
-            served.store.set_status({"trainer": {"state": "training", "labels": int(1000 * time.monotonic())}})
+            trainer_beats(served.run, labels=int(1000 * time.monotonic()))
     pytest.fail("the stream has ended")
 
 
@@ -221,5 +234,5 @@ def test_there_is_a_limit_to_connections_and_those_that_end_make_room(
 
 
 def cookie(served: Any) -> str:
-    people = served.labeling.people
+    people = served.context.people
     return f"{people.cookie_name}={people.cookie(people.owner)}"

@@ -47,7 +47,7 @@ def test_a_page_hears_of_answers_and_of_new_queries(
             served.store.add_queries([theirs.query(query_id) for query_id in ids])
         while name != "queries":
             name, data = next(events)
-        assert data == {"open": served.labeling.board.n_open}
+        assert data == {"open": served.context.training_view.n_open}
 
 
 def progress(answered: int) -> Progress:

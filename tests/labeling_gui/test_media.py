@@ -97,7 +97,7 @@ def test_the_people_page_has_everybody(served: Any, claimed: Claimed, said: Call
     client = served.join("Gil")
     for pair in claimed(client, 2):
         said(client, pair["query_id"])
-    served.labeling.people.invite("Hal")
+    served.context.people.invite("Hal")
     shown = served.owner().get("/api/people").json()
     people = {person["name"]: person for person in shown["people"]}
     assert (people["Gil"]["answers"], people["Gil"]["role"], people["Gil"]["revoked"]) == (2, "labeler", False)

@@ -35,8 +35,8 @@ def send(client: httpx.Client, case: Case[Any]) -> httpx.Response:
 def test_no_request_breaks_the_server(served: Any, name: str) -> None:
     described = schemathesis.openapi.from_dict(served.server.config.app.openapi())
     schema = described.exclude(path="/api/events")  # never ends; it has tests of its own
-    if served.labeling.people.named("fuzzer") is None:
-        served.labeling.people.invite("fuzzer")
+    if served.context.people.named("fuzzer") is None:
+        served.context.people.invite("fuzzer")
     clients = {person: served.signed_in(person) for person in ("owner", "fuzzer")}
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     statuses: set[int] = set()
@@ -45,7 +45,7 @@ def test_no_request_breaks_the_server(served: Any, name: str) -> None:
         @hypothesis.settings(max_examples=EXAMPLES, suppress_health_check=list(hypothesis.HealthCheck))
         @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
         def fuzz(case: Case[Any]) -> None:
-            served.labeling.login_limit = LoginLimit()
+            served.context.login_limit = LoginLimit()
             response = send(clients[name], case)
             statuses.add(response.status_code)
             assert response.status_code < 500, f"{case.method} {case.path}: {response.text}"

@@ -1,5 +1,6 @@
 """Tokens, cookies, and when they end."""
 
+import os
 import stat
 import time
 from pathlib import Path
@@ -190,6 +191,18 @@ def test_nobody_is_let_in_where_the_use_cannot_be_written_down(people: People, t
     (tmp_path / "used-tickets").mkdir()
     with pytest.raises(RunError, match="nobody was let in"):
         people.sign_in(ticket)
+
+
+def test_a_use_is_on_the_disk_before_anybody_is_let_in(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken_disk(descriptor: int) -> None:
+        raise OSError("the disk is broken")
+
+    ticket = new_ticket(SECRET)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", broken_disk)
+        with pytest.raises(RunError, match="the disk is broken; nobody was let in"):
+            people.sign_in(ticket)
+    assert people.sign_in(ticket) is None  # it may have been written
 
 
 @pytest.mark.parametrize("name", ["Owner", "0wner", "\u043ewner", "ann", "A n n."])

@@ -71,7 +71,7 @@ class House:
         self.clip = done["left"]["clip"]
         segment_ids = [Path(done[side]["clip"]).stem for side in ("left", "right")]
         served.store.set_predictions({segment_id: [0.5] for segment_id in segment_ids}, num_timesteps=1)
-        served.labeling.people.revoke("gone")
+        served.context.people.revoke("gone")
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
     client = house.clients[role]
     name = f"invited {uuid4().hex[:8]}"
     if path.startswith("/api/people/{name}"):
-        house.served.labeling.people.invite(name)
+        house.served.context.people.invite(name)
     address = path.format(token="no-token", name=house.clip.rpartition("/")[2] if "clips" in path else name)
     bodies = {
         "/api/claims": {"n": 1, "holding": []},
@@ -94,7 +94,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
     queries = {"/api/history": {"labeler": "labeler"}, "/api/predictions": {"query_id": house.done}}
     if path == "/static":
         address = "/static/api.js"
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     json = bodies.get(path) if method == "POST" else None
     with client.stream(method, address, params=queries.get(path), json=json) as response:
         return response.status_code
@@ -320,19 +320,19 @@ def test_nobody_takes_back_the_answer_of_another(house: House, claimed: Claimed,
 
 
 def test_wrong_links_are_limited(house: House) -> None:
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     anonymous = house.clients["anonymous"]
     assert [anonymous.get(f"/join/wrong{i}").status_code for i in range(7)] == [401] * 5 + [429] * 2
     assert anonymous.get("/?token=wrong").status_code == 429
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     assert anonymous.get("/?token=wrong").status_code == 401
 
 
 def test_nobody_locks_out_who_has_a_good_link_or_is_in(house: House) -> None:
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     anonymous, owner = house.clients["anonymous"], house.clients["owner"]
     assert [anonymous.get(f"/join/wrong{i}").status_code for i in range(6)] == [401] * 5 + [429]
-    invitation = house.served.labeling.people.invite("late guest")
+    invitation = house.served.context.people.invite("late guest")
     for good in (f"/join/{invitation}", f"/?token={new_ticket(SECRET)}"):
         assert house.served.anonymous().get(good).status_code == 303
     assert owner.get("/join/wrong").status_code == 303
@@ -352,7 +352,7 @@ CLICK = {**FROM_ELSEWHERE, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "docu
 )
 def test_what_another_site_asks_for_counts_for_nobody(house: House, headers: dict[str, str], status: int) -> None:
     """Five pictures on somebody's page must not lock out the owner, whose browser asked for them."""
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     anonymous = house.clients["anonymous"]
     assert {anonymous.get(f"/join/wrong{i}", headers=headers).status_code for i in range(8)} == {status}
     assert anonymous.get("/join/wrong").status_code == 401
@@ -376,7 +376,7 @@ def forwarded(served: Any, number: int) -> int:
 
 
 def test_no_address_is_believed_that_nobody_vouches_for(house: House) -> None:
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     assert [forwarded(house.served, i) for i in range(7)] == [401] * 5 + [429] * 2
 
 
@@ -391,7 +391,7 @@ def test_a_proxy_is_believed_where_it_is_named(
     assert [forwarded(named, i) for i in range(7)] == [401] * 7
     assert [forwarded(other, i) for i in range(7)] == [401] * 5 + [429] * 2
     for each, is_secure in ((named, True), (other, False)):
-        address = f"/join/{each.labeling.people.invite('Ann')}"
+        address = f"/join/{each.context.people.invite('Ann')}"
         reply = each.anonymous().get(address, headers={"X-Forwarded-Proto": "https"})
         assert reply.status_code == 303
         assert ("Secure" in reply.headers["set-cookie"]) == is_secure
@@ -461,15 +461,15 @@ def test_the_limit_is_over_after_a_minute() -> None:
 
 
 def test_a_link_becomes_a_strict_cookie(house: House) -> None:
-    labeling = house.served.labeling
-    house.served.labeling.login_limit = LoginLimit()
+    context = house.served.context
+    house.served.context.login_limit = LoginLimit()
     link = house.clients["owner"].post("/api/people", json={"name": "Cy"}).json()["link"]
     assert link.startswith(f"{house.served.url}/join/")
     client = house.served.anonymous()
     reply = client.get(link, headers={"Sec-Fetch-Site": "none"})
     assert (reply.status_code, reply.headers["location"]) == (303, "/")
     cookie = reply.headers["set-cookie"]
-    assert cookie.startswith(f"{labeling.people.cookie_name}=")
+    assert cookie.startswith(f"{context.people.cookie_name}=")
     for part in ("HttpOnly", "SameSite=strict", "Path=/", "Max-Age="):
         assert part in cookie
     assert client.get("/api/run").json()["labeler"]["name"] == "Cy"
@@ -497,7 +497,7 @@ def test_who_is_shut_out_is_out_at_once(house: House) -> None:
 
 def test_a_new_link_ends_what_the_old_one_began(house: House) -> None:
     owner = house.clients["owner"]
-    house.served.labeling.login_limit = LoginLimit()
+    house.served.context.login_limit = LoginLimit()
     old = owner.post("/api/people", json={"name": "Flo"}).json()["link"]
     client = house.served.anonymous()
     client.get(old)

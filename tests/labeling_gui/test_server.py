@@ -151,7 +151,9 @@ def test_a_second_server_tells_the_way_into_the_first(run: Path, serve: Serve) -
     with httpx.Client(base_url=server.url) as other:
         assert other.get(link).status_code == 401, "a way in is for one browser"
     server.kill()
-    serve(run)  # the lock died with its holder
+    restarted = serve(run)  # the lock died with its holder
+    with httpx.Client(base_url=restarted.url) as other:
+        assert other.get(f"/?{link.partition('?')[2]}").status_code == 401, "nor does a restart make it good again"
 
 
 def test_the_page_comes_back_at_the_port_where_it_was(run: Path, serve: Serve) -> None:

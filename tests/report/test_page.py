@@ -149,3 +149,50 @@ def test_an_unfinished_run_says_so(finished: Path, tmp_path: Path) -> None:
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is no run"):
         write_report([tmp_path])
+
+
+def edited_config(run: Path) -> None:
+    description = json.loads((run / "config.json").read_text())
+    description["config"]["algo"] = "a2c"
+    (run / "config.json").write_text(json.dumps(description))
+
+
+def damaged_checkpoint(run: Path) -> None:
+    newest = max((run / "checkpoints").iterdir())
+    (newest / "state.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (edited_config, "`algo` (from &#39;ppo&#39; to &#39;a2c&#39;) cannot change in the middle of a run"),
+        (damaged_checkpoint, "is damaged (state.json was changed or cut short)"),
+    ],
+)
+def test_what_does_not_fit_the_checkpoint_is_said(
+    damage: Callable[[Path], None], words: str, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    damage(run)
+    page = write_report([run]).read_text()
+    assert words in page
+
+
+def test_metrics_of_earlier_versions_have_their_present_names(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    evaluation["metrics"] = {"backflips_per_episode": 2.5, "drift_per_episode": 1.25}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    page = write_report([run]).read_text()
+    assert "2.5 backflips per episode, 1.25 drift" in page
+    assert "drift per episode" not in page
+
+
+@pytest.mark.parametrize(("metrics", "learned"), [({"backflips_per_episode": 1.0}, True), ({"drift": 3.0}, False)])
+def test_only_what_is_counted_is_said_to_be_learned(
+    metrics: dict[str, float], learned: bool, finished: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    (run / "evaluation.json").write_text(json.dumps(evaluation | {"metrics": metrics}))
+    assert ("Pendulum learned:" in write_report([run]).read_text()) is learned

@@ -97,37 +97,7 @@ def test_it_goes_on_from_its_state() -> None:
     assert state["steps"].tolist() == [5, 2, 3], "a state does not change after it was taken"
 
 
-def test_the_state_of_torchs_adam_can_be_gone_on_with() -> None:
-    """As checkpoints have it that were written before members had counts of their own."""
-    old, new = parameters(), parameters()
-    reference, fused = torch.optim.Adam(old, lr=0.01), optimizer(new)
-    for step in range(3):
-        give_gradients(old, step)
-        reference.step()
-    state = {
-        f"{index}.{name}": value.numpy().copy()
-        for index, parameter in enumerate(old)
-        for name, value in reference.state[parameter].items()
-    }
-    fused.restore(state)
-    assert fused.n_steps.tolist() == [3, 3, 3]
-    for mine, theirs in zip(new, old, strict=True):
-        mine.data.copy_(theirs.data)
-    give_gradients(old, 7)
-    give_gradients(new, 7)
-    reference.step()
-    fused.step(np.ones(3, dtype=bool))
-    for mine, theirs in zip(new, old, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
-
-
-def test_the_state_before_the_first_step_of_torchs_adam_is_a_new_one() -> None:
-    fused = optimizer(parameters())
-    fused.restore({})
-    assert fused.n_steps.tolist() == [0, 0, 0]
-
-
-@pytest.mark.parametrize("name", ["0.exp_avg", "1.exp_avg_sq"])
+@pytest.mark.parametrize("name", ["steps", "0.exp_avg", "1.exp_avg_sq"])
 def test_a_state_that_does_not_fit_is_named(name: str) -> None:
     fused = optimizer(parameters())
     state = fused.state()

@@ -195,13 +195,14 @@ def test_what_is_left_is_as_long_as_its_longest_segment(make: Callable[[], Compa
 
 def test_room_is_used_again_and_left_rows_do_not_shine_through() -> None:
     data = ComparisonTensors((1,), CPU)
-    for _ in range(20):
+    for repetition in range(20):
         for value in range(30):
-            data.append([np.full((1 + value % 3, 1), 1 + value, np.float32)] * 2, 1.0)
+            data.append([np.full((1 + (value + repetition) % 3, 1), 1 + value, np.float32)] * 2, 1.0)
         data.keep(np.arange(len(data)) >= len(data) - 40)
     assert len(data._steps) <= 128
     steps, mask = data.gather(torch.arange(40))
     assert not steps[mask == 0].any()
+    assert mask[-30:, 0].sum(dim=1).tolist() == [1 + (value + 19) % 3 for value in range(30)]
     assert steps[:, 0, 0, 0].tolist() == [*range(21, 31), *range(1, 31)]
 
 

@@ -50,16 +50,20 @@ def test_no_query_has_no_draw() -> None:
     assert bootstrap_draws([], 3, 0).shape == (3, 0)
 
 
-def test_answers_are_told_apart_by_their_query(make_comparisons: MakeComparisons) -> None:
+def test_the_segments_are_the_query(make_comparisons: MakeComparisons) -> None:
+    """Whoever compares them, in whichever order, under whatever id."""
     first, second = make_comparisons(2)
-    again = replace(first, seq=99, teacher="another", preference=1 - first.preference)
-    assert query_key(again) == query_key(first) != query_key(second)
+    again = replace(first, seq=99, query_id="other", teacher="another", preference=1 - first.preference)
+    flipped = replace(again, segments=first.segments[::-1])
+    mixed = replace(first, segments=(first.first, second.first))
+    assert len({query_key(comparison) for comparison in (first, again, flipped)}) == 1
+    assert len({query_key(comparison) for comparison in (first, second, mixed)}) == 3
 
 
-def test_without_an_id_the_segments_are_the_query(make_comparisons: MakeComparisons) -> None:
-    first, second = (replace(comparison, query_id="") for comparison in make_comparisons(2))
-    flipped = replace(first, segments=first.segments[::-1], seq=99, preference=1 - first.preference)
-    assert query_key(flipped) == query_key(first) != query_key(second)
+def test_the_hidden_reward_does_not_decide_who_trains_on_what(make_comparisons: MakeComparisons) -> None:
+    (comparison,) = make_comparisons(1)
+    other = replace(comparison.first, env_rewards=comparison.first.env_rewards + 1)
+    assert query_key(replace(comparison, segments=(other, comparison.second))) == query_key(comparison)
 
 
 # --- the batches of an epoch ------------------------------------------------------------------------------

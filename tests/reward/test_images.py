@@ -289,6 +289,11 @@ def test_channels_are_where_stable_baselines_looks_for_them(shape: tuple[int, in
     assert is_image_space(space) == is_image(space)
 
 
+def test_an_image_as_high_as_wide_as_deep_has_its_channels_last() -> None:
+    """Stable-Baselines3 would look for them in front."""
+    assert not has_channels_first(spaces.Box(0, 255, (84, 84, 84), np.uint8))
+
+
 @pytest.mark.parametrize(("shape", "frame_stack"), [((4, 84, 84), 4), ((84, 84, 4), 3)])
 def test_frames_that_are_not_along_the_last_axis_are_not_taken_apart(
     shape: tuple[int, ...], frame_stack: int

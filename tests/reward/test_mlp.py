@@ -112,3 +112,9 @@ def test_numpy_leaves_its_input_alone(rng: np.random.Generator) -> None:
     NumpyMLP(BatchedMLP(4, (), SEEDS))(features)
     NumpyMLP(BatchedMLP(4, (5,), SEEDS))(features)
     np.testing.assert_array_equal(features, kept)
+
+
+def test_numpy_predicts_on_the_cpu_only() -> None:
+    network = BatchedMLP(4, (5,), SEEDS)
+    assert isinstance(network.predictor(), NumpyMLP)
+    assert not isinstance(network.to("meta").predictor(), NumpyMLP)

@@ -194,7 +194,9 @@ def test_a_state_that_does_not_fit_the_ensemble_is_one_sentence(
         pytest.param(lambda a, v: a.update(l2=np.ones(2)), id="l2_of_two_members"),
         pytest.param(lambda a, v: a.pop("adam.0.exp_avg"), id="no_moments"),
         pytest.param(lambda a, v: a.update({"adam.steps": np.ones(2)}), id="steps_of_two_members"),
+        pytest.param(lambda a, v: a.pop("past"), id="nothing_of_the_past"),
         pytest.param(lambda a, v: v.pop("rng"), id="no_random_state"),
+        pytest.param(lambda a, v: v.pop("seed"), id="no_seed"),
         pytest.param(lambda a, v: v.update(rng={"bit_generator": "MT19937"}), id="another_generator"),
         pytest.param(lambda a, v: v.update(seed="x"), id="a_seed_that_is_none"),
     ],
@@ -243,39 +245,6 @@ def test_all_settings_come_back_from_disk(make_ensemble: MakeEnsemble, tmp_path:
     loaded = RewardEnsemble.load(tmp_path)
     assert loaded.settings == ensemble.settings
     assert RewardTrainer(loaded).optimizer.learning_rate == 0.5
-
-
-def test_the_training_of_an_older_checkpoint_can_be_gone_on_with(
-    trained: RewardTrainer, make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
-) -> None:
-    """It has torch's optimiser, no seed, and sometimes nothing of what left the memory."""
-    arrays, values = trained.state()
-    steps = arrays.pop("adam.steps")
-    assert len(set(steps.tolist())) == 1
-    del arrays["past"], values["seed"]
-    for index in range(len(trained.optimizer.parameters)):
-        arrays[f"adam.{index}.step"] = np.array(float(steps.max()), dtype=np.float32)
-    other = RewardTrainer(make_ensemble(batch_size=8), seed=3)
-    other.ensemble.restore(*trained.ensemble.state())
-    other.restore(arrays, values)
-    other.refill(make_comparisons(30))
-    assert other.n_known == 30
-    trained.fit(1)
-    other.fit(1)
-    assert_same(trained, other)
-
-
-def test_draws_of_an_older_checkpoint_stay(
-    trained: RewardTrainer, make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
-) -> None:
-    """They were made otherwise, but a member has trained on them."""
-    arrays, values = trained.state()
-    arrays["draws"] = np.roll(arrays["draws"], 1, axis=1)
-    del values["seed"]
-    other = RewardTrainer(make_ensemble())
-    other.restore(arrays, values)
-    other.refill(make_comparisons(30))
-    np.testing.assert_array_equal(other.draws, arrays["draws"])
 
 
 def test_the_draws_of_new_comparisons_go_on_after_a_restart(

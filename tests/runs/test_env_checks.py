@@ -133,6 +133,12 @@ def test_it_is_a_sentence_in_the_middle_of_a_training_too(
     assert words in str(raised.value)
 
 
+def test_an_error_of_ours_stays_as_it_is(faulty: MakeConfig) -> None:
+    for wrong in ({"step": SettingError("as it was")}, {"reset": SettingError("as it was")}):
+        with pytest.raises(SettingError, match=r"^as it was$"):
+            try_environment(faulty(**wrong))
+
+
 def test_a_constructor_that_raises_is_a_sentence(faulty: MakeConfig) -> None:
     words = r"'Faulty-v0' cannot be made: .*unexpected keyword argument 'colour'.* \(--debug shows where\)"
     with pytest.raises(SettingError, match=words):

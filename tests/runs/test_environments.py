@@ -11,13 +11,17 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from prefrl.agents.algorithms import SmallCNN
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import RunError, SettingError, SpaceError
 from prefrl.report import write_report
+from prefrl.reward import RewardEnsemble
+from prefrl.reward.inputs import PixelInputs
 from prefrl.runs import RunFolder, memory_limits, start
 from prefrl.runs.advice import environment_advice
 from prefrl.runs.environments import make_environments
 from prefrl.runs.stepping import resolve_stepping
+from prefrl.runs.training import Training
 
 MakeConfig = Callable[..., RunConfig]
 Listener = Callable[..., None]
@@ -28,7 +32,8 @@ SPACES: dict[str, spaces.Space[Any]] = {
     "tuple": spaces.Tuple([BOX, BOX]),
     "dict": spaces.Dict({"a": BOX}),
     "image": spaces.Box(0, 255, (84, 84, 3), np.uint8),
-    "channels first": spaces.Box(0, 255, (3, 84, 84), np.uint8),
+    "channels first": spaces.Box(0, 255, (3, 48, 48), np.uint8),
+    "flat": spaces.Box(0, 255, (21_168,), np.uint8),
     "large": spaces.Box(0, 255, (200, 200, 3), np.uint8),
 }
 
@@ -61,7 +66,7 @@ class Own(gym.Env[Any, Any]):
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.n_steps += 1
-        return self.seen(), 1.0, self.n_steps == self.ends_after, False, {}
+        return self.seen(), 0.1 * self.n_steps, self.n_steps == self.ends_after, False, {}
 
     def seen(self) -> Any:
         observation = self.observation_space.sample()
@@ -283,9 +288,31 @@ def test_what_this_machine_cannot_hold_is_refused(own: MakeConfig, monkeypatch: 
 
 
 def test_many_numbers_that_are_no_image_are_told(own: MakeConfig) -> None:
-    (note,) = notes(own(env_kwargs={"sees": "channels first"}))
+    (note,) = notes(own(env_kwargs={"sees": "flat"}))
     assert note.startswith("Observations of 21,168 numbers are slow.")
     assert notes(own(env_kwargs={"sees": "image"})) == []
+    assert notes(own(env_kwargs={"sees": "channels first"})) == []
+
+
+@pytest.mark.parametrize("frame_stack", [1, 2])
+def test_screens_with_channels_first_are_trained_on_by_convolutions(
+    frame_stack: int, own: MakeConfig, quiet: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agent and reward networks alike; as one vector they would be thousands of numbers."""
+    policies = []
+    monkeypatch.setattr(Training, "close", lambda training: policies.append(training.agent.policy))
+    agent = {"frame_stack": frame_stack, "normalize_rewards": False}
+    config = own(env_kwargs={"sees": "channels first"}, agent=agent, labels=8, total_timesteps=256)
+    start(config, tmp_path / "run", quiet)
+    ensemble = RewardEnsemble.load(RunFolder(tmp_path / "run").reward_model)
+    assert isinstance(ensemble.inputs, PixelInputs)
+    assert isinstance(policies[0].features_extractor, SmallCNN)
+    assert policies[0].observation_space.shape == (3 * frame_stack, 48, 48)
+
+
+def test_stacks_of_what_is_no_image_are_refused(own: MakeConfig, quiet: Listener, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"`agent\.frame_stack` needs images\. Received 2 with observations"):
+        start(own(agent={"frame_stack": 2}), tmp_path / "run", quiet)
 
 
 # --- what is seen -----------------------------------------------------------------------------------------
@@ -315,7 +342,7 @@ def test_what_draws_frames_has_a_clip_at_the_end_and_its_figures(
     assert folder.clip.stat().st_size > 500
     assert not folder.clip_error.exists()
     assert drawn == [0, *range(51), 0], "one episode, and the reset that tries the drawing"
-    assert '"steps_per_episode": 50.0' in folder.evaluation.read_text()
+    assert '"steps": 50.0' in folder.evaluation.read_text()
     report = write_report([folder.path]).read_text()
     assert "No clips of the labelled pairs: no states" in report
     assert "docs/own-environment.md" in report

@@ -77,7 +77,7 @@ def test_each_environment_plays_its_share(episodes: int, lengths: list[int], cou
     assert result["true_return"]["episodes"] == episodes
     assert result["true_return"]["mean"] == pytest.approx(np.mean(lengths))
     assert result["true_return"]["std"] == pytest.approx(np.std(lengths))
-    assert result["metrics"] == {"length_per_episode": pytest.approx(np.mean(lengths))}
+    assert result["metrics"] == {"length": pytest.approx(np.mean(lengths))}
     assert json.loads(counting.evaluation.read_text()) == result
 
 
@@ -89,6 +89,34 @@ def test_first_episode_is_kept_step_by_step(counting: RunFolder, monkeypatch: py
     np.testing.assert_array_equal(arrays["observations"], np.arange(7, dtype=np.float32)[:, None])
     np.testing.assert_array_equal(arrays["env_rewards"], np.ones(7, dtype=np.float32))
     assert arrays["actions"].shape == (7,)
+
+
+def test_true_rewards_are_kept_where_the_agents_are_clipped(
+    small_config: MakeConfig, tmp_path: Path, train_only: None
+) -> None:
+    """The report called −184.5 the true reward of −968."""
+    config = small_config("pendulum", total_timesteps=64, reward="true", agent={"clip_rewards": True})
+    start(config, tmp_path / "run", lambda progress: None)
+    folder = RunFolder(tmp_path / "run")
+    result = evaluate(folder, episodes=1)
+    env_rewards = load_file(folder.evaluation_states)["env_rewards"]
+    assert env_rewards.dtype == np.float32
+    assert env_rewards.min() < -1.5
+    assert env_rewards.sum() == pytest.approx(result["true_return"]["mean"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("backflips", "backflips_per_episode"),
+        ("front_flips", "front_flips_per_episode"),
+        ("one_leg_share", "one_leg_share"),
+        ("backward_speed", "backward_speed"),
+        ("turns_per_minute", "turns_per_minute"),
+    ],
+)
+def test_only_counts_are_per_episode(name: str, key: str) -> None:
+    assert evaluation.metric_key(name) == key
 
 
 def test_environment_that_cannot_be_drawn(counting: RunFolder) -> None:

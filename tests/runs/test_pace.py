@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -17,6 +18,7 @@ from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, MissingDependencyError, SettingError, StoreError
 from prefrl.feedback import OracleTeacher
 from prefrl.runs import RunFolder, TrainingProgress, live_status, pace, resume, start
+from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.live_status import LiveStatus, question_of
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer
@@ -121,6 +123,57 @@ def test_a_run_ends_with_the_labels_that_people_gave(
     lines = read_metrics(run / "log" / "metrics.jsonl")
     assert lines[-1]["time/total_timesteps"] == 640
     assert lines[-1]["labels/total"] >= 12 - SLACK
+
+
+@pytest.mark.parametrize(
+    ("due", "known", "slack", "fitted", "missing"),
+    [
+        (20, 10, 10, True, 0),  # ahead by the slack, and no further
+        (21, 10, 10, True, 1),
+        (30, 10, 10, True, 10),
+        (30, 10, 0, True, 20),
+        (30, 40, 10, True, 0),
+        (0, 0, 0, True, 0),
+        # Without a first answer there is no reward at all, whatever the slack.
+        (5, 0, 10, False, 1),
+        (0, 0, 10, False, 0),
+        (5, 1, 10, False, 0),
+        (15, 0, 10, False, 5),
+    ],
+)
+def test_the_labels_that_the_agent_waits_for(
+    due: int, known: int, slack: int, fitted: bool, missing: int, small_config: MakeConfig
+) -> None:
+    callback = object.__new__(pace.PacedCallback)
+    preferences: Any = SimpleNamespace(
+        n_due=lambda: due, labels=SimpleNamespace(n_labels=known), reward_model=SimpleNamespace(fitted=fitted)
+    )
+    callback.preferences = preferences
+    run: Any = SimpleNamespace(config=small_config(feedback={"slack": slack}))
+    callback.run = run
+    assert callback.n_missing == missing
+
+
+def test_ctrl_c_before_the_first_label_stops_at_once(
+    human: MakeConfig, quiet: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No rollout follows with a reward that nobody has taught."""
+    run, reached = tmp_path / "run", []
+
+    def ctrl_c_when_it_waits(progress: TrainingProgress) -> None:
+        reached.append(progress.num_timesteps)
+        if progress.waiting and not reached.count(-1):
+            reached.append(-1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match="Stopped and saved"):
+        start(human(), run, ctrl_c_when_it_waits)
+    assert max(reached) == 128, "the first questions are due there"
+    assert Checkpoint(checkpoints(run / "checkpoints")[-1]).num_timesteps == 128
+    assert all("reward_model/accuracy" not in line for line in read_metrics(run / "log" / "metrics.jsonl"))
+    with answering(run):
+        resume(run, quiet)
+    assert Checkpoint(checkpoints(run / "checkpoints")[-1]).num_timesteps == 640
 
 
 def test_the_agent_does_not_run_ahead_of_people_who_stop_answering(human: MakeConfig, tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("gridworld", {"feedback": {"strategy": "disagreement"}, "shuffle_labels": True}),
         ("pendulum", {"reward": "true"}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
+        ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": -1}}}),  # once per rollout
         ("moving-dot", {"agent": {"frame_stack": 3}, "reward_model": {"memory": 10, "dropout": 0.5, "epochs": 1}}),
         pytest.param(
             "pong", {"feedback": {"initial_share": 0.2}, "reward_model": {"epochs": 1}}, marks=pytest.mark.slow

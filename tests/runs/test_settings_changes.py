@@ -6,7 +6,9 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from prefrl.errors import InterruptedRunError, RunError, SettingError
 from prefrl.runs import RunFolder, TrainingProgress, evaluate, resume, start, training
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.metrics_log import read_metrics
+from prefrl.runs.settings_changes import check_budget
 from prefrl.store import Store
 
 MakeConfig = Callable[..., RunConfig]
@@ -96,6 +99,7 @@ def newest(run: Path) -> Checkpoint:
         ("feedback.labels_per_round", 5, r"`feedback.labels_per_round` \(from 4 to 5\)"),
         ("env_id", "Pendulum-v1", "`env_id`"),
         ("reward", "true", "`reward`"),
+        ("agent.settings", {"n_steps": 32, "batch_size": 64, "n_epochs": 2}, "`agent.settings.gamma`"),
     ],
 )
 def test_a_setting_that_may_not_change_is_refused_by_name(
@@ -106,7 +110,7 @@ def test_a_setting_that_may_not_change_is_refused_by_name(
         with pytest.raises(RunError, match=words) as caught:
             resume(stopped, quiet) if command == "resume" else evaluate(RunFolder(stopped))
         assert "cannot change in the middle of a run; put back what it was, or train anew" in str(caught.value)
-        assert str(caught.value).count("(from") == 1
+        assert str(caught.value).count("(from") == 1 or name == "agent.settings"
 
 
 def test_what_may_change_is_taken_over(stopped: Path, quiet: Listener) -> None:
@@ -210,6 +214,8 @@ def test_an_extended_run_can_be_stopped(small_config: MakeConfig, tmp_path: Path
     assert RunFolder(run).config().total_timesteps == 2600
     resume(run, quiet)
     assert newest(run).num_timesteps == 2624
+    log = [line["time/total_timesteps"] for line in read_metrics(run / "log" / "metrics.jsonl")]
+    assert log == [*range(64, 321, 64), *range(448, 2625, 128)], "as if the extension had not been stopped"
 
 
 @pytest.mark.parametrize(
@@ -234,6 +240,22 @@ def test_a_budget_that_cannot_be_is_refused(
         resume(finished, quiet)
 
 
+def test_a_budget_that_was_used_up_and_a_little_more_is_no_reason_to_refuse(
+    small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    """The last rollout is finished where fewer steps were asked for; and several people may answer a query."""
+    config = small_config("pendulum", total_timesteps=600)
+    start(config, tmp_path / "run", quiet)
+    resume(tmp_path / "run", quiet)
+    assert newest(tmp_path / "run").num_timesteps == 640
+    checkpoint: Any = SimpleNamespace(num_timesteps=640, progress={"labels": 26}, config=config.to_json())
+    check_budget(config, checkpoint)
+    with pytest.raises(RunError, match="must not be below the 26 comparisons"):
+        check_budget(replace(config, labels=23), checkpoint)
+    with pytest.raises(RunError, match="must not be below the 640 steps"):
+        check_budget(replace(config, total_timesteps=599), checkpoint)
+
+
 def test_labels_must_not_exceed_the_steps_of_an_extension(finished: Path, quiet: Listener) -> None:
     with pytest.raises(SettingError, match="`labels` must not exceed the 700 steps of the training"):
         resume(finished, quiet, labels=701, total_timesteps=700)
@@ -245,7 +267,7 @@ def test_a_run_on_the_true_reward_takes_no_labels(
     small_config: MakeConfig, tmp_path: Path, quiet: Listener
 ) -> None:
     start(small_config("pendulum", total_timesteps=256, reward="true"), tmp_path / "run", quiet)
-    with pytest.raises(SettingError, match=r"`labels` needs reward=preferences\. Received 30 with reward=true"):
+    with pytest.raises(SettingError, match=r"`labels` needs reward=preferences\. Received 30"):
         resume(tmp_path / "run", quiet, labels=30)
     resume(tmp_path / "run", quiet, total_timesteps=320)
     assert newest(tmp_path / "run").num_timesteps == 320

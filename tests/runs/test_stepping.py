@@ -9,13 +9,14 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
+from prefrl.agents.environments import horizon_of
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import MissingDependencyError, SettingError
 from prefrl.runs import RunFolder, TrainingProgress, start
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.evaluation import evaluate
-from prefrl.runs.stepping import horizon_of, make_stepped_environments, resolve_stepping
+from prefrl.runs.stepping import make_stepped_environments, resolve_stepping
 from prefrl.store import Store
 from prefrl_envs import extras
 from prefrl_envs.testing import CountingEnv

@@ -123,6 +123,53 @@ def test_the_moment_of_cutting_is_no_content() -> None:
     assert make(num_timesteps=0).id == make(num_timesteps=999).id
 
 
+def test_ids_are_those_of_the_versions_before() -> None:
+    """Labels outlive code: what a store names by these ids must keep them."""
+    old = Segment(
+        observations=np.arange(6, dtype=np.float32).reshape(3, 2),
+        actions=np.arange(3),
+        env_rewards=np.array([1, 2, 3], np.float32),
+        render_states=np.arange(3.0).reshape(3, 1),
+        env_index=1,
+        episode=2,
+        start=3,
+    )
+    stacked = Segment(
+        observations=np.arange(6, dtype=np.uint8).reshape(3, 2, 1),
+        actions=np.arange(3),
+        env_rewards=np.array([1, 2, 3], np.float32),
+        lead_in=np.zeros((1, 2, 1), np.uint8),
+    )
+    assert old.id == "3b523c5c0051b17332f589d12a5417e5"
+    assert stacked.id == "fed07da561c8292206007b4c7989ae45"
+    assert Query(segments=(old, stacked), ordinal=5).id == "42b8c92f8c23fa9c0ac249e795d9b5f8"
+    assert len({Query(segments=(old, stacked), ordinal=5, run=run).id for run in range(4)}) == 4
+
+
+def test_what_came_after_and_the_drawn_actions_are_content_of_the_right_shape() -> None:
+    drawn = 2 * make().actions
+    more = make(next_observation=np.ones(3, np.float32), drawn_actions=drawn)
+    assert len({more.id, make().id, make(drawn_actions=drawn).id, replace(more, drawn_actions=None).id}) == 4
+    for name, value in (("next_observation", more.observations[0]), ("drawn_actions", drawn)):
+        array = getattr(more, name)
+        assert not array.flags.writeable
+        assert array.shape == value.shape
+    with pytest.raises(SegmentError, match=r"`next_observation` must have the shape of an observation, \(3,\)"):
+        make(next_observation=np.ones((1, 3), np.float32))
+    with pytest.raises(SegmentError, match=r"`drawn_actions` must have the shape of `actions`, \(4, 2\)"):
+        make(drawn_actions=np.ones((4, 1), np.float32))
+    with pytest.raises(SegmentError, match="`actions` has 4, `drawn_actions` has 3"):
+        make(drawn_actions=drawn[:3])
+    scalar = Segment(
+        observations=np.arange(2),
+        actions=np.arange(2),
+        env_rewards=np.zeros(2, np.float32),
+        next_observation=np.array(7),
+    )
+    assert scalar.next_observation is not None
+    assert scalar.next_observation.shape == ()
+
+
 # --- answers, queries, comparisons ------------------------------------------------------------------------
 
 
@@ -164,6 +211,15 @@ def test_a_comparison_says_who_is_better(preference: float) -> None:
 def test_a_comparison_that_says_anything_else_is_an_error(preference: float) -> None:
     with pytest.raises(SegmentError, match=rf"`preference` must be 0, 0\.5 or 1\. Received {preference}"):
         Comparison(segments=(make(), make()), preference=preference)
+
+
+def test_a_comparison_has_its_two_segments_in_order() -> None:
+    a, b = make(), make(start=7)
+    comparison = Comparison(segments=(a, b), preference=1.0)
+    assert (comparison.first, comparison.second) == (a, b)
+    for segments in ((a,), (a, b, a)):
+        with pytest.raises(SegmentError, match=rf"is of two segments\. Received {len(segments)}\."):
+            Comparison(segments=segments, preference=1.0)
 
 
 def test_a_query_and_a_comparison_are_frozen() -> None:

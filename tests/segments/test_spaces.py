@@ -6,7 +6,8 @@ import pytest
 from gymnasium import spaces
 
 from prefrl.errors import SpaceError
-from prefrl.segments import as_array, encode, n_features, space_from_json, space_to_json
+from prefrl.reward import RewardEnsemble
+from prefrl.segments import SegmentRecorder, as_array, encode, n_features, space_from_json, space_to_json
 from prefrl.segments.spaces import check_space
 
 INNER = spaces.Dict({"flags": spaces.MultiBinary(2), "dial": spaces.MultiDiscrete([2, 3], start=[5, -1])})
@@ -102,3 +103,53 @@ def test_a_space_that_no_network_reads_is_named_with_the_way_to_it() -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(SpaceError, match=r"^The space .*Text"):
         space_to_json(space)
+
+
+@pytest.mark.parametrize("start", [-1, 0, 7])
+@pytest.mark.parametrize("outside", [-1, 3])
+def test_a_discrete_value_outside_of_its_space_is_an_error(start: int, outside: int) -> None:
+    """Stable-Baselines3 counts actions from 0 whatever the space's start is."""
+    space = spaces.Discrete(3, start=start)
+    with pytest.raises(
+        SpaceError, match=rf"outside of Discrete\(3.*: {min(outside, 0)} to {max(outside, 0)} above"
+    ):
+        encode(space, np.array([start, start + outside]), batch_dims=1)
+    multi = spaces.MultiDiscrete([3, 9], start=[start, 0])
+    with pytest.raises(SpaceError, match=r"outside of MultiDiscrete.* where 0 to 2 is expected"):
+        encode(multi, np.array([[start, 8], [start + outside, 0]]), batch_dims=1)
+    first, last = encode(space, np.array([start, start + 2]), batch_dims=1)
+    assert (first.tolist(), last.tolist()) == ([1, 0, 0], [0, 0, 1])
+
+
+STARTS: dict[str, spaces.Space[Any]] = {
+    "discrete": spaces.Discrete(3, start=-1),
+    "multi-discrete": spaces.MultiDiscrete([2, 3], start=[-4, 5], dtype=np.int32),
+    "multi-discrete-2d": spaces.MultiDiscrete(np.array([[3, 2], [4, 1]]), start=np.array([[1, -2], [3, 4]])),
+    "dict": spaces.Dict({"a": spaces.Discrete(3, start=7), "b": spaces.MultiDiscrete([2, 2], start=[1, -1])}),
+}
+
+
+@pytest.mark.parametrize("kind", STARTS)
+def test_spaces_that_start_anywhere_are_recorded_described_and_learned_on(kind: str) -> None:
+    space, actions = STARTS[kind], spaces.Discrete(4, start=-1)
+    actions.seed(0)
+    samples, acted = samples_of(space, 12), [actions.sample() for _ in range(12)]
+    recorder = SegmentRecorder(space, actions, 2, capacity=5)
+    for i in range(0, 10, 2):
+        recorder.record(
+            batch(space, samples[i : i + 2]),
+            np.array(acted[i : i + 2]),
+            np.zeros(2),
+            np.zeros(2, dtype=bool),
+            next_observations=batch(space, samples[i + 2 : i + 4]),
+        )
+    segment = recorder.latest(5, env=1)
+    assert segment is not None
+    kept = as_array(space, batch(space, samples[1::2]))
+    np.testing.assert_array_equal(segment.observations, kept[:5])
+    np.testing.assert_array_equal(segment.actions, acted[1:10:2])
+    np.testing.assert_array_equal(segment.next_observation, kept[5])
+    assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
+    ensemble = RewardEnsemble(space, actions)
+    rewards = ensemble.predict(batch(space, samples[1:10:2]), np.array(acted[1:10:2]))
+    np.testing.assert_allclose(ensemble.predict_segment(segment), rewards, rtol=1e-4, atol=1e-6)

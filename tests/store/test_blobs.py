@@ -28,15 +28,19 @@ _DTYPES = st.sampled_from(["<f4", "<f8", "<f2", "|u1", "<i8", "<i4", "|i1", "|b1
     observations=hnp.arrays(_DTYPES, st.tuples(st.just(3), st.integers(1, 4), st.integers(0, 2))),
     actions=hnp.arrays(_DTYPES, st.just(3)),
     render_states=st.none() | hnp.arrays("<f8", (3, 2)),
+    data=st.data(),
 )
 @settings(deadline=None, max_examples=40)
 def test_any_content_comes_back_bit_for_bit(
     observations: npt.NDArray[np.generic],
     actions: npt.NDArray[np.generic],
     render_states: npt.NDArray[np.float64] | None,
+    data: st.DataObject,
 ) -> None:
     segment = Segment(
         observations=observations,
+        next_observation=data.draw(st.none() | hnp.arrays(observations.dtype, observations.shape[1:])),
+        drawn_actions=data.draw(st.none() | hnp.arrays(actions.dtype, actions.shape)),
         actions=actions,
         env_rewards=np.array([np.nan, -0.0, np.inf], dtype=np.float32),
         render_states=render_states,
@@ -52,6 +56,10 @@ def test_any_content_comes_back_bit_for_bit(
     assert read.id == segment.id  # covers dtype, shape, bytes and place
     assert read.num_timesteps == 8
     assert read.observations.tobytes() == observations.tobytes()
+    for name in ("next_observation", "drawn_actions"):
+        there, back = getattr(segment, name), getattr(read, name)
+        assert (there is None) == (back is None)
+        assert there is None or (there.shape, there.tobytes()) == (back.shape, back.tobytes())
 
 
 def test_a_file_holds_its_segment_and_nothing_else(tmp_path: Path, make_segment: MakeSegment) -> None:

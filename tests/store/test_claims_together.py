@@ -7,10 +7,13 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from prefrl.errors import QueryTakenError
 from prefrl.segments import Answer, Query, Segment
 from prefrl.store import NewAnswer, RunAbout, Store
 
@@ -139,3 +142,111 @@ def test_readers_never_wait_for_each_other(tmp_path: Path) -> None:
         for thread in threads:
             thread.join()
     assert failures == []
+
+
+def race(folder: Path, query_id: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """Have all of them answer the query at the same moment; return who was accepted and who was told why not."""
+    accepted: list[str] = []
+    refused: list[str] = []
+    together = threading.Barrier(len(names))
+
+    def work(name: str, store: Store) -> None:
+        together.wait()
+        try:
+            store.add_answers([NewAnswer(query_id=query_id, answer=Answer.FIRST, labeler=name, id=name)])
+            accepted.append(name)
+        except QueryTakenError:
+            refused.append(name)
+
+    with ExitStack() as stack:
+        stores = [stack.enter_context(Store(folder)) for _ in range(2)]
+        threads = [
+            threading.Thread(target=work, args=(name, stores[k % len(stores)])) for k, name in enumerate(names)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return accepted, refused
+
+
+@pytest.mark.parametrize("overlap", [1, 3])
+def test_of_12_who_answer_at_once_as_many_are_accepted_as_were_asked(tmp_path: Path, overlap: int) -> None:
+    [query] = fill(tmp_path, 1, overlap=overlap)
+    accepted, refused = race(tmp_path, query.id, [f"person {k}" for k in range(12)])
+    assert (len(accepted), len(refused)) == (overlap, 12 - overlap)
+    with Store(tmp_path) as store:
+        assert [row.labeler for row in store.answers()] == accepted
+        assert store.counts().comparisons == overlap
+        assert {person.name for person in store.labelers()} == set(accepted), "who was refused is nobody here"
+
+
+def test_whoever_was_given_it_is_never_refused(tmp_path: Path) -> None:
+    """However late, and although the place was given to another since."""
+    now = 1_000_000
+    [query] = fill(tmp_path, 1)
+    with Store(tmp_path, clock=lambda: now) as store:
+        for name in ("ann", "bob", "cid"):
+            assert [claim.query_id for claim in store.claim(name, 1, lease_seconds=1)] == [query.id]
+            now += 2000
+        assert [claim.query_id for claim in store.claim("dan", 1, lease_seconds=60)] == [query.id]
+        with pytest.raises(QueryTakenError, match=r"in hand by all 1 who .* 'eva' was not given it"):
+            store.add_answers([NewAnswer(query_id=query.id, answer=Answer.FIRST, labeler="eva", id="eva")])
+        for name in ("bob", "dan", "ann"):
+            store.add_answers([NewAnswer(query_id=query.id, answer=Answer.EQUAL, labeler=name, id=name)])
+        change = NewAnswer(query_id=query.id, answer=Answer.FIRST, labeler="bob", id="b", supersedes="bob")
+        store.add_answers([change])
+        with pytest.raises(QueryTakenError):
+            store.add_answers([NewAnswer(query_id=query.id, answer=Answer.FIRST, labeler="eva", id="eva")])
+        assert [c.teacher for c in store.comparisons()] == ["dan", "ann", "bob"]
+
+
+_RACER = """
+import sys
+from pathlib import Path
+from prefrl.errors import QueryTakenError
+from prefrl.segments import Answer
+from prefrl.store import NewAnswer, Store
+
+folder, name, *query_ids = Path(sys.argv[1]), *sys.argv[2:]
+with Store(folder) as store:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for query_id in query_ids:
+        try:
+            answer_id = name + query_id
+            store.add_answers([NewAnswer(query_id=query_id, answer=Answer.FIRST, labeler=name, id=answer_id)])
+            print(query_id)
+        except QueryTakenError:
+            pass
+"""
+
+
+def test_of_processes_that_answer_at_once_one_is_accepted(tmp_path: Path) -> None:
+    queries = fill(tmp_path, 30)
+    ids = [query.id for query in queries]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RACER, str(tmp_path), name, *ids],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        for name in ("ann", "bob", "cid")
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    accepted = []
+    for process in processes:
+        output, _ = process.communicate()
+        assert process.returncode == 0
+        accepted += output.split()
+    assert sorted(accepted) == sorted(ids), "each query once"
+    with Store(tmp_path) as store:
+        assert store.counts().comparisons == len(ids)

@@ -51,6 +51,7 @@ TASKS: tuple[Task, ...] = (
         question="Which clip comes closer to a backflip? Look for the body turning over backward, to the left.",
         oracle="The hand-written backflip reward published beside the paper: backward rotation, height, effort.",
         metrics=("backflips",),
+        per_episode=("backflips",),
         fast=envpool.HOPPER,
     ),
     Task(
@@ -64,6 +65,7 @@ TASKS: tuple[Task, ...] = (
         question="Which clip comes closer to a front flip? Look for the body turning over forward, to the right.",
         oracle="Speed of turning forward [rad/s] times height of the torso [m].",
         metrics=("front_flips",),
+        per_episode=("front_flips",),
         fast=envpool.HOPPER,
     ),
     Task(

@@ -20,12 +20,12 @@ def add_to(app: FastAPI) -> None:
     app.get("/clips/{name}", response_class=FileResponse, response_model=None)(clip)
 
 
-async def clip(name: ClipName, labeling: Shared, person: Person) -> FileResponse:
+async def clip(name: ClipName, context: Shared, person: Person) -> FileResponse:
     """Serve the clip of a segment, or its poster; in parts where the player wants parts."""
     segment_id, _, ending = name.partition(".")
-    clips = labeling.clips
-    if labeling.clips_refusal is not None:
-        raise Refusal(404, labeling.clips_refusal)
+    clips = context.clips
+    if context.clips_refusal is not None:
+        raise Refusal(404, context.clips_refusal)
     if clips is None or f".{ending}" not in (clips.suffix, ".jpg"):
         raise Refusal(404, "There is no such clip.")
     try:

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from prefrl_labeling_gui.access import PageOwner, PageVisitor, Refusal, Shared, Visitor, require_page
-from prefrl_labeling_gui.labeling import Labeling
+from prefrl_labeling_gui.context import ServerContext
 from prefrl_labeling_gui.people import SESSION_SECONDS
 from prefrl_labeling_gui.plain_page import plain_page
 from prefrl_labeling_gui.security import comes_from_elsewhere, is_embedded_elsewhere
@@ -39,23 +39,23 @@ def add_to(app: FastAPI) -> None:
     app.mount("/static", Assets(directory=STATIC), name="static")
 
 
-def label_page(request: Request, labeling: Shared, visitor: Visitor, token: str | None = None) -> Response:
+def label_page(request: Request, context: Shared, visitor: Visitor, token: str | None = None) -> Response:
     """Serve the page that asks, or sign somebody in."""
     if token is not None:
-        return join(request, labeling, visitor, token)
+        return join(request, context, visitor, token)
     require_page(visitor)
     return _page("index")
 
 
-def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Response:
+def join(request: Request, context: Shared, visitor: Visitor, token: str) -> Response:
     """Turn the token of a link into a session. A link that is used up does no harm to who is in already."""
     if is_embedded_elsewhere(request.headers):
         raise Refusal(403, "Another site asked for this; open the link yourself.", as_page=True)
-    person = labeling.people.sign_in(token)
+    person = context.people.sign_in(token)
     if person is None:
         if visitor is not None:
             return RedirectResponse("/", status_code=303)
-        _count_failure(request, labeling)
+        _count_failure(request, context)
         raise Refusal(
             401,
             "This link is used up or not valid any more; ask whoever sent it for a new one, or start "
@@ -64,8 +64,8 @@ def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Re
         )
     response = _onward(request)
     response.set_cookie(
-        labeling.people.cookie_name,
-        labeling.people.cookie(person),
+        context.people.cookie_name,
+        context.people.cookie(person),
         max_age=SESSION_SECONDS,
         path="/",
         secure=request.url.scheme == "https",
@@ -75,14 +75,14 @@ def join(request: Request, labeling: Shared, visitor: Visitor, token: str) -> Re
     return response
 
 
-def _count_failure(request: Request, labeling: Labeling) -> None:
+def _count_failure(request: Request, context: ServerContext) -> None:
     """Refuse who tries too many links. A link that works is never refused, nor does another site's click count."""
     if comes_from_elsewhere(request.headers):
         return
     address = "" if request.client is None else request.client.host
-    if labeling.login_limit.is_over(address):
+    if context.login_limit.is_over(address):
         raise Refusal(429, "Too many links that do not work; wait a minute and try again.", as_page=True)
-    labeling.login_limit.failed(address)
+    context.login_limit.failed(address)
 
 
 def history_page(person: PageVisitor) -> Response:

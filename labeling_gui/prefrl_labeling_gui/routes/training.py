@@ -12,13 +12,13 @@ def add_to(app: FastAPI) -> None:
     app.get("/api/training")(training)
 
 
-def training(labeling: Shared, person: Person) -> TrainingReply:
+def training(context: Shared, person: Person) -> TrainingReply:
     """Return curves and episodes."""
-    episodes = labeling.store.showcase() if labeling.board.run is not None else []
+    episodes = context.store.showcase() if context.training_view.run is not None else []
     return TrainingReply(
-        curves=read_curves(labeling.settings.run / "log" / "metrics.jsonl"),
+        curves=read_curves(context.settings.run / "log" / "metrics.jsonl"),
         showcase=[
-            ShowcaseEntry(num_timesteps=num_timesteps, **labeling.clip(segment_id).model_dump())
+            ShowcaseEntry(num_timesteps=num_timesteps, **context.clip(segment_id).model_dump())
             for num_timesteps, segment_id in episodes
         ],
     )

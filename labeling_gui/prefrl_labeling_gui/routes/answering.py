@@ -11,8 +11,8 @@ from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
 from prefrl_labeling_gui.assignment import choice_of, sides_of
 from prefrl_labeling_gui.clip_folder import ClipError
+from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.events import EventStream, messages
-from prefrl_labeling_gui.labeling import LOG, Labeling
 from prefrl_labeling_gui.messages import (
     AnswerReply,
     AnswerRequest,
@@ -43,72 +43,72 @@ def add_to(app: FastAPI) -> None:
     app.get("/api/export", response_model=None)(export)
 
 
-async def run(labeling: Shared, person: Person) -> RunReply:
+async def run(context: Shared, person: Person) -> RunReply:
     """Return what is asked, and of whom."""
-    about = labeling.board.run
+    about = context.training_view.run
     return RunReply(
         state="waiting_for_trainer" if about is None else "ready",
-        run_id=labeling.people.cookie_name,
+        run_id=context.people.cookie_name,
         task=None if about is None else about.task,
-        question=labeling.question,
-        question_is_custom=labeling.settings.question is not None,
-        budget=labeling.board.budget,
+        question=context.question,
+        question_is_custom=context.settings.question is not None,
+        budget=context.training_view.budget,
         segment_length=None if about is None else about.segment_length,
         labeler=PersonReply(name=person.name, role=person.role),
         gui_version=__version__,
-        show_predictions=labeling.settings.show_predictions,
+        show_predictions=context.settings.show_predictions,
     )
 
 
-async def progress(labeling: Shared, person: Person) -> Progress:
+async def progress(context: Shared, person: Person) -> Progress:
     """Return how far this person and all together have come."""
-    return labeling.board.progress(person.name)
+    return context.training_view.progress(person.name)
 
 
-async def events(labeling: Shared, person: Person) -> EventStream:
+async def events(context: Shared, person: Person) -> EventStream:
     """Tell of changes while the page is open."""
-    board, people, streams = labeling.board, labeling.people, labeling.streams
+    training_view, people, streams = context.training_view, context.people, context.streams
     if streams.is_full(person.name):
         raise Refusal(429, "This page is open too often; close it elsewhere and reload.")
     content = messages(
         streams,
-        progress=lambda: board.progress(person.name),
-        stock=lambda: (board.n_news, board.n_open),
+        progress=lambda: training_view.progress(person.name),
+        stock=lambda: (training_view.n_news, training_view.n_open),
         is_welcome=lambda: people.is_valid(person),
     )
     return EventStream(streams, person.name, content)
 
 
-def claims(body: ClaimsRequest, labeling: Shared, person: Person) -> ClaimsReply:
+def claims(body: ClaimsRequest, context: Shared, person: Person) -> ClaimsReply:
     """Give pairs to answer; nobody else gets them for a while."""
-    board = labeling.board
-    if board.run is None:
-        return ClaimsReply(queries=[], reason="none_open", progress=board.progress(person.name))
-    if labeling.clips_refusal is not None:
-        raise ClipError(labeling.clips_refusal)  # nobody can compare what is not to be seen
-    wanted = not board.is_finished and not board.budget_is_used
-    given = labeling.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
-    labeling.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
+    training_view = context.training_view
+    if training_view.run is None:
+        return ClaimsReply(queries=[], reason="none_open", progress=training_view.progress(person.name))
+    if context.clips_refusal is not None:
+        raise ClipError(context.clips_refusal)  # nobody can compare what is not to be seen
+    wanted = not training_view.is_finished and not training_view.budget_is_used
+    given = context.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
+    context.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
     return ClaimsReply(
-        queries=[_pair(labeling, claim) for claim in given],
-        reason=None if given else _reason(labeling),
-        progress=board.progress(person.name),
+        queries=[_pair(context, claim) for claim in given],
+        reason=None if given else _reason(context),
+        progress=training_view.progress(person.name),
     )
 
 
-def answers(body: AnswerRequest, labeling: Shared, person: Person) -> AnswerReply:
+def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply:
     """Store an answer; it is safe when this replies. The same answer sent again gets the same reply."""
-    claim = labeling.assignment.given(person.name, body.query_id)
+    claim = context.assignment.given(person.name, body.query_id)
     if claim is None:
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
     if body.choice is None and body.supersedes is None:
         raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
-    with labeling.answering(person.name):  # of several tabs at once, one is the first
-        answered = body.query_id in labeling.ledger.account(person.name).current
-        if answered and body.supersedes is None and not labeling.ledger.knows(str(body.id)):
+    with context.answering(person.name):  # of several tabs at once, one is the first
+        answered = body.query_id in context.answer_index.account(person.name).current
+        if answered and body.supersedes is None and not context.answer_index.knows(str(body.id)):
             # From a page that was out of reach while the pair was answered in another: the newer click came first.
             raise Refusal(409, "You have answered this pair already; change that answer under History.")
-        stored = labeling.assignment.answer(
+        stored = context.assignment.answer(
             claim,
             person.name,
             body.choice,
@@ -118,20 +118,20 @@ def answers(body: AnswerRequest, labeling: Shared, person: Person) -> AnswerRepl
             replays=body.replays,
             client_time=body.client_time,
         )
-        if stored.seq > labeling.ledger.seq:  # else it was stored before, and the reply got lost
+        if stored.seq > context.answer_index.seq:  # else it was stored before, and the reply got lost
             LOG.info("answer %s by %s to %s is %d", stored.id, stored.labeler, stored.query_id, stored.seq)
-        labeling.ledger.refresh()
+        context.answer_index.refresh()
     return AnswerReply(
         id=stored.id,
         seq=stored.seq,
         late=stored.late,
         server_time=stored.server_time,
-        progress=labeling.board.progress(person.name),
+        progress=context.training_view.progress(person.name),
     )
 
 
 def history(
-    labeling: Shared,
+    context: Shared,
     person: Person,
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -140,51 +140,51 @@ def history(
     """Return past answers, newest first; those of others to the owner only."""
     if labeler not in (None, person.name) and person.role != "owner":
         raise Refusal(403, "The answers of others are for the owner of the run only.")
-    items = labeling.store.history(labeler or person.name, before=before, limit=limit)
+    items = context.store.history(labeler or person.name, before=before, limit=limit)
     return HistoryReply(
-        items=[_entry(labeling, item) for item in items],
+        items=[_entry(context, item) for item in items],
         next_before=items[-1].answer.seq if len(items) == limit else None,
     )
 
 
-def predictions(query_id: QueryId, labeling: Shared, person: Person) -> PredictionsReply:
+def predictions(query_id: QueryId, context: Shared, person: Person) -> PredictionsReply:
     """Return what the reward model makes of a pair that this person has answered."""
-    said = labeling.ledger.account(person.name).current.get(query_id)
-    claim = labeling.store.given(person.name, query_id)
-    if not labeling.settings.show_predictions or said is None or claim is None:
+    said = context.answer_index.account(person.name).current.get(query_id)
+    claim = context.store.given(person.name, query_id)
+    if not context.settings.show_predictions or said is None or claim is None:
         raise Refusal(404, "There are no predictions to show.")
     left, right = sides_of(claim.segment_ids, sides_swapped=said.sides_swapped)
-    predicted = labeling.store.predictions([left, right])
+    predicted = context.store.predictions([left, right])
     if not {left, right} <= predicted.keys():
         raise Refusal(404, "The reward model has not seen this pair yet.")
     return PredictionsReply(left=predicted[left], right=predicted[right])
 
 
-def export(labeling: Shared, person: Person) -> Response:
+def export(context: Shared, person: Person) -> Response:
     """Return a person's own answers as JSON lines, oldest first, to keep."""
-    items = labeling.store.history(person.name, limit=None)
+    items = context.store.history(person.name, limit=None)
     lines = "".join(json.dumps(_exported(item.answer)) + "\n" for item in reversed(items))
     headers = {"content-disposition": 'attachment; filename="answers.jsonl"'}
     return Response(lines, media_type="application/x-ndjson", headers=headers)
 
 
-def _reason(labeling: Labeling) -> Reason:
-    if labeling.board.is_finished:
+def _reason(context: ServerContext) -> Reason:
+    if context.training_view.is_finished:
         return "finished"
-    return "budget_used" if labeling.board.budget_is_used else "none_open"
+    return "budget_used" if context.training_view.budget_is_used else "none_open"
 
 
-def _pair(labeling: Labeling, claim: Claim) -> PairReply:
+def _pair(context: ServerContext, claim: Claim) -> PairReply:
     left, right = sides_of(claim.segment_ids, sides_swapped=claim.sides_swapped)
     return PairReply(
         query_id=claim.query_id,
         lease_expires_at=claim.lease_expires_at,
-        left=labeling.clip(left),
-        right=labeling.clip(right),
+        left=context.clip(left),
+        right=context.clip(right),
     )
 
 
-def _entry(labeling: Labeling, item: HistoryItem) -> HistoryEntry:
+def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
     said = item.answer
     assert said.answer is not None  # withdrawn ones are no present answers
     left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
@@ -193,8 +193,8 @@ def _entry(labeling: Labeling, item: HistoryItem) -> HistoryEntry:
         seq=said.seq,
         query_id=said.query_id,
         choice=choice_of(said.answer, sides_swapped=said.sides_swapped),
-        left=labeling.clip(left),
-        right=labeling.clip(right),
+        left=context.clip(left),
+        right=context.clip(right),
         server_time=said.server_time,
         changed=item.changed,
     )

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from prefrl.store import Labeler, RunRecord, Store
 from prefrl_envs.rendering import DEFAULT_FPS
+from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.assignment import Assignment
-from prefrl_labeling_gui.board import Board
 from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
 from prefrl_labeling_gui.foreign_module import module_folder
-from prefrl_labeling_gui.ledger import Ledger
 from prefrl_labeling_gui.messages import ClipReply
 from prefrl_labeling_gui.people import People
 from prefrl_labeling_gui.security import LoginLimit
 from prefrl_labeling_gui.settings import Settings
+from prefrl_labeling_gui.training_view import TrainingView
 from prefrl_labeling_gui.used_tickets import UsedTickets
 
 LOG = logging.getLogger("prefrl_labeling_gui")
 
 
-class Labeling:
+class ServerContext:
     """A run that is being labelled.
 
     Args:
@@ -38,11 +38,11 @@ class Labeling:
         self.store = store
         self.settings = settings
         self.people = People(store, secret, UsedTickets(self.folder / "used-tickets"))
-        self.ledger = Ledger(store)
-        self.board = Board(store, self.ledger)
+        self.answer_index = AnswerIndex(store)
+        self.training_view = TrainingView(store, self.answer_index)
         self.assignment = Assignment(
             store,
-            self.ledger,
+            self.answer_index,
             repeat_share=settings.repeat_share,
             lease_seconds=60 * settings.lease_minutes,
         )
@@ -62,7 +62,7 @@ class Labeling:
     @property
     def question(self) -> str | None:
         """What people are asked; None while it is not known."""
-        run = self.board.run
+        run = self.training_view.run
         return self.settings.question or (None if run is None else run.question)
 
     def open(self) -> str:
@@ -72,7 +72,7 @@ class Labeling:
             StoreError: The store cannot be read or written.
         """
         token = self.people.open()
-        self.ledger.open()
+        self.answer_index.open()
         self.look()
         return token
 
@@ -82,7 +82,7 @@ class Labeling:
         Raises:
             StoreError: The store cannot be read.
         """
-        self.board.look()
+        self.training_view.look()
         if self.clips is not None:
             self.clips.start()
 
@@ -93,7 +93,7 @@ class Labeling:
         None while the trainer has not said of which environment, and for good where a stranger's module would have
         to be imported; `clips_refusal` then says why.
         """
-        run = self.board.run
+        run = self.training_view.run
         with self._opening_clips:
             if self._clips is None and self._clips_refusal is None and run is not None:
                 try:
@@ -156,7 +156,7 @@ class Labeling:
 
     def last_seen(self, name: str) -> int | None:
         """Return when somebody last asked for anything, or answered, milliseconds since 1970 UTC."""
-        times = (self._last_seen.get(name), self.ledger.account(name).last_time)
+        times = (self._last_seen.get(name), self.answer_index.account(name).last_time)
         return max((moment for moment in times if moment is not None), default=None)
 
     def close(self) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import insert
 from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
 from prefrl.store import NewAnswer, RunAbout, RunRecord, Store, TrainerRecord, schema
-from prefrl_labeling_gui.board import Board
-from prefrl_labeling_gui.ledger import Ledger
+from prefrl_labeling_gui.answer_index import AnswerIndex
+from prefrl_labeling_gui.training_view import TrainingView
 
 RunRecordFactory = Callable[..., RunRecord]
 TrainerRecordFactory = Callable[..., TrainerRecord]
@@ -27,8 +27,8 @@ def store(about: RunAbout) -> Store:
 
 
 @pytest.fixture
-def board(store: Store) -> Board:
-    return Board(store, Ledger(store))
+def training_view(store: Store) -> TrainingView:
+    return TrainingView(store, AnswerIndex(store))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def board(store: Store) -> Board:
 )
 def test_a_trainer_lives_that_has_said_so_lately(
     store: Store,
-    board: Board,
+    training_view: TrainingView,
     trainer_record: TrainerRecordFactory,
     state: str,
     seconds_ago: int,
@@ -51,31 +51,31 @@ def test_a_trainer_lives_that_has_said_so_lately(
 ) -> None:
     said_at = time.time_ns() // 1_000_000 - 1000 * seconds_ago
     store.publish(trainer_record(state=state, num_timesteps=10, updated_at=said_at))
-    board.look()
-    shown = board.progress("Ann").trainer
+    training_view.look()
+    shown = training_view.progress("Ann").trainer
     assert (shown.state, shown.alive, shown.num_timesteps) == (state, alive, 10)
 
 
 def test_a_trainer_dies_while_nobody_looks(
-    store: Store, board: Board, trainer_record: TrainerRecordFactory
+    store: Store, training_view: TrainingView, trainer_record: TrainerRecordFactory
 ) -> None:
     store.publish(trainer_record())
-    board.look()
-    assert board.progress("Ann").trainer.alive
+    training_view.look()
+    assert training_view.progress("Ann").trainer.alive
     with time_machine.travel(time.time() + 20):
-        assert not board.progress("Ann").trainer.alive
+        assert not training_view.progress("Ann").trainer.alive
 
 
-def test_before_the_trainer_begins_nothing_is_known(board: Board) -> None:
-    board.look()
-    progress = board.progress("Ann")
-    assert board.run is None
+def test_before_the_trainer_begins_nothing_is_known(training_view: TrainingView) -> None:
+    training_view.look()
+    progress = training_view.progress("Ann")
+    assert training_view.run is None
     assert (progress.budget, progress.seconds_left, progress.per_minute) == (None, None, None)
     assert (progress.trainer.state, progress.trainer.alive) == (None, False)
 
 
 def test_progress_counts_ones_own_and_all(
-    store: Store, board: Board, run_record: RunRecordFactory, some_query: Callable[[int], Query]
+    store: Store, training_view: TrainingView, run_record: RunRecordFactory, some_query: Callable[[int], Query]
 ) -> None:
     store.publish(run_record(n_labels=4))
     asked = [some_query(i) for i in range(6)]
@@ -90,55 +90,67 @@ def test_progress_counts_ones_own_and_all(
         store.add_answers(
             [NewAnswer(id=str(uuid4()), query_id=one.id, answer=answer, labeler=name, client_time=1000 * seconds)]
         )
-    board.look()
-    progress = board.progress("Ann")
+    training_view.look()
+    progress = training_view.progress("Ann")
     assert (progress.answered, progress.cannot_tell, progress.total, progress.budget) == (3, 1, 3, 4)
     assert progress.open == 2
     assert progress.per_minute == pytest.approx(20)
     assert progress.seconds_left == pytest.approx(3)  # one more, at 20 per minute
-    assert not board.budget_is_used
+    assert not training_view.budget_is_used
     store.add_answers([NewAnswer(id="last", query_id=asked[4].id, answer=Answer.FIRST, labeler="Bo")])
-    board.look()
-    assert board.budget_is_used
-    assert board.progress("Ann").seconds_left == 0
+    training_view.look()
+    assert training_view.budget_is_used
+    assert training_view.progress("Ann").seconds_left == 0
 
 
 def test_news_are_queries_that_were_not_open_before(
-    store: Store, board: Board, some_query: Callable[[int], Query]
+    store: Store, training_view: TrainingView, some_query: Callable[[int], Query]
 ) -> None:
-    board.look()
+    training_view.look()
     store.add_queries([some_query(0), some_query(1)])
-    board.look()
-    assert (board.n_news, board.n_open) == (1, 2)
+    training_view.look()
+    assert (training_view.n_news, training_view.n_open) == (1, 2)
     store.add_answers([NewAnswer(id="a", query_id=some_query(0).id, answer=Answer.FIRST, labeler="Ann")])
-    board.look()
-    assert (board.n_news, board.n_open) == (1, 1)
+    training_view.look()
+    assert (training_view.n_news, training_view.n_open) == (1, 1)
     store.add_queries([some_query(2)])
-    board.look()
-    assert (board.n_news, board.n_open) == (2, 2)
+    training_view.look()
+    assert (training_view.n_news, training_view.n_open) == (2, 2)
 
 
-def test_a_run_that_says_nonsense_is_an_error_of_one_sentence(store: Store, board: Board) -> None:
+def test_a_run_that_says_nonsense_is_an_error_of_one_sentence(store: Store, training_view: TrainingView) -> None:
     with store._database.write() as connection:
         connection.execute(insert(schema.status).values(key="run", value='{"task": "t"}'))
     with pytest.raises(StoreError, match="The RunRecord in the store cannot be read: `env_id` is missing"):
-        board.look()
+        training_view.look()
 
 
 def test_what_an_earlier_run_was_told_does_not_count_for_this_one(
-    store: Store, board: Board, run_record: RunRecordFactory, about: RunAbout, some_query: Callable[[int], Query]
+    store: Store,
+    training_view: TrainingView,
+    run_record: RunRecordFactory,
+    about: RunAbout,
+    some_query: Callable[[int], Query],
 ) -> None:
     store.publish(run_record(n_labels=1))
     store.add_queries([some_query(0)], overlap=2)
     store.add_answers([NewAnswer(id="a", query_id=some_query(0).id, answer=Answer.FIRST, labeler="Ann")])
-    board.look()
-    assert (board.budget_is_used, board.n_open, board.progress("Ann").answered) == (True, 1, 1)
+    training_view.look()
+    assert (training_view.budget_is_used, training_view.n_open, training_view.progress("Ann").answered) == (
+        True,
+        1,
+        1,
+    )
     second = store.begin_run(about)
-    board.look()
-    assert (board.budget_is_used, board.n_open, board.progress("Ann").answered) == (False, 0, 0)
+    training_view.look()
+    assert (training_view.budget_is_used, training_view.n_open, training_view.progress("Ann").answered) == (
+        False,
+        0,
+        0,
+    )
     [asked] = store.add_queries([replace(some_query(0), run=0)], run=second)
-    board.look()
-    assert board.n_open == 1
+    training_view.look()
+    assert training_view.n_open == 1
     store.add_answers([NewAnswer(id="b", query_id=asked.id, answer=Answer.FIRST, labeler="Ann")])
-    board.look()
-    assert (board.budget_is_used, board.progress("Ann").total) == (True, 1)
+    training_view.look()
+    assert (training_view.budget_is_used, training_view.progress("Ann").total) == (True, 1)

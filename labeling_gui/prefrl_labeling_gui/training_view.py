@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 
 from prefrl.store import RunRecord, Store, TrainerRecord
-from prefrl_labeling_gui.ledger import Ledger
+from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.messages import Progress, TrainerProgress
 
 ALIVE_SECONDS = 15.0
@@ -16,18 +16,17 @@ ALIVE_SECONDS = 15.0
 _OVER = ("finished", "stopped")
 
 
-class Board:
+class TrainingView:
     """What was last seen of a run.
 
     Args:
         store: Where the trainer publishes it.
-        ledger: What was answered.
+        answer_index: What was answered.
     """
 
-    def __init__(self, store: Store, ledger: Ledger) -> None:
-        """Keep the parts; `look` reads."""
+    def __init__(self, store: Store, answer_index: AnswerIndex) -> None:
         self._store = store
-        self._ledger = ledger
+        self._answer_index = answer_index
         self._trainer: TrainerRecord | None = None
         self._open: frozenset[str] = frozenset()
         self.run: RunRecord | None = None
@@ -48,7 +47,7 @@ class Board:
     @property
     def budget_is_used(self) -> bool:
         """Whether all comparisons have been made."""
-        return self.budget is not None and self._ledger.n_comparisons >= self.budget
+        return self.budget is not None and self._answer_index.n_comparisons >= self.budget
 
     @property
     def is_finished(self) -> bool:
@@ -61,9 +60,9 @@ class Board:
         Raises:
             StoreError: The store cannot be read.
         """
-        self._ledger.refresh()
+        self._answer_index.refresh()
         self._trainer = self._store.published(TrainerRecord)
-        now_open = frozenset(query.query_id for query in self._store.open_queries(run=self._ledger.run))
+        now_open = frozenset(query.query_id for query in self._store.open_queries(run=self._answer_index.run))
         if now_open - self._open:
             self.n_news += 1
         self._open = now_open
@@ -71,14 +70,14 @@ class Board:
 
     def progress(self, name: str) -> Progress:
         """Return how far this person and all together have come."""
-        account = self._ledger.account(name)
+        account = self._answer_index.account(name)
         per_minute = account.per_minute
-        left = None if self.budget is None else max(0, self.budget - self._ledger.n_comparisons)
+        left = None if self.budget is None else max(0, self.budget - self._answer_index.n_comparisons)
         known = left is not None and per_minute > 0  # not for NaN either
         return Progress(
             answered=len(account.current),
             cannot_tell=account.n_cannot_tell,
-            total=self._ledger.n_comparisons,
+            total=self._answer_index.n_comparisons,
             budget=self.budget,
             per_minute=number_or_none(per_minute),
             seconds_left=60 * left / per_minute if known and left is not None else None,

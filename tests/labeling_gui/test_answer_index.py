@@ -9,7 +9,7 @@ import pytest
 
 from prefrl.segments import Answer, Query
 from prefrl.store import NewAnswer, RunAbout, Store
-from prefrl_labeling_gui.ledger import RATE_ANSWERS, Ledger
+from prefrl_labeling_gui.answer_index import RATE_ANSWERS, AnswerIndex
 
 NAMES = ("Ann", "Bo")
 
@@ -46,28 +46,28 @@ def test_it_counts_as_the_store_does(some_query: Callable[[int], Query], about: 
     asked = [some_query(i) for i in range(12)]
     store.add_queries(asked, overlap=2)
     ids = [one.id for one in asked]
-    ledger = Ledger(store)
-    ledger.open()
+    answer_index = AnswerIndex(store)
+    answer_index.open()
     repeats = 0
     for _ in range(120):
         answer_at_random(store, ids, rng)
         for item in store.history(None, limit=None):
             if item.repeat_of is not None:
-                ledger.add_repeat(item.answer.query_id, item.repeat_of, item.answer.labeler)
+                answer_index.add_repeat(item.answer.query_id, item.repeat_of, item.answer.labeler)
                 repeats += 1
-        ledger.refresh()
-        assert ledger.n_comparisons == store.counts().comparisons
+        answer_index.refresh()
+        assert answer_index.n_comparisons == store.counts().comparisons
         for name in NAMES:
             said = [item.answer.answer for item in store.history(name, limit=None)]
-            account = ledger.account(name)
+            account = answer_index.account(name)
             assert (len(account.current), account.n_cannot_tell) == (len(said), said.count(Answer.CANNOT_TELL))
     assert repeats > 0
-    again = Ledger(store)
+    again = AnswerIndex(store)
     again.open()
-    assert again.n_comparisons == ledger.n_comparisons
-    assert again.seq == ledger.seq == store.answers()[-1].seq
+    assert again.n_comparisons == answer_index.n_comparisons
+    assert again.seq == answer_index.seq == store.answers()[-1].seq
     assert {name: again.account(name).current for name in NAMES} == {
-        name: ledger.account(name).current for name in NAMES
+        name: answer_index.account(name).current for name in NAMES
     }
 
 
@@ -77,12 +77,12 @@ def test_the_pace_is_the_present_one(some_query: Callable[[int], Query], about: 
     store.begin_run(about)
     asked = [some_query(i) for i in range(RATE_ANSWERS + 20)]
     store.add_queries(asked)
-    ledger = Ledger(store)
-    assert math.isnan(ledger.account("Ann").per_minute)
+    answer_index = AnswerIndex(store)
+    assert math.isnan(answer_index.account("Ann").per_minute)
     for number, one in enumerate(asked):
         clock.now += 60_000 if number < 20 else 3_000  # slow at first
         store.add_answers([NewAnswer(id=str(number), query_id=one.id, answer=Answer.FIRST, labeler="Ann")])
-    ledger.open()
-    assert ledger.account("Ann").per_minute == pytest.approx(20.0)
-    assert ledger.account("Ann").last_time == clock.now
-    assert ledger.account("nobody").current == {}
+    answer_index.open()
+    assert answer_index.account("Ann").per_minute == pytest.approx(20.0)
+    assert answer_index.account("Ann").last_time == clock.now
+    assert answer_index.account("nobody").current == {}

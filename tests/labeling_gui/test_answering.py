@@ -268,7 +268,7 @@ def test_before_the_trainer_has_begun_the_page_says_so(
         begin_like(theirs, served.store)
         queries = [theirs.query(query.query_id) for query in theirs.open_queries()]
     served.store.add_queries(queries)
-    served.labeling.look()
+    served.context.look()
     assert client.get("/api/run").json()["state"] == "ready"
     assert len(claimed(client, 2)) == 2
 

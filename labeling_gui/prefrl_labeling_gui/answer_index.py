@@ -22,7 +22,6 @@ class Account:
     """
 
     def __init__(self, name: str) -> None:
-        """Start with nothing said."""
         self.name = name
         self.current: dict[str, StoredAnswer] = {}
         """Present answers by query, "can't tell" included, repeats too; in the order of the first answer."""
@@ -52,7 +51,7 @@ class Account:
         self.last_time = answer.server_time
 
 
-class Ledger:
+class AnswerIndex:
     """All answers of the newest run of a store, by person.
 
     Reading is free of locks and never waits for the database.
@@ -62,7 +61,6 @@ class Ledger:
     """
 
     def __init__(self, store: Store) -> None:
-        """Keep the store; `open` reads it."""
         self._store = store
         self._reading = threading.Lock()
         self._accounts: dict[str, Account] = {}
