@@ -108,7 +108,9 @@ def _fields(kind: type) -> str:
             if not (isinstance(field, ast.AnnAssign | ast.Assign) and isinstance(text, ast.Expr)):
                 continue
             target = field.target if isinstance(field, ast.AnnAssign) else field.targets[0]
-            if isinstance(text.value, ast.Constant) and isinstance(target, ast.Name):
+            if not isinstance(target, ast.Name) or target.id.startswith("_"):
+                continue
+            if isinstance(text.value, ast.Constant):
                 said = " ".join(inspect.cleandoc(str(text.value.value)).split())
                 lines.append(f"- `{target.id}{_type(field)}`: {said}\n")
     return "".join(lines)
