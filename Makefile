@@ -8,7 +8,7 @@ SOURCES := prefrl envs labeling_gui tests benchmarks tools
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow check docs bench clean system browser
+.PHONY: help demo test test-slow check docs wheel hooks bench clean system browser
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -31,11 +31,20 @@ check: $(READY) ## format, lint, types, import floors, generated docs: what CI r
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/command_docs.py --check
+	$(BIN)/python tools/api_docs.py --check
 	$(BIN)/python tools/benchmark_tables.py --check
 
-docs: $(READY) ## write docs/commands.md anew from the commands' own help
+docs: $(READY) ## write the generated pages of docs/ anew: commands, tasks, API, tables of results
 	$(BIN)/python tools/command_docs.py
+	$(BIN)/python tools/api_docs.py
 	$(BIN)/python tools/benchmark_tables.py
+
+wheel: $(READY) ## build the wheel into dist/, and train and label from it in an environment of its own
+	rm -f dist/prefrl-*.whl
+	$(BIN)/python tools/wheel_check.py --keep dist
+
+hooks: $(READY) ## have git run the quick checks before each commit (needs pre-commit)
+	pre-commit install
 
 bench: $(READY) ## measure speed
 	$(BIN)/python -m benchmarks.speed

@@ -185,8 +185,7 @@ class AgentSettings:
     clip_rewards: bool = False
     """Whether the agent gets no reward beyond ±1; the teacher and the returns that are shown have it unclipped."""
     normalize_rewards: bool = True
-    """Whether true rewards are divided by the running standard deviation of discounted returns; learned ones have
-    a scale of their own."""
+    """Whether rewards, learned or true, are divided by the running standard deviation of discounted returns."""
     device: str = "cpu"
     """Where the policy lives: cpu is faster for networks this small."""
     settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)

@@ -14,6 +14,7 @@ import pytest
 from prefrl import __version__, cli
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, SettingError
+from prefrl.registry import ALGORITHMS
 from prefrl_envs.extras import ATARI
 from prefrl_envs.machine import Check
 from prefrl_envs.tasks import TASKS
@@ -214,7 +215,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ),
         ("train NeedsWings-v0", "NeedsWings-v0 needs a package: Wings is not installed, run `pip install wings`."),
         ("train Blackjack-v1", "The observation space of Blackjack-v1 is Tuple("),
-        ("train pendulum --algo dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
+        ("train pendulum --algo dqn", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dqn'"),
         ("train pendulum --labels 0", "`labels` must be at least 1. Received 0"),
         ("train pendulum --labels -5", "`labels` must be at least 1. Received -5"),
         ("train pendulum --labels 2000000", "`labels` must not exceed the 1000000 steps"),

@@ -248,7 +248,7 @@ def test_true_reward_needs_no_labels() -> None:
         (b"labels: " + 5000 * b"1", "my.yaml cannot be read: .*limit"),
         (b"a: " + 3000 * b"[", "my.yaml cannot be read: .*recursion"),
         (b"\xff\xfe\x00", "my.yaml cannot be read: .*decode"),
-        (b"algo: dqn", "`algo` must be one of ppo, a2c, trpo. Received 'dqn'"),
+        (b"algo: dqn", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dqn'"),
         (b"task: !!python/object/apply:os.getcwd []", "my.yaml cannot be read: could not determine a constructor"),
         (None, "my.yaml cannot be read: .*No such file"),
     ],

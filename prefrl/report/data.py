@@ -39,6 +39,7 @@ _REWARD_MODEL = {
     "losses": ("train_loss", "validation_loss", "log_loss"),
     "disagreement": ("disagreement",),
 }
+_NOT_DRAWN = ("fresh_log_loss", "l2", "n_comparisons")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,6 +159,7 @@ def read_run(path: Path) -> RunData:
     }
     for name, columns in _REWARD_MODEL.items():
         tables[name] = _table(lines, {column: f"reward_model/{column}" for column in columns})
+    tables["other_measures"] = _table(lines, _other_measures(lines))
     checkpoint = notes.attempt("The latest checkpoint", lambda: latest_checkpoint(folder))
     reached = [lines[-1][STEP_KEY] if lines else 0, checkpoint.num_timesteps if checkpoint else 0]
     reached.append((evaluation or {}).get("num_timesteps", 0))
@@ -212,6 +214,14 @@ def _is_finite(value: object) -> bool:
 
 def _keys(lines: Sequence[Mapping[str, float]], prefix: str) -> list[str]:
     return sorted({key for line in lines for key in line if key.startswith(prefix)})
+
+
+def _other_measures(lines: Sequence[Mapping[str, float]]) -> dict[str, str]:
+    """Return what is logged of the reward's training and has no figure of its own, key by name."""
+    prefix = "reward_model/"
+    drawn = {column for columns in (*_REWARD_MODEL.values(), _NOT_DRAWN) for column in columns}
+    keys = {key.removeprefix(prefix): key for key in _keys(lines, prefix)}
+    return {name: key for name, key in keys.items() if name not in drawn}
 
 
 def _table(lines: Sequence[Mapping[str, float]], keys: Mapping[str, str]) -> Table:

@@ -163,7 +163,26 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
             y_label="disagreement",
             x="labels",
         ),
+        *_other_measures(runs),
     ]
+
+
+def _other_measures(runs: Sequence[RunData]) -> list[Panel]:
+    """Return a panel for each measure of the reward's training that has none of its own."""
+    names = {name for run in runs for name in run.tables.get("other_measures", {})} - {"num_timesteps", "labels"}
+    panels = []
+    for name in sorted(names):
+        words = spaced(name)
+        panels += _curves(
+            runs,
+            "other_measures",
+            [_Series(column=name, colour=3)],
+            title=f"{words[0].upper()}{words[1:]}",
+            caption="Of the learned reward, after each round.",
+            y_label=words,
+            x="labels",
+        )
+    return panels
 
 
 def answer_panels(runs: Sequence[RunData], *, wide: bool) -> list[Panel]:

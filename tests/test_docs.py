@@ -1,0 +1,346 @@
+"""What the documents say is so: links, files, names, examples that run, keys of the log, warnings."""
+
+import ast
+import json
+import re
+import runpy
+import subprocess
+import sys
+import zipfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+
+ROOT = Path(__file__).parents[1]
+ABOUT_CODE = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
+SCRIPTS = [ROOT / "README.md", ROOT / "docs" / "own-script.md"]
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+LINK = re.compile(r"\]\((?!\w+:)([^)\s]+)\)")
+FOLDERS = ("prefrl", "envs", "labeling_gui", "tests", "tools", "benchmarks", "docs")
+EXAMPLES = {"prefrl/presets/NAME.yaml", "prefrl/store/migrations/versions/mNNNN_what.py"}
+"""Files that are to be written."""
+
+
+def source() -> str:
+    """All code of the packages."""
+    files = [
+        path for folder in ("prefrl", "envs", "labeling_gui") for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+def tool(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "tools" / name))
+
+
+# --- for who changes it -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", ABOUT_CODE, ids=lambda page: page.stem)
+def test_links_and_their_headings_are_there(page: Path) -> None:
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert links
+    dead = []
+    for link in links:
+        path, _, heading = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (heading and heading not in headings(target)):
+            dead.append(link)
+    assert dead == []
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", ABOUT_CODE, ids=lambda page: page.stem)
+def test_files_that_are_named_exist(page: Path) -> None:
+    spans = set(SPAN.findall(FENCED.sub("", page.read_text(encoding="utf-8"))))
+    files = {span for span in spans if span.split("/")[0] in FOLDERS and "/" in span} - EXAMPLES
+    assert len(files) >= 5
+    assert sorted(file for file in files if not (ROOT / file).exists()) == []
+
+
+def test_names_in_the_architecture_are_names_of_the_code() -> None:
+    text = FENCED.sub("", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"))
+    names = {
+        name for span in SPAN.findall(text) for name in re.findall(r"^_?[A-Z]\w+(?:\.\w+)?$|^\w+\.\w+$", span)
+    }
+    own = {name for name in names if name.partition(".")[0] not in {"config", "pyproject"}}
+    assert len(own) >= 40
+    everything = source()
+    foreign = {"OnPolicyAlgorithm", "VecNormalize", "N", "B", "K", "T", "E"}
+    unknown = [name for name in own - foreign if not is_defined(name, everything)]
+    assert unknown == []
+
+
+def is_defined(name: str, code: str) -> bool:
+    """Whether a class, a constant, or an attribute of a class or module of that name is in the code."""
+    owner, _, attribute = name.partition(".")
+    found = re.search(rf"^(class |def ){owner}\b|^{owner}(:|\b.* =)", code, re.MULTILINE)
+    if found is None:
+        found = re.search(rf"import {owner}\b|\b{owner}\.{attribute or owner}\b", code)
+    return found is not None and (not attribute or re.search(rf"\b{attribute}\b", code) is not None)
+
+
+@pytest.mark.parametrize("name", ["Nobody", "LabelPlan.nobody_at_all", "RewardEnsembl", "prefrl.nothing_there"])
+def test_a_name_that_is_not_there_would_be_noticed(name: str) -> None:
+    assert not is_defined(name, source())
+
+
+def test_every_module_is_on_a_floor_of_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    parts = [
+        path for path in (ROOT / "prefrl").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    ]
+    unsaid = {"__init__.py", "__main__.py", "console.py", "labeling_page.py", "env_errors.py"}
+    missing = [p.name for p in parts if p.name not in unsaid and f"prefrl/{p.name}" not in text]
+    assert missing == []
+
+
+def test_registries_that_the_architecture_names_hold_what_it_says() -> None:
+    for table in (ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS):
+        for place in table.values():
+            module, _, name = place.partition(":")
+            assert hasattr(import_module(module), name)
+
+
+def test_examples_of_the_architecture_are_python_and_yaml() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    blocks = PYTHON.findall(text)
+    assert len(blocks) >= 3
+    for block in blocks:
+        ast.parse(f"f({block})" if block.startswith("weight_norm") else block)
+    [preset] = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert yaml.safe_load(preset)["env_id"] == "prefrl/Pusher-v0"
+
+
+def test_the_task_of_the_architecture_can_be_made() -> None:
+    """Run in a process of its own, because it registers an id."""
+    [block] = [b for b in PYTHON.findall((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")) if "Task(" in b]
+    code = f"""
+import gymnasium
+from prefrl_envs.registration import register
+from prefrl_envs.task import Task
+register({block.strip()})
+env = gymnasium.make("prefrl/Pusher-v0")
+env.reset(seed=0)
+print(sum(not any(env.step(env.action_space.sample())[2:4]) for _ in range(100)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["99"]
+
+
+def test_the_teacher_of_the_architecture_errs_one_time_in_ten() -> None:
+    [block] = [b for b in PYTHON.findall((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")) if "Erring" in b]
+    code = f"""
+from collections import Counter
+from dataclasses import dataclass
+from hashlib import blake2b
+import numpy as np
+from prefrl.feedback.teachers import _TURNED_ROUND, OracleTeacher
+from prefrl.segments import Answer, Query, Segment
+{block}
+def segment(reward, number):
+    ones = np.ones(1, dtype=np.float32)
+    return Segment(
+        observations=ones[:, None] * number,
+        actions=np.zeros(1, dtype=np.int64),
+        env_rewards=ones * reward,
+        env_index=0,
+        episode=0,
+        start=number,
+        num_timesteps=0,
+    )
+pairs = [(segment(1, 2 * i), segment(0, 2 * i + 1)) for i in range(2000)]
+queries = [Query(segments=pair, ordinal=i, num_timesteps=0) for i, pair in enumerate(pairs)]
+for seed in (0, 1):
+    print(*(int(ErringTeacher(seed=seed).answer(query) is Answer.SECOND) for query in queries), sep="")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = done.stdout.split()
+    assert first != second
+    assert all(0.07 < answers.count("1") / 2000 < 0.13 for answers in (first, second))
+
+
+def test_continuous_integration_calls_what_runs_anywhere() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["check"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
+    assert job["timeout-minutes"] == 90
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    assert all(re.search(r"@v\d+$", step["uses"]) for step in job["steps"] if "uses" in step)
+    assert "secrets" not in json.dumps(workflow)
+    targets = re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    assert targets == ["check", "test", "wheel"]
+
+
+def test_hooks_before_a_commit_download_nothing() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert {repository["repo"] for repository in config["repos"]} == {"local"}
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert {hook["entry"].split()[0] for hook in hooks} == {".venv/bin/ruff", "make"}
+
+
+# --- for users --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.stem)
+def test_scripts_in_the_documents_run_to_their_end(page: Path, tmp_path: Path) -> None:
+    """One after another in one folder; all they do less of is steps."""
+    blocks = PYTHON.findall(page.read_text(encoding="utf-8"))
+    assert blocks
+    shorter = {
+        "n_envs=16": "n_envs=2",
+        "1_000_000": "9_000",
+        "20_000": "8_192",
+        "40_000": "16_384",
+        "=2_560": "=1_024",
+    }
+    files = []
+    for number, block in enumerate(blocks):
+        for long, short in shorter.items():
+            block = block.replace(long, short)
+        files.append(tmp_path / f"block{number}.py")
+        files[-1].write_text(block, encoding="utf-8")
+    run = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]"
+    warnings = ["-W", "error::UserWarning:__main__", "-W", "error::UserWarning:prefrl"]
+    done = subprocess.run(
+        [sys.executable, *warnings, "-c", run, *map(str, files)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reward_model").is_dir()
+
+
+LOGGED = """
+import json
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import KVWriter, Logger
+from prefrl.agents import PreferenceLearning
+from prefrl.feedback import OracleTeacher
+from prefrl.settings import FeedbackSettings
+
+class Keys(KVWriter):
+    found = set()
+    def write(self, key_values, key_excluded, step=0):
+        self.found |= set(key_values)
+    def close(self):
+        pass
+
+prefs = PreferenceLearning(
+    make_vec_env("Pendulum-v1", n_envs=2),
+    teacher=OracleTeacher(),
+    n_labels=40,
+    feedback=FeedbackSettings(initial_timesteps=512, labels_per_round=5, segment_length=10),
+)
+model = PPO("MlpPolicy", prefs.venv, n_steps=256)
+model.set_logger(Logger(None, [Keys()]))
+model.learn(4096, callback=prefs.callback())
+print(json.dumps(sorted(Keys.found)))
+"""
+
+
+def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
+    page = (ROOT / "docs" / "own-script.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`((?:rollout|labels|reward_model)/\w+)`", page[page.index("## What is logged") :]))
+    done = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, check=True)
+    logged = {
+        key for key in json.loads(done.stdout.splitlines()[-1]) if key.split("/")[0] not in ("time", "train")
+    }
+    assert logged - {"rollout/ep_len_mean"} == said
+    code = source()
+    for key in re.findall(r"`(time/\w+)`", page):
+        assert f'"{key}"' in code
+
+
+def test_warnings_in_the_documents_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "own-script.md").read_text(encoding="utf-8")
+    said = re.findall(r'^\| "([^"]+)" \|', page, re.MULTILINE)
+    assert len(said) >= 8
+    texts = [
+        "".join(str(part.value) for part in ast.walk(node) if isinstance(part, ast.Constant))
+        for path in (ROOT / "prefrl" / "agents").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant | ast.JoinedStr)
+    ]
+    assert [words for words in said if not any(words in text for text in texts)] == []
+
+
+def test_the_api_page_has_every_public_name_and_field() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in ("agents", "feedback", "reward", "segments", "store", "runs"):
+        section = page[page.index(f"## `prefrl.{name}`") :]
+        section = section[: section.find("\n## ", 1)] if "\n## " in section else section
+        for public in import_module(f"prefrl.{name}").__all__:
+            assert re.search(rf"^### `{public}\b", section, re.MULTILINE), f"{name}.{public}"
+    for field in ("segment_length: int = 50", "sd_weight: float = 0.0", "env_kwargs: dict[str, Any] = dict()"):
+        assert f"- `{field}`: " in page
+    assert "tyro" not in page
+    assert "- `_" not in page
+
+
+@pytest.mark.parametrize(
+    ("docstring", "markdown"),
+    [
+        ("One line.", "One line.\n"),
+        (
+            "One.\n\n    Args:\n        a: It\n            is.\n        b, c: Two.\n\n    Raises:\n        E: No.",
+            "One.\n\n*Args*\n\n- `a`: It\n  is.\n- `b`, `c`: Two.\n\n*Raises*\n\n- `E`: No.\n",
+        ),
+        ("First.\n\n    >>> 1 + 1\n    2\n\n    After.", "First.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nAfter.\n"),
+    ],
+)
+def test_docstrings_become_markdown(docstring: str, markdown: str) -> None:
+    assert tool("api_docs.py")["_text"](docstring) == markdown
+
+
+# --- the wheel --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["none", "without_a_preset", "with_a_stray_file"])
+def test_a_wheel_has_the_files_of_the_packages_and_no_others(tmp_path: Path, change: str) -> None:
+    check = tool("wheel_check.py")
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "prefrl", "envs", "labeling_gui"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("This is no clone.")
+    names = {re.sub("^(envs|labeling_gui)/", "", line) for line in listed.stdout.splitlines()}
+    if change == "without_a_preset":
+        names.remove("prefrl/presets/hopper.yaml")
+    if change == "with_a_stray_file":
+        names.add("prefrl/stray.py")
+    wheel = tmp_path / "prefrl-0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in [*names, "prefrl-0.dist-info/METADATA"]:
+            archive.writestr(name, "")
+    if change == "none":
+        check["check_content"](wheel)
+    else:
+        with pytest.raises(SystemExit, match="hopper.yaml" if change == "without_a_preset" else "stray"):
+            check["check_content"](wheel)
+
+
+def test_what_the_wheel_requires_is_followed_to_the_end_and_no_further() -> None:
+    check = tool("wheel_check.py")
+    names = {package.name.lower() for package in check["required"](check["Distribution"].from_name("prefrl"))}
+    assert {"torch", "gymnasium", "cloudpickle", "pyyaml", "numpy", "starlette"} <= names
+    assert not names & {"pytest", "ruff", "ale-py", "envpool", "hypothesis"}
