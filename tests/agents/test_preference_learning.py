@@ -312,6 +312,20 @@ def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
         assert at(preferences, 80, at_least=1) is None
 
 
+def test_what_is_left_of_the_budget_makes_the_last_round(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), store=store, n_labels=5)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 120)
+        fitted = []
+        for number, query in enumerate(store.open_queries()[:5]):
+            say(store, query.query_id, Answer.FIRST, number)
+            refit = at(preferences, 120)
+            fitted.append(None if refit is None else refit.metrics.n_comparisons)
+        assert fitted == [None, None, 3, None, 5], "three make a round, and then the two that are left"
+
+
 def test_one_answer_is_enough_where_the_agent_waits(drift_venv: MakeVenv) -> None:
     with Store() as store:
         preferences = small(drift_venv(), teacher=People(), store=store)
