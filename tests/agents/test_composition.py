@@ -257,7 +257,7 @@ def test_a_forgotten_callback_is_noticed(drift_venv: MakeVenv, store: Store) -> 
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("n_steps", [64, 100])
+@pytest.mark.parametrize("n_steps", [64, 100, 128])
 def test_too_few_steps_to_ask_anything_are_refused(drift_venv: MakeVenv, store: Store, n_steps: int) -> None:
     prefs = learning(drift_venv(), store, initial_timesteps=100)
     with pytest.raises(SettingError, match=r"Nothing would be asked: the last rollout of 64 steps begins at"):

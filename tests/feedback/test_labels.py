@@ -94,6 +94,15 @@ def test_nothing_is_asked_before_a_round_is_due(
     assert store.counts().queries == n_asked
 
 
+def test_the_last_labels_are_asked_though_they_make_no_round(
+    recorder: SegmentRecorder, store: Store, run: int
+) -> None:
+    labels = TeacherLabels(OracleTeacher(), store, run, make_maker(recorder))
+    assert len(comparisons_of(labels.collect(wanted(4, 6, 4), 80))) == 4
+    assert len(comparisons_of(labels.collect(wanted(5, 6, 4), 160))) == 0
+    assert len(comparisons_of(labels.collect(wanted(6, 6, 4), 240))) == 2
+
+
 def test_nothing_is_asked_where_there_is_no_pair(store: Store, run: int) -> None:
     short = SegmentRecorder(SPACE, SPACE, 1, capacity=100)
     for _ in range(5):

@@ -1,9 +1,11 @@
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
-from prefrl.errors import SegmentError
-from prefrl.feedback import OracleTeacher, ShuffledTeacher, Teacher
+from prefrl.errors import SegmentError, SettingError
+from prefrl.feedback import OracleTeacher, People, ShuffledTeacher, Teacher, make_teacher, teachers
+from prefrl.registry import TEACHERS
 from prefrl.segments import Answer, Query, Segment
 
 MakeSegment = Callable[..., Segment]
@@ -84,3 +86,37 @@ def test_what_has_no_direction_cannot_be_turned_round(make_segment: MakeSegment,
 def test_teachers_have_names() -> None:
     assert OracleTeacher().name == "oracle"
     assert ShuffledTeacher(Says(Answer.EQUAL), seed=0).name == "parrot, shuffled"
+
+
+# --- by name ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """A teacher with settings and a seed of its own."""
+
+    error: float = 0.25
+    seed: int = 0
+    name = "seeded"
+
+
+def test_a_teacher_is_made_by_its_name_with_its_settings_and_the_runs_seed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(teachers, "Seeded", Seeded, raising=False)
+    monkeypatch.setitem(TEACHERS, "seeded", "prefrl.feedback.teachers:Seeded")
+    made: object = make_teacher("seeded", {"error": 0.5}, seed=7)
+    assert made == Seeded(error=0.5, seed=7)
+    given: object = make_teacher("seeded", {"seed": 3}, seed=7)
+    assert given == Seeded(seed=3)
+    assert make_teacher("oracle", {}, seed=7) == OracleTeacher()
+    assert make_teacher("human", {}, seed=7) == People()
+
+
+def test_a_teacher_that_there_is_not_and_a_setting_it_has_not() -> None:
+    with pytest.raises(
+        SettingError, match=r"`teacher` must be one of oracle, human\. Received 'orakle'\. Did you mean"
+    ):
+        make_teacher("orakle", {}, seed=0)
+    with pytest.raises(SettingError, match=r"'oracle' has no setting `error`; it has none"):
+        make_teacher("oracle", {"error": 0.1}, seed=0)
