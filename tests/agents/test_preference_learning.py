@@ -21,7 +21,7 @@ from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import OracleTeacher, People, QueryMaker, Teacher
 from prefrl.parts import State
 from prefrl.registry import SCHEDULES
-from prefrl.reward import RewardTrainer
+from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Answer, Query
 from prefrl.settings import FeedbackSettings, RewardSettings
@@ -513,7 +513,8 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     assert written.rows[0]["rollout/ep_predicted_rew_mean"] == 0.0, "0 before the first fit"
     fits = [row for row in written.rows if "reward_model/train_loss" in row]
     assert 3 < len(fits) < len(written.rows), "a fit is logged once"
-    expected = {"train_loss", "validation_loss", "accuracy", "log_loss", "l2", "n_comparisons"}
+    expected = set(RewardMetrics._fields)
+    assert expected >= {"train_loss", "validation_loss", "accuracy", "log_loss", "l2", "n_comparisons"}
     fresh = {"fresh_accuracy", "fresh_log_loss", "disagreement"}
     for row in fits:
         names = {key.removeprefix("reward_model/") for key in row if key.startswith("reward_model/")}
