@@ -380,7 +380,7 @@ def _trainer(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardTrainer
         frame_stack=frame_stack_of(venv),
         seed=seed,
     )
-    return RewardTrainer(ensemble, seed=seed)
+    return RewardTrainer(ensemble)
 
 
 def _mean(values: list[float]) -> float:

@@ -72,36 +72,40 @@ def returns_panels(runs: Sequence[RunData]) -> list[Panel]:
             runs,
             "returns",
             true,
-            title="True return over steps",
-            caption=what_true + (final if points else ""),
-            y_label="true return",
-            points=points,
+            _Chart(
+                title="True return over steps",
+                caption=what_true + (final if points else ""),
+                y_label="true return",
+                points=points,
+            ),
         ),
         *_curves(
             runs,
             "returns",
             predicted,
-            title="Predicted return over steps",
-            caption=what_predicted,
-            y_label="predicted return",
+            _Chart(title="Predicted return over steps", caption=what_predicted, y_label="predicted return"),
         ),
         *_curves(
             runs,
             "returns",
             true,
-            title="True return over comparisons",
-            caption="The same true return, over the comparisons it took.",
-            y_label="true return",
-            x="labels",
+            _Chart(
+                title="True return over comparisons",
+                caption="The same true return, over the comparisons it took.",
+                y_label="true return",
+                x="labels",
+            ),
         ),
         *_curves(
             runs,
             "returns",
             predicted,
-            title="Predicted return over comparisons",
-            caption="The same predicted return, over the comparisons it took.",
-            y_label="predicted return",
-            x="labels",
+            _Chart(
+                title="Predicted return over comparisons",
+                caption="The same predicted return, over the comparisons it took.",
+                y_label="predicted return",
+                x="labels",
+            ),
         ),
     ]
 
@@ -115,7 +119,9 @@ def metric_panels(runs: Sequence[RunData]) -> list[Panel]:
         title = f"{words[0].upper()}{words[1:]} over steps"
         series = [_Series(column=name, colour=4)]
         wide = index == 0 and len(names) % 2 == 1
-        panels += _curves(runs, "task_metrics", series, title=title, caption=_EPISODES, y_label=words, wide=wide)
+        panels += _curves(
+            runs, "task_metrics", series, _Chart(title=title, caption=_EPISODES, y_label=words, wide=wide)
+        )
     return panels
 
 
@@ -136,32 +142,38 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
             runs,
             "accuracy",
             accuracy,
-            title="Accuracy of the learned reward",
-            caption="Share of comparisons that the reward ranks as they were answered. Held out: those that a "
-            "member of the ensemble was not trained on. New: those of each round before any training on them "
-            f"(thin: each round; dashed: running mean over {_WINDOW} rounds).",
-            y_label="accuracy",
-            x="labels",
-            reference=(0.5, "guessing"),
+            _Chart(
+                title="Accuracy of the learned reward",
+                caption="Share of comparisons that the reward ranks as they were answered. Held out: those that a "
+                "member of the ensemble was not trained on. New: those of each round before any training on them "
+                f"(thin: each round; dashed: running mean over {_WINDOW} rounds).",
+                y_label="accuracy",
+                x="labels",
+                reference=(0.5, "guessing"),
+            ),
         ),
         *_curves(
             runs,
             "losses",
             losses,
-            title="Loss of the learned reward",
-            caption="Cross-entropy in nats per comparison, mean over the members of the ensemble.",
-            y_label="loss",
-            x="labels",
-            reference=(float(np.log(2.0)), "guessing"),
+            _Chart(
+                title="Loss of the learned reward",
+                caption="Cross-entropy in nats per comparison, mean over the members of the ensemble.",
+                y_label="loss",
+                x="labels",
+                reference=(float(np.log(2.0)), "guessing"),
+            ),
         ),
         *_curves(
             runs,
             "disagreement",
             [_Series(column="disagreement", colour=3)],
-            title="Disagreement of the ensemble",
-            caption="How far the members lie apart.",
-            y_label="disagreement",
-            x="labels",
+            _Chart(
+                title="Disagreement of the ensemble",
+                caption="How far the members lie apart.",
+                y_label="disagreement",
+                x="labels",
+            ),
         ),
         *_other_measures(runs),
     ]
@@ -177,10 +189,12 @@ def _other_measures(runs: Sequence[RunData]) -> list[Panel]:
             runs,
             "other_measures",
             [_Series(column=name, colour=3)],
-            title=f"{words[0].upper()}{words[1:]}",
-            caption="Of the learned reward, after each round.",
-            y_label=words,
-            x="labels",
+            _Chart(
+                title=f"{words[0].upper()}{words[1:]}",
+                caption="Of the learned reward, after each round.",
+                y_label=words,
+                x="labels",
+            ),
         )
     return panels
 
@@ -313,30 +327,34 @@ def example_chart(example: Example, key: str) -> str:
     return line_chart(lines, key=key, alt=alt, x_label="step", y_label="predicted reward", size=SMALL)
 
 
-def _curves(
-    runs: Sequence[RunData],
-    table: str,
-    series: Sequence[_Series],
-    *,
-    title: str,
-    caption: str,
-    y_label: str,
-    x: Literal["num_timesteps", "labels"] = "num_timesteps",
-    reference: tuple[float, str] | None = None,
-    points: Sequence[Line] = (),
-    wide: bool = False,
-) -> list[Panel]:
+@dataclass(frozen=True, kw_only=True)
+class _Chart:
+    """What a chart of curves says, beside its curves."""
+
+    title: str
+    caption: str
+    y_label: str
+    x: Literal["num_timesteps", "labels"] = "num_timesteps"
+    reference: tuple[float, str] | None = None
+    """A height, and what it means."""
+    points: Sequence[Line] = ()
+    wide: bool = False
+
+
+def _curves(runs: Sequence[RunData], table: str, series: Sequence[_Series], chart: _Chart) -> list[Panel]:
     """Return one panel with columns of all runs that have them, overlaid; none if no run has them."""
     lines: list[Line] = []
     words: list[str] = []
     for index, run in enumerate(runs):
         columns = run.tables.get(table, {})
         for one in series:
-            if not np.isfinite(columns.get(one.column, np.empty(0))).any() or (x == "labels" and not run.labels):
+            if not np.isfinite(columns.get(one.column, np.empty(0))).any() or (
+                chart.x == "labels" and not run.labels
+            ):
                 continue
-            line = _line(columns, one, x, colour=index if len(runs) > 1 else one.colour)
+            line = _line(columns, one, chart.x, colour=index if len(runs) > 1 else one.colour)
             lines.append(line if len(runs) == 1 else replace(line, label=None))
-            words.append(f"{run.name}, {one.label or y_label}: {line.y[0]:.3g} first, {line.y[-1]:.3g} last")
+            words.append(f"{run.name}, {one.label or chart.y_label}: {line.y[0]:.3g} first, {line.y[-1]:.3g} last")
     if not lines:
         return []
     if len(runs) > 1:  # colours are runs; what the styles mean is said in the colour of the text
@@ -347,15 +365,15 @@ def _curves(
             if one.label
         ]
     svg = line_chart(
-        [*lines, *points],
-        key="".join(c for c in title if c.isalnum()),
-        alt=f"{title}. {'; '.join(words)}.",
-        x_label=_STEPS if x == "num_timesteps" else _LABELS,
-        y_label=y_label,
-        reference=reference,
-        size=FULL if wide else HALF,
+        [*lines, *chart.points],
+        key="".join(c for c in chart.title if c.isalnum()),
+        alt=f"{chart.title}. {'; '.join(words)}.",
+        x_label=_STEPS if chart.x == "num_timesteps" else _LABELS,
+        y_label=chart.y_label,
+        reference=chart.reference,
+        size=FULL if chart.wide else HALF,
     )
-    return [Panel(title=title, svg=svg, caption=caption, data=f"report/{table}.csv", wide=wide)]
+    return [Panel(title=chart.title, svg=svg, caption=chart.caption, data=f"report/{table}.csv", wide=chart.wide)]
 
 
 def _line(columns: Table, series: _Series, x: str, *, colour: int) -> Line:

@@ -90,10 +90,14 @@ class RewardTrainer:
     Args:
         ensemble: What is trained, in place.
         settings: Of the training; those of the ensemble by default.
-        seed: Decides draws and the order of batches.
+        seed: Decides draws and the order of batches; the ensemble's by default, which is saved with it, so that a
+            trainer of a reward that was loaded draws as the first one did.
     """
 
-    def __init__(self, ensemble: RewardEnsemble, *, settings: RewardSettings | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, ensemble: RewardEnsemble, *, settings: RewardSettings | None = None, seed: int | None = None
+    ) -> None:
+        seed = ensemble.seed if seed is None else seed
         self.ensemble = ensemble
         self.settings = settings if settings is not None else ensemble.settings
         self.l2 = torch.full((ensemble.n_members,), self.settings.l2, device=ensemble.device)

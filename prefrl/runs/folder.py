@@ -219,7 +219,17 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """Return the git commit of the code that runs, with "+" after it if files are changed; None outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    # Without optional locks: one that is stopped in the middle would leave its lock in somebody's repository.
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty=+",
+        "--abbrev=12",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

@@ -248,7 +248,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
         store=store,
         old_labels="replay",
         feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
-        reward=RewardTrainer(ensemble, seed=seeds.integer("reward-trainer")),
+        reward=RewardTrainer(ensemble),
     )
     preferences.plan(config.total_timesteps)
     return preferences

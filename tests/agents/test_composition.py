@@ -108,6 +108,16 @@ def test_a_run_that_is_continued_learns_what_it_knew_before_its_first_step(
     assert ordinals == list(range(26))
 
 
+def test_a_state_knows_what_was_recalled_already(drift_venv: MakeVenv, store: Store) -> None:
+    first = learning(drift_venv(), store)
+    train(first)
+    again = learning(drift_venv(), store, old_labels="continue")
+    again.restore(*first.state())
+    again.update()
+    assert again.trainer.n_known == again.labels.n_labels == 20
+    assert len(set(again.trainer.seqs.tolist())) == len(again.trainer.seqs) == 20
+
+
 def test_a_run_that_learns_from_old_labels_has_its_whole_budget(drift_venv: MakeVenv, store: Store) -> None:
     train(learning(drift_venv(), store))
     second = learning(drift_venv(), store, n_labels=9, old_labels="learn", seed=1)

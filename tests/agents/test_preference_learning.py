@@ -326,6 +326,24 @@ def test_what_is_left_of_the_budget_makes_the_last_round(drift_venv: MakeVenv) -
         assert fitted == [None, None, 3, None, 5], "three make a round, and then the two that are left"
 
 
+def test_an_answer_that_is_withdrawn_before_a_fit_counts_once(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), store=store)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 120)
+        queries = [query.query_id for query in store.open_queries()]
+        for number in range(2):
+            say(store, queries[number], Answer.FIRST, number)
+        assert at(preferences, 120) is None
+        say(store, queries[0], None, 2, supersedes="a0")
+        assert at(preferences, 120) is None, "one answer and one withdrawal are not three"
+        say(store, queries[2], Answer.FIRST, 3)
+        refit = at(preferences, 120)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == 2
+
+
 def test_one_answer_is_enough_where_the_agent_waits(drift_venv: MakeVenv) -> None:
     with Store() as store:
         preferences = small(drift_venv(), teacher=People(), store=store)

@@ -826,3 +826,19 @@ def test_what_is_withdrawn_after_it_left_the_memory_is_not_counted(
     trainer.forget([1, 7])
     assert trainer.n_known == 8
     assert trainer.seqs.tolist() == [5, 6, 8, 9]
+
+
+def test_a_reward_that_was_loaded_is_trained_with_the_draws_it_had(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons, tmp_path: Path
+) -> None:
+    """Or comparisons that it was trained on would be held out."""
+    first = RewardTrainer(make_ensemble(seed=5))
+    first.add(make_comparisons(30))
+    first.fit(1)
+    first.ensemble.save(tmp_path)
+    again = RewardTrainer(RewardEnsemble.load(tmp_path))
+    again.add(make_comparisons(30))
+    np.testing.assert_array_equal(again.draws, first.draws)
+    other = RewardTrainer(make_ensemble(seed=6))
+    other.add(make_comparisons(30))
+    assert not np.array_equal(other.draws, first.draws)
