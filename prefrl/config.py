@@ -68,9 +68,9 @@ class RunConfig:
     reward: RewardSource = "preferences"
     """What the agent learns from; "true" and "constant" are the controls."""
     teacher: TeacherName = "oracle"
-    """Who compares: "oracle" prefers the clip with the higher true return, "human" opens the labelling page."""
+    """Who compares: "oracle" knows the true return, "human" opens the labelling page, others are programs."""
     teacher_settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
-    """Settings of the teacher, by name."""
+    """Fields of the teacher's class, in a file only."""
     oracle: Literal["gymnasium", "paper"] | None = None
     """Which of its two true rewards a MuJoCo task of the paper has; all other tasks have one."""
     question: str = ""

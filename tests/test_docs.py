@@ -119,7 +119,7 @@ def test_examples_of_the_architecture_are_python_and_yaml() -> None:
     blocks = PYTHON.findall(text)
     assert len(blocks) >= 3
     for block in blocks:
-        ast.parse(f"f({block})" if block.startswith("weight_norm") else block)
+        ast.parse(f"f(\n{block})" if "weight_norm=" in block else block)
     [preset] = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert yaml.safe_load(preset)["env_id"] == "prefrl/Pusher-v0"
 
@@ -129,6 +129,7 @@ def test_the_task_of_the_architecture_can_be_made() -> None:
     [block] = [b for b in PYTHON.findall((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")) if "Task(" in b]
     code = f"""
 import gymnasium
+from prefrl_envs.mujoco.tasks import _camera
 from prefrl_envs.registration import register
 from prefrl_envs.task import Task
 register({block.strip()})
@@ -147,6 +148,7 @@ from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 import numpy as np
+from prefrl.errors import SettingError
 from prefrl.feedback.teachers import _TURNED_ROUND, OracleTeacher
 from prefrl.segments import Answer, Query, Segment
 {block}

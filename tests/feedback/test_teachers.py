@@ -114,9 +114,7 @@ def test_a_teacher_is_made_by_its_name_with_its_settings_and_the_runs_seed(
 
 
 def test_a_teacher_that_there_is_not_and_a_setting_it_has_not() -> None:
-    with pytest.raises(
-        SettingError, match=r"`teacher` must be one of oracle, human\. Received 'orakle'\. Did you mean"
-    ):
+    with pytest.raises(SettingError, match=r"`teacher` must be one of .* Received 'orakle'\. Did you mean oracle"):
         make_teacher("orakle", {}, seed=0)
     with pytest.raises(SettingError, match=r"'oracle' has no setting `error`; it has none"):
         make_teacher("oracle", {"error": 0.1}, seed=0)

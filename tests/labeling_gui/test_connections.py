@@ -227,9 +227,9 @@ def test_there_is_a_limit_to_connections_and_those_that_end_make_room(
     status = 503
     while status == 503 and time.monotonic() < deadline:
         later = connect()
-        with suppress(OSError):
+        with suppress(OSError, AssertionError):  # refused: what was sent may make the answer be thrown away
             later.sendall(head(served) + b"\r\n")
-        status = response(later)[0]
+            status = response(later)[0]
     assert status == 200
 
 

@@ -98,16 +98,15 @@ def test_true_return_in_the_table_is_that_of_the_log(finished: Path) -> None:
 
 
 def test_a_measure_of_the_reward_that_nothing_else_draws_has_a_panel(finished: Path, tmp_path: Path) -> None:
-    assert not (finished / "report" / "other_measures.csv").exists(), "everything that there is today is drawn"
     run = shutil.copytree(finished, tmp_path / "run")
     log = run / "log" / "metrics.jsonl"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
-        line |= {"reward_model/weight_norm": 1.25} if "reward_model/l2" in line else {}
+        line |= {"reward_model/made_up_here": 1.25} if "reward_model/l2" in line else {}
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = write_report([run]).read_text()
-    assert ">Weight norm<" in page
-    assert {row["weight_norm"] for row in rows(run / "report" / "other_measures.csv")} == {"1.25"}
+    assert ">Made up here<" in page
+    assert {row["made_up_here"] for row in rows(run / "report" / "other_measures.csv")} == {"1.25"}
     assert page.count("<svg") == (finished / "report.html").read_text().count("<svg") + 1
 
 
