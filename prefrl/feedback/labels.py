@@ -4,8 +4,9 @@ Both go through the store, so that what was said is safe, and so that a run that
 checkpoint asks nothing twice.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from prefrl.feedback.query_maker import QueryMaker
 from prefrl.feedback.teachers import Teacher
@@ -38,29 +39,39 @@ class Wanted(NamedTuple):
     """Labels that make a round."""
 
 
-class Labels(Protocol):
-    """Where the comparisons of a run come from."""
+class Labels(ABC):
+    """Where the comparisons of a run come from.
+
+    Args:
+        store: Where queries and answers are kept.
+        run: The store's number of this run.
+        maker: Makes the queries.
+    """
+
+    def __init__(self, store: Store, run: int, maker: QueryMaker) -> None:
+        self._store = store
+        self._run = run
+        self._maker = maker
+        self._n_labels = 0
+        self._cursor = 0
+        """Number of the last answer that was read, where answers are read as they come."""
 
     @property
     def n_asked(self) -> int:
         """Queries made so far."""
-        ...
+        return self._maker.n_made
 
     @property
     def n_labels(self) -> int:
         """Comparisons that count against the budget of the run: those handed out, less those outdated since."""
-        ...
-
-    @property
-    def last_seq(self) -> int:
-        """Number of the last answer in the store that has been handed out."""
-        ...
+        return self._n_labels
 
     @property
     def most_at_once(self) -> int:
         """Comparisons that memory has room for at once."""
-        ...
+        return self._maker.most_at_once
 
+    @abstractmethod
     def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
         """Ask what is to be asked, and yield what has come, in parts that fit into memory.
 
@@ -70,22 +81,40 @@ class Labels(Protocol):
             wanted: Budget and schedule; nothing is asked where nothing is wanted yet (`due` below 0).
             num_timesteps: Environment steps so far.
         """
-        ...
 
     def recall(self) -> Iterator[News]:
         """Yield all that was said in this run before, in parts; it counts against the budget."""
-        ...
+        yield from self._read()
+        self._maker.n_made = self._store.counts(run=self._run).queries
 
     def state(self) -> State:
         """Return how far asking and reading have come."""
-        ...
+        arrays, values = self._maker.state()
+        return arrays, values | {"cursor": self._cursor, "n_labels": self._n_labels}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken."""
-        ...
+        self._maker.restore(arrays, values)
+        self._cursor, self._n_labels = values["cursor"], values["n_labels"]
+
+    def _read(self) -> Iterator[News]:
+        """Yield what was said since the last call."""
+        answers = self._store.answers(self._cursor, run=self._run)
+        if not answers:
+            return
+        last = answers[-1].seq
+        outdated = self._store.replaced(self._cursor, run=self._run)
+        found = [seq for seq in self._store.comparison_seqs(self._cursor, run=self._run) if seq <= last]
+        self._cursor = last
+        self._n_labels += len(found) - len(outdated)
+        for part in read_in_parts(self._store, found, self.most_at_once):
+            yield News(part, outdated)
+            outdated = []
+        if outdated:
+            yield News([], outdated)
 
 
-class TeacherLabels:
+class TeacherLabels(Labels):
     """Comparisons of a teacher that answers at once.
 
     Args:
@@ -96,32 +125,8 @@ class TeacherLabels:
     """
 
     def __init__(self, teacher: Teacher, store: Store, run: int, maker: QueryMaker) -> None:
+        super().__init__(store, run, maker)
         self._teacher = teacher
-        self._store = store
-        self._run = run
-        self._maker = maker
-        self._n_labels = 0
-        self._last_seq = 0
-
-    @property
-    def n_asked(self) -> int:
-        """Queries made so far."""
-        return self._maker.n_made
-
-    @property
-    def n_labels(self) -> int:
-        """Comparisons of this run so far."""
-        return self._n_labels
-
-    @property
-    def last_seq(self) -> int:
-        """Number of the last answer that was handed out."""
-        return self._last_seq
-
-    @property
-    def most_at_once(self) -> int:
-        """Comparisons that memory has room for at once."""
-        return self._maker.most_at_once
 
     def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
         """Ask what is due, once it makes a round.
@@ -136,30 +141,10 @@ class TeacherLabels:
             part = min(due, self._maker.most_at_once)
             comparisons = self._ask(part, num_timesteps)
             self._n_labels += len(comparisons)
-            self._last_seq = max([self._last_seq, *(comparison.seq for comparison in comparisons)])
             due -= part
             yield News(comparisons, [])
             if len(comparisons) < part:
                 return
-
-    def recall(self) -> Iterator[News]:
-        """Yield all that was said in this run before, in parts; it counts against the budget."""
-        seqs = self._store.comparison_seqs(run=self._run)
-        for comparisons in read_in_parts(self._store, seqs, self.most_at_once):
-            self._n_labels += len(comparisons)
-            self._last_seq = comparisons[-1].seq
-            yield News(comparisons, [])
-        self._maker.n_made = self._store.counts(run=self._run).queries
-
-    def state(self) -> State:
-        """Return how far asking has come."""
-        arrays, values = self._maker.state()
-        return arrays, values | {"n_labels": self._n_labels, "last_seq": self._last_seq}
-
-    def restore(self, arrays: Arrays, values: Json) -> None:
-        """Go on where `state` was taken."""
-        self._maker.restore(arrays, values)
-        self._n_labels, self._last_seq = values["n_labels"], values["last_seq"]
 
     def _ask(self, n_labels: int, num_timesteps: int) -> list[Comparison]:
         """Ask until there are `n_labels` comparisons more; return them in the order of their answers."""
@@ -191,7 +176,7 @@ class TeacherLabels:
         )
 
 
-class PeopleLabels:
+class PeopleLabels(Labels):
     """Comparisons of people, who find a small stock of fresh queries in the store and answer when they like.
 
     Args:
@@ -202,32 +187,8 @@ class PeopleLabels:
     """
 
     def __init__(self, store: Store, run: int, maker: QueryMaker, settings: FeedbackSettings) -> None:
-        self._store = store
-        self._run = run
-        self._maker = maker
+        super().__init__(store, run, maker)
         self._settings = settings
-        self._cursor = 0
-        self._n_labels = 0
-
-    @property
-    def n_asked(self) -> int:
-        """Queries made so far."""
-        return self._maker.n_made
-
-    @property
-    def n_labels(self) -> int:
-        """Comparisons read so far that still hold."""
-        return self._n_labels
-
-    @property
-    def last_seq(self) -> int:
-        """Number of the last answer that was read."""
-        return self._cursor
-
-    @property
-    def most_at_once(self) -> int:
-        """Comparisons that memory has room for at once."""
-        return self._maker.most_at_once
 
     def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
         """Read what people have said, and see that they find queries; never wait for them."""
@@ -236,37 +197,6 @@ class PeopleLabels:
         yield from self._read()
         if wanted.due >= 0:
             self._restock(waiting, wanted.in_all - self._n_labels, num_timesteps)
-
-    def recall(self) -> Iterator[News]:
-        """Yield all that was said in this run before; it counts against the budget."""
-        yield from self._read()
-        self._maker.n_made = self._store.counts(run=self._run).queries
-
-    def state(self) -> State:
-        """Return how far asking and reading have come."""
-        arrays, values = self._maker.state()
-        return arrays, values | {"cursor": self._cursor, "n_labels": self._n_labels}
-
-    def restore(self, arrays: Arrays, values: Json) -> None:
-        """Go on where `state` was taken."""
-        self._maker.restore(arrays, values)
-        self._cursor, self._n_labels = values["cursor"], values["n_labels"]
-
-    def _read(self) -> Iterator[News]:
-        """Yield what was said since the last call."""
-        answers = self._store.answers(self._cursor, run=self._run)
-        if not answers:
-            return
-        last = answers[-1].seq
-        outdated = self._store.replaced(self._cursor, run=self._run)
-        found = [seq for seq in self._store.comparison_seqs(self._cursor, run=self._run) if seq <= last]
-        self._cursor = last
-        self._n_labels += len(found) - len(outdated)
-        for part in read_in_parts(self._store, found, self.most_at_once):
-            yield News(part, outdated)
-            outdated = []
-        if outdated:
-            yield News([], outdated)
 
     def _restock(self, waiting: Sequence[OpenQuery], n_wanted: int, num_timesteps: int) -> None:
         """Have a stock of queries about the present agent ready, and take stale ones away.
