@@ -351,6 +351,12 @@ def test_eval_callback_and_normalisation_work_together(drift_venv: MakeVenv, sto
     assert prefs.labels.n_labels == 20
 
 
+def test_running_means_look_back_as_far_as_the_algorithms_own(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    ppo(prefs.venv, stats_window_size=3).learn(640, callback=prefs.callback())
+    assert len(prefs.venv.predicted_returns) == len(prefs.venv.task_metrics["final_position"]) == 3
+
+
 # --- what is kept of the policy's own actions -------------------------------------------------------------
 
 
