@@ -25,7 +25,7 @@ from prefrl.memory import give_back_memory
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
 from prefrl.seeding import Streams
-from prefrl.segments import Comparison, SegmentRecorder
+from prefrl.segments import Comparison, SegmentRecorder, space_to_json
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import RunAbout, Store, StoredRun
 
@@ -107,6 +107,7 @@ class PreferenceLearning:
         self.plan_of_labels = LabelPlan(n_labels, feedback)
         self.feedback = feedback
         self.trainer = _trainer(venv, reward, seed) if isinstance(reward, RewardSettings) else reward
+        _check_reward(venv, self.trainer.ensemble)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
@@ -238,11 +239,16 @@ class PreferenceLearning:
         """Continue where `state` was taken, with the same store and settings.
 
         Raises:
-            StoreError: The store lacks comparisons that were trained on.
+            StoreError: The state is of another run in the store, or the store lacks comparisons.
         """
+        if values["run"] != self.run:
+            raise StoreError(
+                f"The state is of run {values['run']} in the store, and this object asks in run {self.run}; make "
+                'it with old_labels="replay" to go on with the latest run.'
+            )
         restore_parts(self._parts, arrays, values)
         self._recalls = "refuse"  # what the checkpoint knows is all that is known
-        self.run, self.has_begun = values["run"], values["has_begun"]
+        self.has_begun = values["has_begun"]
         self._normalised_until, self.refit_seconds = values["normalised_until"], values["refit_seconds"]
         self._fresh = [
             Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
@@ -280,25 +286,27 @@ class PreferenceLearning:
             frame_stack=self.reward_model.frame_stack,
         )
         runs = self.store.runs()
-        if not any(run.n_comparisons for run in runs) and old_labels != "replay":
-            return self.store.begin_run(about)
-        if not runs or old_labels in ("ignore", "learn"):
-            return self.store.begin_run(about)
-        latest = runs[-1]
-        if old_labels == "refuse":
+        n_old = sum(run.n_comparisons for run in runs)
+        if n_old and old_labels == "refuse":
             raise SettingError(
-                f"The store holds {latest.n_comparisons} labels of an earlier run. Say what is to be done with "
-                'them: old_labels="continue" goes on with that run, "learn" begins a new one that learns from '
-                'them first, "ignore" begins a new one without them.'
+                f"The store holds {n_old} labels of an earlier run. Say what is to be done with them: "
+                'old_labels="continue" goes on with the latest run, "learn" begins one that learns from them '
+                'first, "ignore" begins a new one without them.'
             )
-        self._check_same_spaces(latest, about)
-        return latest.id
+        goes_on = old_labels == "replay" or (n_old and old_labels == "continue")
+        if goes_on and runs:
+            self._check_same_spaces(runs[-1], about)
+            return runs[-1].id
+        if old_labels == "learn":
+            for run in runs:
+                self._check_same_spaces(run, about)
+        return self.store.begin_run(about)
 
-    def _check_same_spaces(self, latest: StoredRun, about: RunAbout) -> None:
+    def _check_same_spaces(self, run: StoredRun, about: RunAbout) -> None:
         for name in ("observation_space", "action_space", "frame_stack"):
-            if latest.about is not None and getattr(latest.about, name) != getattr(about, name):
+            if run.about is not None and getattr(run.about, name) != getattr(about, name):
                 raise StoreError(
-                    f"The latest run in the store has another {name}, {getattr(latest.about, name)}, than these "
+                    f"Run {run.id} in the store has another {name}, {getattr(run.about, name)}, than these "
                     f'environments, {getattr(about, name)}; use old_labels="ignore", or a store of its own.'
                 )
 
@@ -381,6 +389,26 @@ def _trainer(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardTrainer
         seed=seed,
     )
     return RewardTrainer(ensemble)
+
+
+def _check_reward(venv: VecEnv, ensemble: RewardEnsemble) -> None:
+    """Refuse a reward that was made for other environments.
+
+    Raises:
+        SettingError: Its spaces, or the frames that it sees at once, are others.
+    """
+    own = (space_to_json(venv.observation_space), space_to_json(venv.action_space), frame_stack_of(venv))
+    reads = (
+        space_to_json(ensemble.observation_space),
+        space_to_json(ensemble.action_space),
+        ensemble.frame_stack,
+    )
+    for what, expected, found in zip(("observations", "actions", "stacked frames"), own, reads, strict=True):
+        if expected != found:
+            raise SettingError(
+                f"`reward` was made for other {what} than these environments have. Expected {expected}. Received "
+                f"{found}."
+            )
 
 
 def _mean(values: list[float]) -> float:

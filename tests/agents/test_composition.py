@@ -18,6 +18,7 @@ from prefrl.agents.learned_reward import NamedReward
 from prefrl.agents.preference_learning import OldLabels
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import OracleTeacher, People, Teacher
+from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.segments import Answer, SegmentRecorder
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
@@ -129,8 +130,28 @@ def test_a_run_that_learns_from_old_labels_has_its_whole_budget(drift_venv: Make
 def test_another_task_does_not_continue_a_run(drift_venv: MakeVenv, store: Store) -> None:
     train(learning(drift_venv(), store))
     other = make_vec_env(lambda: CountingEnv((20,)), n_envs=2)
-    with pytest.raises(StoreError, match="another observation_space"):
-        learning(other, store, old_labels="continue")
+    choices: tuple[OldLabels, ...] = ("continue", "learn", "replay")
+    for old_labels in choices:
+        with pytest.raises(StoreError, match="Run 1 in the store has another observation_space"):
+            learning(other, store, old_labels=old_labels)
+    assert learning(other, store, old_labels="ignore").run == 2
+
+
+def test_a_reward_for_other_environments_is_refused(drift_venv: MakeVenv) -> None:
+    other = make_vec_env(lambda: CountingEnv((20,)), n_envs=2)
+    trainer = RewardTrainer(RewardEnsemble(other.observation_space, other.action_space))
+    with pytest.raises(
+        SettingError, match=r"`reward` was made for other observations than these .* Received .*\[1\]"
+    ):
+        PreferenceLearning(drift_venv(), teacher=OracleTeacher(), reward=trainer)
+
+
+def test_a_state_of_another_run_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    first = learning(drift_venv(), store)
+    train(first)
+    second = learning(drift_venv(), store, old_labels="ignore")
+    with pytest.raises(StoreError, match=r"is of run 1 in the store, and this object asks in run 2"):
+        second.restore(*first.state())
 
 
 def test_people_of_a_continued_run_are_heard_again(drift_venv: MakeVenv, store: Store) -> None:
