@@ -81,7 +81,7 @@ class PreferenceLearning:
             "ignore" begins a new run; "learn" begins a new run whose reward learns from all of them first, at no
             cost; "replay" plays the latest run again from its beginning or a checkpoint, and asks nothing twice.
         feedback: When, about what and how people are asked.
-        reward: Settings of the reward and its training, or a trainer to go on with: its ensemble pays the agent.
+        reward: Settings of the reward and its training, or a trainer without labels, whose ensemble pays the agent.
 
     Raises:
         SettingError: A figure is out of range, `venv` is no VecEnv, a segment is longer than an episode, or the
@@ -107,7 +107,7 @@ class PreferenceLearning:
         self.plan_of_labels = LabelPlan(n_labels, feedback)
         self.feedback = feedback
         self.trainer = _trainer(venv, reward, seed) if isinstance(reward, RewardSettings) else reward
-        _check_reward(venv, self.trainer.ensemble)
+        _check_reward(venv, self.trainer)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
@@ -391,12 +391,21 @@ def _trainer(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardTrainer
     return RewardTrainer(ensemble)
 
 
-def _check_reward(venv: VecEnv, ensemble: RewardEnsemble) -> None:
-    """Refuse a reward that was made for other environments.
+def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
+    """Refuse a reward that was made for other environments, and a trainer that holds labels of its own.
+
+    Labels go by their number in a store: a trainer that has some would mix them up with those of another store, or
+    be given the same ones twice.
 
     Raises:
-        SettingError: Its spaces, or the frames that it sees at once, are others.
+        SettingError: Spaces or the frames seen at once are others, or there are labels.
     """
+    ensemble = trainer.ensemble
+    if trainer.n_known:
+        raise SettingError(
+            f"`reward` holds {trainer.n_known} labels already, which belong to a store. Give `RewardTrainer("
+            'trainer.ensemble)`, and the store with old_labels="continue" or "learn" where they count.'
+        )
     own = (space_to_json(venv.observation_space), space_to_json(venv.action_space), frame_stack_of(venv))
     reads = (
         space_to_json(ensemble.observation_space),

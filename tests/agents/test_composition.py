@@ -146,6 +146,25 @@ def test_a_reward_for_other_environments_is_refused(drift_venv: MakeVenv) -> Non
         PreferenceLearning(drift_venv(), teacher=OracleTeacher(), reward=trainer)
 
 
+def test_a_trainer_that_holds_labels_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    """They would be taken for those of another store, or learned twice."""
+    first = learning(drift_venv(), store)
+    train(first)
+    with pytest.raises(SettingError, match=r"`reward` holds 20 labels already"):
+        PreferenceLearning(drift_venv(), teacher=OracleTeacher(), store=store, reward=first.trainer)
+    again = PreferenceLearning(
+        drift_venv(),
+        teacher=OracleTeacher(),
+        store=store,
+        old_labels="continue",
+        feedback=FeedbackSettings(segment_length=5),
+        reward=RewardTrainer(first.reward_model),
+    )
+    again.update()
+    assert again.trainer.n_known == 20
+    np.testing.assert_array_equal(again.trainer.draws, first.trainer.draws)
+
+
 def test_a_state_of_another_run_is_refused(drift_venv: MakeVenv, store: Store) -> None:
     first = learning(drift_venv(), store)
     train(first)

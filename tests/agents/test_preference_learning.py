@@ -596,9 +596,10 @@ def test_a_state_asks_and_fits_on_as_if_it_had_never_stopped(drift_venv: MakeVen
 
 def test_a_reward_that_was_given_is_gone_on_with_and_pays(drift_venv: MakeVenv) -> None:
     _, first = trained(drift_venv(), 0)
-    again = small(drift_venv(), reward=first.trainer)
-    assert again.trainer is first.trainer
-    assert again.reward_model is first.trainer.ensemble
+    trainer = RewardTrainer(first.reward_model)
+    again = small(drift_venv(), reward=trainer)
+    assert again.trainer is trainer
+    assert again.reward_model is first.reward_model
     observations = np.asarray(again.venv.reset()).copy()
     actions = np.full((4, 1), 0.5, dtype=np.float32)
     _, rewards, _, _ = again.venv.step(actions)
