@@ -81,7 +81,7 @@ class PreferenceLearning:
             "ignore" begins a new run; "learn" begins a new run whose reward learns from all of them first, at no
             cost; "replay" plays the latest run again from its beginning or a checkpoint, and asks nothing twice.
         feedback: When, about what and how people are asked.
-        reward: Settings of the reward and its training, or a trainer without labels, whose ensemble pays the agent.
+        reward: Settings of the reward and its training, or a trainer without labels; its ensemble pays the agent.
 
     Raises:
         SettingError: A figure is out of range, `venv` is no VecEnv, a segment is longer than an episode, or the
