@@ -23,6 +23,7 @@ from prefrl.settings import (
     AgentSettings,
     AlgorithmName,
     FeedbackSettings,
+    RestartSettings,
     RewardSettings,
     TeacherName,
     check_numbers,
@@ -100,6 +101,8 @@ class RunConfig:
     """The reward networks and their training."""
     agent: AgentSettings = field(default_factory=AgentSettings)
     """The agent and its environments."""
+    restarts: RestartSettings = field(default_factory=RestartSettings)
+    """When a policy that gets no better is replaced by a fresh one."""
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""

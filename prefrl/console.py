@@ -31,6 +31,7 @@ class TrainingDisplay:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._last_line = -math.inf
+        self._n_notes = 0
 
     def __enter__(self) -> Self:
         """Show the empty bar, where there is a terminal."""
@@ -59,7 +60,10 @@ class TrainingDisplay:
         self.console.print(text, soft_wrap=True, markup=False)
 
     def __call__(self, progress: TrainingProgress) -> None:
-        """Show how far the training has come."""
+        """Show how far the training has come, and what it has to say of its policies, once."""
+        for note in progress.notes[self._n_notes :]:
+            self.say(f"{self.title}: {note}")
+        self._n_notes = len(progress.notes)
         facts = describe(progress)
         if self._bar is not None:
             self._bar.update(
@@ -80,6 +84,8 @@ def describe(progress: TrainingProgress) -> str:
     if not math.isnan(progress.true_return):
         parts.append(f"true return {progress.true_return:.1f}")
     parts += [f"{name} {value:.2f}" for name, value in progress.metrics.items()]
+    if progress.policies > 1:
+        parts.append(f"policy {progress.policies}")
     if progress.waiting:
         parts.append("waiting for labels")
     return ", ".join(parts)

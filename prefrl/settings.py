@@ -165,6 +165,39 @@ class RewardSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RestartSettings:
+    """When a policy that gets no better is replaced by a fresh one; the best of all has the last word."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    at_most: int = 2
+    """Fresh policies at most; 0 for none. That a policy is stuck is said in any case."""
+    window_share: float = 0.025
+    """Share of the training after which the policy is looked at, and as long as what is compared then."""
+    patience: int = 4
+    """Windows whose mean reward is compared with that of as many before them."""
+    least_gain: float = 0.03
+    """A policy whose reward per step grew by less, in standard deviations of the reward, is stuck."""
+    least_share: float = 0.25
+    """Share of the training that a fresh policy must have left; after that the best one goes on."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that cannot be."""
+        if min(self.at_most + 1, self.patience) < 1:
+            raise SettingError(
+                "`patience` must be at least 1, and `at_most` at least 0. Received "
+                f"{self.patience} and {self.at_most}."
+            )
+        if not 0 < self.window_share <= 1 or not 0 <= self.least_share <= 1:
+            raise SettingError(
+                "Expected 0 < `window_share` <= 1 and 0 <= `least_share` <= 1. Received "
+                f"{self.window_share} and {self.least_share}."
+            )
+        if not isfinite(self.least_gain):
+            raise SettingError(f"`least_gain` must be finite. Received {self.least_gain}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings:
     """The agent and its environments."""
 

@@ -81,6 +81,10 @@ class TrainerProgress(BaseModel):
     refits: int | None = None
     true_return: float | None = None
     held_out_accuracy: float | None = None
+    policies: int | None = None
+    """Policies so far."""
+    note: str | None = None
+    """The latest that people should know of the policy."""
     updated_at: int | None = None
     alive: bool
 

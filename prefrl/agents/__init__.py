@@ -4,12 +4,14 @@ from prefrl.agents.algorithms import algorithm, make_agent
 from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.learned_reward import LearnedReward, LearnedRewardVecEnv, RewardFn
 from prefrl.agents.preference_learning import PreferenceLearning, Refit
+from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.trpo import EntropyTRPO
 
 __all__ = [
     "EntropyTRPO",
     "LearnedReward",
     "LearnedRewardVecEnv",
+    "PolicyRestarts",
     "PreferenceCallback",
     "PreferenceLearning",
     "Refit",

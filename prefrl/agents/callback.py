@@ -9,17 +9,32 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from prefrl.agents.environments import layers
+from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import SettingError
 
 if TYPE_CHECKING:
     from prefrl.agents.preference_learning import PreferenceLearning, Refit
 
 
+def watch_policy(restarts: PolicyRestarts, model: BaseAlgorithm) -> None:
+    """Have the policy looked at between two rollouts, and log what was found."""
+    assert isinstance(model, OnPolicyAlgorithm)
+    n_notes = len(restarts.notes)
+    progress = restarts.update(model)
+    for note in restarts.notes[n_notes:]:
+        model.logger.info(note.text)
+    if progress is None:
+        return
+    for name, value in progress._asdict().items():
+        if not math.isnan(value):
+            model.logger.record(f"policy/{name}", float(value))
+
+
 class PreferenceCallback(BaseCallback):
     """Asks and refits between rollouts, and logs what came of it.
 
-    Keys: `reward_model/*`, `labels/*`, and `rollout/ep_predicted_rew_mean` beside SB3's `rollout/ep_rew_mean`,
-    which is the TRUE return.
+    Keys: `reward_model/*`, `labels/*`, `policy/*`, and `rollout/ep_predicted_rew_mean` beside SB3's
+    `rollout/ep_rew_mean`, which is the TRUE return.
 
     Args:
         preferences: Whose `venv` the algorithm learns in.
@@ -56,6 +71,7 @@ class PreferenceCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.update()
+        self.watch_policy()
 
     def update(self, *, at_least: int | None = None) -> "Refit | None":
         """Ask, read and refit as `PreferenceLearning.update` does, and log what came of it."""
@@ -68,6 +84,10 @@ class PreferenceCallback(BaseCallback):
         self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
         self._record("reward_model/disagreement", refit.fresh_disagreement)
         return refit
+
+    def watch_policy(self) -> None:
+        """Look whether the policy still gets better, once the reward of the next rollout is known."""
+        watch_policy(self.preferences.restarts, self.model)
 
     def _on_step(self) -> bool:
         if "clipped_actions" in self.locals:
@@ -82,6 +102,8 @@ class PreferenceCallback(BaseCallback):
             self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))
 
     def _on_training_end(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        self.preferences.restarts.end(self.model)
         self.preferences.end()
 
     def _record(self, key: str, value: float) -> None:

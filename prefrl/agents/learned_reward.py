@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.agents.environments import check_venv
+from prefrl.agents.progress_watch import ProgressWatch
 from prefrl.errors import SettingError
 from prefrl.parts import Arrays, Json, State
 from prefrl.segments import SegmentRecorder
@@ -88,6 +89,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self._actions: npt.NDArray[Any] = np.empty(0)
         self._running_returns = np.zeros(self.num_envs)
         self._warned = False
+        self.watch: ProgressWatch | None = None
+        """Takes note of every step, where somebody wants to know whether the policy gets better."""
 
     def reset(self) -> VecEnvObs:
         """Reset all environments; episodes under way end here without having been finished."""
@@ -119,6 +122,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
                 render_states=self._render_states,
             )
         self.num_timesteps += self.num_envs
+        if self.watch is not None:
+            self.watch.record(self._last_observations, self._actions, rewards, dones, self.num_timesteps)
         self._running_returns += rewards
         for env, info in enumerate(infos):
             info[ENV_REWARD] = float(env_rewards[env])

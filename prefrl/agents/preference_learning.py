@@ -18,6 +18,7 @@ from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.environments import check_segment_length, check_venv, frame_stack_of
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
+from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
@@ -26,7 +27,7 @@ from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, SegmentRecorder, space_to_json
-from prefrl.settings import FeedbackSettings, RewardSettings
+from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
 from prefrl.store import RunAbout, Store, StoredRun
 
 OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
@@ -82,6 +83,7 @@ class PreferenceLearning:
             cost; "replay" plays the latest run again from its beginning or a checkpoint, and asks nothing twice.
         feedback: When, about what and how people are asked.
         reward: Settings of the reward and its training, or a trainer without labels; its ensemble pays the agent.
+        restarts: When a policy that gets no better is replaced by a fresh one.
 
     Raises:
         SettingError: A figure is out of range, `venv` is no VecEnv, a segment is longer than an episode, or the
@@ -101,6 +103,7 @@ class PreferenceLearning:
         old_labels: OldLabels = "refuse",
         feedback: FeedbackSettings = FeedbackSettings(),
         reward: RewardSettings | RewardTrainer = RewardSettings(),
+        restarts: RestartSettings = RestartSettings(),
     ) -> None:
         check_venv(venv)
         check_segment_length(venv, feedback.segment_length)
@@ -117,6 +120,7 @@ class PreferenceLearning:
             frame_stack=self.reward_model.frame_stack,
         )
         self.venv = LearnedRewardVecEnv(venv, self._pay, self.recorder)
+        self.restarts = PolicyRestarts(self.venv, restarts, Streams(seed).integer("restarts"))
         self.store = store if store is not None else Store()
         self.run = self._run(venv, old_labels)
         self._recalls = old_labels
@@ -160,6 +164,7 @@ class PreferenceLearning:
         The labels are spread over these steps. Without it, over those of the first call.
         """
         self.plan_of_labels.fix(total_timesteps)
+        self.restarts.plan(total_timesteps)
 
     def begin(self, n_steps: int, rollout: int) -> None:
         """Take note of a call of `learn`; the callback does it.
@@ -174,6 +179,7 @@ class PreferenceLearning:
         """
         self.has_begun = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
+        self.restarts.plan(self.plan_of_labels.total_timesteps)
         if self.labels.n_labels >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
@@ -265,6 +271,7 @@ class PreferenceLearning:
             "trainer": self.trainer,
             "labels": self.labels,
             "plan": self.plan_of_labels,
+            "restarts": self.restarts,
         }
 
     def _pay(self, observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 from prefrl.errors import PrefRLError, RunError
 from prefrl.files import read_json
 from prefrl.reward import RewardEnsemble
+from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
@@ -86,6 +87,8 @@ class RunData:
     """Labelled pairs, spread evenly over the run."""
     notes: Sequence[str]
     """Sentences about what is missing or unreadable."""
+    events: Sequence[tuple[int, str]] = ()
+    """What happened to the policy: environment step and sentence."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -160,6 +163,7 @@ def read_run(path: Path) -> RunData:
     for name, columns in _REWARD_MODEL.items():
         tables[name] = _table(lines, {column: f"reward_model/{column}" for column in columns})
     tables["other_measures"] = _table(lines, _other_measures(lines))
+    tables["policy"] = _table(lines, {name: f"policy/{name}" for name in ("gain", "exploration", "number")})
     checkpoint = notes.attempt("The latest checkpoint", lambda: latest_checkpoint(folder))
     reached = [lines[-1][STEP_KEY] if lines else 0, checkpoint.num_timesteps if checkpoint else 0]
     reached.append((evaluation or {}).get("num_timesteps", 0))
@@ -174,7 +178,13 @@ def read_run(path: Path) -> RunData:
         tables={name: table for name, table in tables.items() if _n_rows(table)},
         examples=examples,
         notes=notes.sentences,
+        events=[(note["num_timesteps"], note["text"]) for note in _said(checkpoint)],
     )
+
+
+def _said(checkpoint: Checkpoint | None) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = checkpoint.progress.get("notes", []) if checkpoint else []
+    return said
 
 
 def write_tables(run: RunData) -> None:

@@ -37,6 +37,7 @@ class _Column:
     clip: str | None
     clip_words: str
     notes: Sequence[str]
+    events: Sequence[tuple[int, str]]
     pairs: Sequence[Pair]
     command: str
     settings_file: str | None
@@ -85,7 +86,7 @@ def _page(runs: Sequence[RunData]) -> str:
     reward_model = panels.reward_model_panels(runs)
     answers = panels.answer_panels(runs, wide=len(reward_model) % 2 == 0)
     sections = [
-        ("How it learned", panels.metric_panels(runs) + panels.returns_panels(runs)),
+        ("How it learned", panels.metric_panels(runs) + panels.returns_panels(runs) + panels.policy_panels(runs)),
         ("Answers and learned reward", answers + reward_model),
         ("Reward along an episode", panels.episode_panels(runs)),
     ]
@@ -121,6 +122,7 @@ def _column(run: RunData, index: int) -> _Column:
         clip=None if run.clip is None else data_uri(run.clip),
         clip_words=words,
         notes=[*run.notes, *notes],
+        events=run.events,
         pairs=pairs,
         command=command,
         settings_file=settings_file,

@@ -125,6 +125,34 @@ def metric_panels(runs: Sequence[RunData]) -> list[Panel]:
     return panels
 
 
+def policy_panels(runs: Sequence[RunData]) -> list[Panel]:
+    """Return whether the policy got better, and how much it explored, over steps."""
+    return [
+        *_curves(
+            runs,
+            "policy",
+            [_Series(column="gain", colour=3)],
+            _Chart(
+                title="What the policy gained",
+                caption="Reward per step of the latest stretches less that of those before, by the reward "
+                "of then, in standard deviations. A policy that gains next to nothing is stuck, or as good as it "
+                "gets; a fresh one may take its place, and the line begins anew.",
+                y_label="gain per step",
+            ),
+        ),
+        *_curves(
+            runs,
+            "policy",
+            [_Series(column="exploration", colour=4)],
+            _Chart(
+                title="Exploration",
+                caption="Standard deviation of the policy's actions, as a share of its first one.",
+                y_label="exploration",
+            ),
+        ),
+    ]
+
+
 def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
     """Return accuracy, losses and disagreement of the reward model over labels."""
     accuracy = [

@@ -104,6 +104,8 @@ class LiveStatus:
             "labels": preferences.labels.n_labels,
             "labels_due": preferences.n_due(num_timesteps),
             "waits_for": waits_for,
+            "policies": preferences.restarts.n_policies,
+            "note": preferences.restarts.notes[-1].text if preferences.restarts.notes else None,
         }
         if true_return is not None:
             values["true_return"] = true_return

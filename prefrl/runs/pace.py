@@ -76,6 +76,7 @@ class PacedCallback(PreferenceCallback):
         self.update()
         if self.n_missing:
             self._wait()
+        self.watch_policy()
         self.status.tell("training", self.num_timesteps)
 
     def _on_rollout_end(self) -> None:

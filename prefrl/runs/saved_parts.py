@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 from prefrl.agents import PreferenceLearning
 from prefrl.agents.algorithms import use_channels_last
+from prefrl.agents.restarts import PolicyRestarts
 from prefrl.parts import Arrays, Json, State
 
 
@@ -121,11 +122,15 @@ class Progress:
     Args:
         saved: The agent.
         preferences: The labels; None where nobody is asked.
+        restarts: The policies that were tried.
     """
 
-    def __init__(self, saved: SavedAgent, preferences: PreferenceLearning | None) -> None:
+    def __init__(
+        self, saved: SavedAgent, preferences: PreferenceLearning | None, restarts: PolicyRestarts
+    ) -> None:
         self._saved = saved
         self._preferences = preferences
+        self._restarts = restarts
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._logged: dict[str, float] = {}
@@ -148,6 +153,8 @@ class Progress:
             "seconds": self.seconds,
             "labels": preferences.labels.n_labels if preferences else 0,
             "refit_seconds": preferences.refit_seconds if preferences else 0.0,
+            "policies": self._restarts.n_policies,
+            "notes": [note._asdict() for note in self._restarts.notes],
             "logged": {key: float(value) for key, value in self._saved.agent.logger.name_to_value.items()},
         }
 

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from prefrl.agents.callback import watch_policy
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
 from prefrl.files import read_json
@@ -40,6 +42,10 @@ class TrainingProgress(NamedTuple):
     """Mean task metrics of the latest episodes."""
     waiting: bool = False
     """Whether the agent is ahead of the people who label, and waits for them."""
+    policies: int = 1
+    """Policies so far: more than one where one got no better and a fresh one took its place."""
+    notes: tuple[str, ...] = ()
+    """What people should know of the policies so far."""
 
 
 ProgressListener = Callable[[TrainingProgress], None]
@@ -233,6 +239,8 @@ class _RunCallback(BaseCallback):
 
     def _on_rollout_start(self) -> None:
         self.run.begin_rollout()
+        if self.run.preferences is None:  # else its callback does it, after the reward was refitted
+            watch_policy(self.run.restarts, self.model)
         # Lines are counted from here on, not from 0: a run may have been extended in between two of them.
         if (self.num_timesteps - self._started_at) % self.run.steps_per_line != 0:
             return
@@ -249,6 +257,12 @@ class _RunCallback(BaseCallback):
 
     def _on_step(self) -> bool:
         return True
+
+    def _on_training_end(self) -> None:
+        if self.run.preferences is None:
+            assert isinstance(self.model, OnPolicyAlgorithm)
+            self.run.restarts.end(self.model)
+        self.tell()
 
     def _on_rollout_end(self) -> None:
         for name, value in self.run.metrics().items():
@@ -272,6 +286,8 @@ class _RunCallback(BaseCallback):
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
                 metrics=self.run.metrics(),
                 waiting=waiting,
+                policies=self.run.restarts.n_policies,
+                notes=tuple(note.text for note in self.run.restarts.notes),
             )
         )
 

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning, make_agent
 from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
+from prefrl.agents.restarts import PolicyRestarts
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, StoreError
 from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
@@ -78,8 +79,11 @@ class Training:
             self.store.counts()  # what is wrong with it is said now, not at the first question
             self.preferences = _preferences(config, self.stacked, self.store)
             self.rewarded = self.preferences.venv
+            self.restarts = self.preferences.restarts
         else:
             self.rewarded = LearnedRewardVecEnv(self.stacked, config.reward, window=_window(config))
+            self.restarts = PolicyRestarts(self.rewarded, config.restarts, seeds.integer("restarts"))
+            self.restarts.plan(config.total_timesteps)
         self.normalizer = make_normalizer(config, self.rewarded)
         agent = make_agent(
             config.algo,
@@ -91,7 +95,7 @@ class Training:
         self.normalizer.seed(seeds.integer("environments"))
         self._saved_agent = SavedAgent(agent, self.normalizer)
         self._random = RandomStreams(self._saved_agent)
-        self._progress = Progress(self._saved_agent, self.preferences)
+        self._progress = Progress(self._saved_agent, self.preferences, self.restarts)
         self.parts = self._parts()
         if checkpoint is not None:
             self._restore(checkpoint)
@@ -112,6 +116,7 @@ class Training:
         }
         if self.preferences is None:
             parts["learned_reward"] = self.rewarded
+            parts["restarts"] = self.restarts
         else:
             parts["preferences"] = self.preferences
         return parts
@@ -249,6 +254,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
         old_labels="replay",
         feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
         reward=RewardTrainer(ensemble),
+        restarts=config.restarts,
     )
     preferences.plan(config.total_timesteps)
     return preferences

@@ -59,6 +59,10 @@ class TrainerRecord:
     """Mean true return of the latest episodes."""
     held_out_accuracy: float | None = None
     """Accuracy of the reward model on comparisons that it was not trained on."""
+    policies: int = 1
+    """Policies so far: more than one where one got no better and a fresh one took its place."""
+    note: str | None = None
+    """The latest that people should know of the policy: that it got no better, and what is done about it."""
     updated_at: int
     """When this was said, milliseconds since 1970 UTC."""
 

@@ -4,8 +4,9 @@ import { count, duration, element, number } from "./dom.js";
 
 /**
  * @typedef {{state: string | null, alive: boolean, num_timesteps: number | null, labels: number | null,
- *            labels_due: number | null, refits: number | null, waits_for?: number | null}} Trainer What the training
- *            does; what it has not said is null.
+ *            labels_due: number | null, refits: number | null, waits_for?: number | null,
+ *            policies?: number | null, note?: string | null}} Trainer What the training does; what it has not said
+ *            is null.
  */
 
 const RATE_KNOWN_FROM = 10;
@@ -40,7 +41,7 @@ export function showProgress(root, progress, unsent, connected) {
     element("p", { class: "facts" }, ...facts),
     element(
       "p",
-      { class: "agent", dataset: { mood: agent.mood }, title: agent.sentence },
+      { class: "agent", dataset: { mood: agent.mood }, title: [agent.sentence, progress.trainer.note].filter(Boolean).join(". ") },
       element("span", { class: "dot", "aria-hidden": "true" }),
       element("span", { class: "sentence" }, agent.sentence),
     ),
@@ -60,7 +61,7 @@ export function agentState(trainer, connected) {
 }
 
 /** @param {Trainer} trainer @returns {{mood: "works" | "waits" | "over" | "gone", sentence: string}} */
-function toldState({ state, alive, num_timesteps, labels, labels_due, refits, waits_for }) {
+function toldState({ state, alive, num_timesteps, labels, labels_due, refits, waits_for, policies }) {
   if (state === null) return { mood: "gone", sentence: "Training has not begun" };
   const steps = count(num_timesteps ?? 0, "step");
   if (state === "finished") return { mood: "over", sentence: `The agent has finished, after ${steps}` };
@@ -70,7 +71,9 @@ function toldState({ state, alive, num_timesteps, labels, labels_due, refits, wa
   if (state === "waiting") return { mood: "waits", sentence: waitingFor(waits_for ?? null, refits === 0, steps) };
   const missing = Math.round((labels_due ?? 0) - (labels ?? 0));
   const lead = `${count(Math.abs(missing), "answer")} ${missing > 0 ? "ahead" : "behind"}`;
-  return { mood: "works", sentence: `The agent trains: ${steps}${missing === 0 ? "" : `, ${lead}`}` };
+  // After a fresh start the clips look like those of a beginner again.
+  const which = (policies ?? 1) > 1 ? `, policy ${policies}` : "";
+  return { mood: "works", sentence: `The agent trains: ${steps}${which}${missing === 0 ? "" : `, ${lead}`}` };
 }
 
 /**

@@ -161,6 +161,7 @@ function mark() {
 function showAgent() {
   if (live.progress === null) return;
   byId("agent").textContent = agentState(live.progress.trainer, live.connected).sentence;
+  byId("note").textContent = live.progress.trainer.note ?? "";
 }
 
 live.addEventListener("connection", showAgent);

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+
+from prefrl.agents.progress_watch import ProgressWatch, Window, joined_windows, packed, thinned, unpacked
+from prefrl.parts import State
+
+N_ENVS, EPISODE = 4, 10
+
+
+def play(watch: ProgressWatch, n_steps: int, *, start: int = 0, named: bool = False) -> list[Window]:
+    """Take steps; observations say which step it was, rewards ten times that, actions which environment."""
+    windows = []
+    for step in range(start, start + n_steps):
+        observations = np.full((N_ENVS, 2), step, dtype=np.float32)
+        watch.record(
+            {"a": observations, "b": observations + 0.5} if named else observations,
+            np.arange(N_ENVS, dtype=np.float32)[:, None],
+            np.full(N_ENVS, 10.0 * step),
+            np.full(N_ENVS, step % EPISODE == EPISODE - 1),
+            (step + 1) * N_ENVS,
+        )
+        window = watch.take()
+        if window is not None:
+            windows.append(window)
+    return windows
+
+
+def watch_of(length: int, seed: int = 0) -> ProgressWatch:
+    watch = ProgressWatch(N_ENVS, seed)
+    watch.plan(length)
+    return watch
+
+
+def test_a_window_ends_with_the_episode_in_which_it_is_long_enough() -> None:
+    windows = play(watch_of(25 * N_ENVS), 95)
+    assert [window.until for window in windows] == [30 * N_ENVS, 60 * N_ENVS, 90 * N_ENVS]
+
+
+def test_a_window_holds_all_environments_at_steps_of_its_own() -> None:
+    first, second = play(watch_of(20 * N_ENVS), 40)
+    for window, steps in ((first, range(20)), (second, range(20, 40))):
+        np.testing.assert_array_equal(window.observations[:, 0], np.repeat(steps, N_ENVS))
+        np.testing.assert_array_equal(window.rewards, 10 * window.observations[:, 0])
+        np.testing.assert_array_equal(window.actions[:, 0], np.tile(range(N_ENVS), 20))
+
+
+def test_of_long_windows_one_step_of_each_stretch_is_kept() -> None:
+    length = 4096  # 1024 steps of the environments are kept, 256 of each: one of four
+    (window,) = play(watch_of(length * N_ENVS), 4100)
+    kept = window.observations[::N_ENVS, 0].astype(int)
+    np.testing.assert_array_equal(kept // 16, np.arange(len(kept)))
+    assert len(set(kept % 16)) > 8
+
+
+def test_of_large_observations_fewer_steps_are_kept() -> None:
+    watch = ProgressWatch(1, 0)
+    watch.plan(1000)
+    for step in range(1000):
+        watch.record(np.zeros((1, 2**15), np.uint8), np.zeros((1, 1)), np.zeros(1), np.array([step == 999]), step)
+    window = watch.take()
+    assert window is not None
+    assert 64 <= len(window.actions) < 80
+
+
+def test_where_episodes_never_end_a_window_ends_at_twice_its_length() -> None:
+    watch = watch_of(8 * N_ENVS)
+    for step in range(20):
+        watch.record(np.zeros((N_ENVS, 1)), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.zeros(N_ENVS, bool), step)
+    window = watch.take()
+    assert window is not None
+    assert window.until == 15
+
+
+def test_another_policy_begins_with_the_next_episode() -> None:
+    watch = watch_of(10 * N_ENVS)
+    assert play(watch, 15)
+    watch.begin()
+    (window,) = play(watch, 15, start=15)
+    np.testing.assert_array_equal(np.unique(window.observations), np.arange(20, 30))
+
+
+def test_without_a_plan_nothing_is_kept() -> None:
+    assert not play(ProgressWatch(N_ENVS, 0), 50)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("stopped_after", [3, 20, 33, 47])
+def test_a_watch_that_is_restored_goes_on_as_if_nothing_had_been(stopped_after: int, named: bool) -> None:
+    whole = play(watch_of(2000 * N_ENVS // 100), 90, named=named)
+    first = watch_of(2000 * N_ENVS // 100)
+    windows = play(first, stopped_after, named=named)
+    second = watch_of(2000 * N_ENVS // 100, seed=99)
+    second.restore(*first.state())
+    windows += play(second, 90 - stopped_after, start=stopped_after, named=named)
+    assert len(windows) == len(whole) > 2
+    for one, other in zip(windows, whole, strict=True):
+        assert same(packed(one), packed(other))
+
+
+def test_a_window_that_nobody_has_taken_is_kept_in_a_state() -> None:
+    watch = watch_of(10 * N_ENVS)
+    for step in range(10):
+        watch.record(
+            np.full((N_ENVS, 1), step), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.full(N_ENVS, step == 9), step
+        )
+    other = watch_of(10 * N_ENVS)
+    other.restore(*watch.state())
+    taken, expected = other.take(), watch.take()
+    assert taken is not None
+    assert expected is not None
+    assert same(packed(taken), packed(expected))
+
+
+def test_packing_is_undone_by_unpacking() -> None:
+    for named in (False, True):
+        (window,) = play(watch_of(10 * N_ENVS), 10, named=named)
+        arrays, values = packed(window)
+        again = unpacked({f"x.{name}": array for name, array in arrays.items()}, "x.", values)
+        assert same(packed(again), (arrays, values))
+        assert isinstance(again.observations, dict) == named
+
+
+def test_windows_are_thinned_evenly_and_joined_in_their_order() -> None:
+    first, second = play(watch_of(20 * N_ENVS), 40)
+    thin = thinned(first, 5)
+    np.testing.assert_array_equal(thin.observations[:, 0], [0, 4, 9, 14, 19])
+    both = joined_windows([thin, second])
+    np.testing.assert_array_equal(both.rewards, np.concatenate([thin.rewards, second.rewards]))
+    assert both.until == second.until
+
+
+def same(one: State, other: State) -> bool:
+    (arrays, values), (others, other_values) = one, other
+    return (
+        values == other_values
+        and arrays.keys() == others.keys()
+        and all(np.array_equal(array, others[name]) for name, array in arrays.items())
+    )

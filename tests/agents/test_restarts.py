@@ -1,0 +1,348 @@
+"""Policies that are replaced, in a world whose reward follows a script whatever the policy does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.vec_env import VecNormalize
+
+from prefrl.agents import EntropyTRPO, LearnedRewardVecEnv, PolicyRestarts, PreferenceLearning
+from prefrl.agents.callback import watch_policy
+from prefrl.errors import SettingError
+from prefrl.feedback import OracleTeacher
+from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
+
+FloatArray = npt.NDArray[np.float32]
+Level = Callable[[int], float]
+TOTAL, ROLLOUT, N_ENVS = 1600, 32, 2
+
+
+class ScriptedEnv(gym.Env[FloatArray, FloatArray]):
+    """Observes the level that the script has for the step, with some noise; pays ten times that."""
+
+    def __init__(self, level: Level) -> None:
+        self.observation_space = spaces.Box(-np.inf, np.inf, (1,), np.float32)
+        self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self._level, self._n_steps = level, 0
+
+    def _observation(self) -> FloatArray:
+        return np.array([self._level(self._n_steps * N_ENVS) + (-1) ** self._n_steps], dtype=np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        super().reset(seed=seed)
+        return self._observation(), {}
+
+    def step(self, action: FloatArray) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+        reward = 10.0 * float(self._observation()[0])
+        self._n_steps += 1
+        return self._observation(), reward, False, self._n_steps % 4 == 0, {}
+
+
+def rising(step: int) -> float:
+    return step / 100
+
+
+def flat(step: int) -> float:
+    return 0.0
+
+
+def up_and_down(step: int) -> float:
+    """Best in the middle."""
+    return 5 - abs(step - TOTAL / 2) / 160
+
+
+def paid(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+    return np.asarray(observations[:, 0], dtype=np.float32)
+
+
+class Trial:
+    """A model that learns in a scripted world, with everything that can be asked of it."""
+
+    def __init__(
+        self,
+        level: Level,
+        reward: Any = paid,
+        *,
+        kind: type[OnPolicyAlgorithm] = PPO,
+        seed: int = 0,
+        learning_rate: Any = 3e-4,
+        **settings: Any,
+    ) -> None:
+        venv = make_vec_env(lambda: ScriptedEnv(level), n_envs=N_ENVS)
+        self.venv = LearnedRewardVecEnv(venv, reward)
+        self.normalizer = VecNormalize(self.venv, norm_reward=False)
+        chosen = {"window_share": 0.05, "patience": 2, "least_share": 0.25} | settings
+        self.restarts = PolicyRestarts(self.venv, RestartSettings(**chosen), seed)
+        self.restarts.plan(TOTAL)
+        extra: dict[str, Any] = {} if kind is A2C else {"batch_size": 32}
+        extra |= {"n_epochs": 1} if kind is PPO else {}
+        self.model = kind(
+            "MlpPolicy", self.normalizer, n_steps=ROLLOUT // N_ENVS, learning_rate=learning_rate, seed=0, **extra
+        )
+        self.weights: dict[int, npt.NDArray[np.float32]] = {}
+        """Those that began a rollout, by its step."""
+        self.rates: dict[int, float] = {}
+
+    def learn(self, n_steps: int = TOTAL) -> "Trial":
+        trial = self
+
+        class Watch(BaseCallback):
+            def _on_rollout_start(self) -> None:
+                watch_policy(trial.restarts, self.model)
+                trial.weights[self.num_timesteps] = weights_of(self.model)
+
+            def _on_step(self) -> bool:
+                return True
+
+            def _on_rollout_end(self) -> None:
+                assert isinstance(self.model, OnPolicyAlgorithm)
+                remaining = self.model._current_progress_remaining
+                trial.rates[self.num_timesteps] = float(self.model.lr_schedule(remaining))
+
+            def _on_training_end(self) -> None:
+                assert isinstance(self.model, OnPolicyAlgorithm)
+                trial.restarts.end(self.model)
+
+        self.model.learn(n_steps, callback=Watch(), reset_num_timesteps=False)
+        return self
+
+    @property
+    def mean(self) -> npt.NDArray[np.float64]:
+        statistics = self.normalizer.obs_rms
+        assert isinstance(statistics, RunningMeanStd)
+        return statistics.mean.copy()
+
+    @property
+    def said(self) -> str:
+        return "\n".join(f"{step} {text}" for step, text in self.restarts.notes)
+
+
+def weights_of(model: Any) -> npt.NDArray[np.float32]:
+    return torch.cat([p.detach().flatten() for p in model.policy.parameters()]).numpy().copy()
+
+
+def same_weights(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
+    return bool(np.array_equal(one, other))
+
+
+# --- when ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reward", [paid, "true"])
+def test_a_policy_that_gets_better_is_left_alone(reward: Any) -> None:
+    trial = Trial(rising, reward).learn()
+    assert trial.restarts.n_policies == 1
+    assert trial.said == ""
+
+
+@pytest.mark.parametrize("reward", [paid, "true"])
+def test_a_policy_that_gets_no_better_is_replaced_as_often_as_may_be(reward: Any) -> None:
+    trial = Trial(flat, reward).learn()
+    assert trial.restarts.n_policies == 3
+    assert "Policy 1 has got no better since step 1" in trial.said
+    assert "policy 2, a fresh one, takes its place; the best one is kept" in trial.said
+    assert "Policy 2 has got no better" in trial.said
+
+
+def test_a_constant_reward_says_nothing_of_a_policy() -> None:
+    trial = Trial(flat, "constant").learn()
+    assert trial.restarts.n_policies == 1
+    assert trial.said == ""
+
+
+def test_it_takes_two_times_the_patience_to_know() -> None:
+    """Windows of 80 steps: four of them are done after 320, five after 400."""
+    early = Trial(flat).learn(320)
+    assert early.restarts.n_policies == 1
+    assert early.learn(64).restarts.n_policies == 2
+    assert early.restarts.notes[0].num_timesteps == 320
+
+
+def test_without_restarts_it_is_said_once_that_a_policy_is_stuck() -> None:
+    trial = Trial(flat, at_most=0).learn()
+    assert trial.restarts.n_policies == 1
+    assert trial.said.count("has got no better") == 1
+    assert "it goes on, as no fresh one may be started any more" in trial.said
+
+
+def test_a_fresh_policy_must_have_time_to_learn() -> None:
+    trial = Trial(flat, least_share=0.81).learn()
+    assert trial.restarts.n_policies == 1
+
+
+def test_what_was_done_before_is_judged_by_the_reward_of_now() -> None:
+    """By the reward of its time the policy rises; by the one that comes, it has fallen all the time."""
+    sign = {"now": 1.0}
+
+    def pays(observations: Any, actions: Any) -> FloatArray:
+        return np.asarray(sign["now"] * observations[:, 0], dtype=np.float32)
+
+    trial = Trial(rising, pays).learn(640)
+    assert trial.said == ""
+    sign["now"] = -1.0
+    trial.learn(160)
+    assert trial.restarts.n_policies == 2
+
+
+def test_how_much_is_gained_is_counted_in_standard_deviations_of_all_that_was_done() -> None:
+    for scale in (0.001, 1000.0):
+        calm = Trial(rising, lambda o, a, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
+        assert calm.said == ""
+
+        def crawling(step: int) -> float:
+            return 0.00005 * step  # 0.016 from two windows to the next two, of noise of 1
+
+        stuck = Trial(crawling, lambda o, a, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
+        assert stuck.restarts.n_policies == 3
+
+
+# --- the fresh policy ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [PPO, A2C, EntropyTRPO])
+def test_a_fresh_policy_has_first_weights_and_no_momentum(kind: type[OnPolicyAlgorithm]) -> None:
+    trial = Trial(flat, kind=kind).learn(320)
+    before = weights_of(trial.model)
+    torch_state = torch.get_rng_state()
+    watch_policy(trial.restarts, trial.model)
+    assert trial.restarts.number == 2
+    after = weights_of(trial.model)
+    assert np.mean(before != after) > 0.4  # biases begin at 0 with either
+    assert not trial.model.policy.optimizer.state
+    assert torch.equal(torch_state, torch.get_rng_state())
+    first = Trial(flat, kind=kind)
+    assert np.std(after) == pytest.approx(np.std(weights_of(first.model)), rel=0.1)
+
+
+def test_fresh_policies_are_the_seed_s() -> None:
+    def fresh(seed: int) -> list[npt.NDArray[np.float32]]:
+        trial = Trial(flat, seed=seed).learn()
+        return [trial.weights[note.num_timesteps] for note in trial.restarts.notes[:2]]
+
+    one, again, other = fresh(5), fresh(5), fresh(6)
+    assert same_weights(one[0], again[0])
+    assert same_weights(one[1], again[1])
+    assert not same_weights(one[0], one[1])
+    assert not same_weights(one[0], other[0])
+
+
+def test_a_learning_rate_that_falls_begins_anew_with_each_policy() -> None:
+    trial = Trial(flat, learning_rate=LinearSchedule(1.0, 0.0, 1.0), at_most=1).learn()
+    step = trial.restarts.notes[0].num_timesteps
+    rates = trial.rates
+    assert rates[step] < 0.85  # before the policy was replaced
+    assert rates[step + ROLLOUT] == 1.0
+    assert rates[step + (TOTAL - step) // 2] == pytest.approx(0.5, abs=0.05)
+    assert rates[TOTAL] == pytest.approx(0.0, abs=0.05)
+
+
+# --- the best has the last word -----------------------------------------------------------------------------
+
+
+def test_a_policy_that_was_better_is_put_back_with_what_it_had_seen() -> None:
+    trial = Trial(up_and_down, at_most=0, least_gain=0.1).learn(TOTAL // 2 + 16)
+    mean = float(trial.mean[0])
+    trial.learn(TOTAL // 2 - 16)
+    assert "policy 1 as it was at step 8" in trial.said
+    step = next(note.num_timesteps for note in trial.restarts.notes)
+    kept = [
+        at for at, weights in trial.weights.items() if at < step and same_weights(weights, trial.weights[step])
+    ]
+    assert len(kept) == 1
+    assert 780 <= kept[0] <= 900
+    assert abs(mean - float(trial.mean[0])) < 0.7
+
+
+def test_at_the_end_the_best_policy_is_kept() -> None:
+    falling_late = Trial(lambda step: step / 100 if step < 1300 else 0.0, at_most=0).learn()
+    assert "was the best: it is kept" in falling_late.said
+    last = weights_of(falling_late.model)
+    assert 1250 <= next(at for at, weights in falling_late.weights.items() if same_weights(weights, last)) <= 1400
+    rising_late = Trial(rising).learn()
+    assert not any(
+        same_weights(weights, weights_of(rising_late.model)) for weights in rising_late.weights.values()
+    )
+
+
+def test_before_the_end_of_the_training_the_policy_of_now_is_kept() -> None:
+    """A training may take several calls of `learn`."""
+    trial = Trial(lambda step: step / 100 if step < 500 else 0.0, at_most=0).learn(640)
+    assert "kept" not in trial.said
+
+
+def test_towards_the_end_another_policy_goes_on_if_it_was_better() -> None:
+    """The first one stood at 5; the fresh one rises, but only from 0."""
+
+    def level(step: int) -> float:
+        return 5.0 if step < 330 else (step - 330) / 400
+
+    trial = Trial(level, at_most=1).learn()
+    steps = {text.partition(":")[0]: step for step, text in trial.restarts.notes}
+    assert "Policy 2 is not as good: policy 1 as it was at step" in trial.said
+    assert 0.75 * TOTAL < steps["Policy 2 is not as good"] < 0.9 * TOTAL
+    assert trial.restarts.number == 1
+
+
+# --- state --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stopped_after", [160, 352, 736, 1248])
+def test_restarts_that_are_restored_go_on_as_if_nothing_had_been(stopped_after: int) -> None:
+    whole = Trial(up_and_down, at_most=1).learn()
+    first = Trial(up_and_down, at_most=1).learn(stopped_after)
+    arrays, values = first.restarts.state()
+    replaced = PolicyRestarts(first.venv, first.restarts._settings, 0)
+    replaced.plan(TOTAL)
+    replaced.restore({name: array.copy() for name, array in arrays.items()}, values)
+    first.restarts = replaced
+    first.learn(TOTAL - stopped_after)
+    assert first.restarts.notes == whole.restarts.notes
+    assert whole.restarts.notes
+    assert first.restarts.number == whole.restarts.number
+
+
+# --- with preferences, and in a script ----------------------------------------------------------------------
+
+
+def test_a_script_gets_fresh_policies_too() -> None:
+    venv = make_vec_env(lambda: ScriptedEnv(flat), n_envs=N_ENVS)
+    prefs = PreferenceLearning(
+        venv,
+        teacher=OracleTeacher(),
+        n_labels=10,
+        feedback=FeedbackSettings(segment_length=2, initial_timesteps=64, labels_per_round=5),
+        reward=RewardSettings(first_epochs=1, epochs=1),
+        restarts=RestartSettings(window_share=0.05, patience=2, least_gain=100.0),
+    )
+    model = PPO("MlpPolicy", prefs.venv, n_steps=16, batch_size=32, n_epochs=1, seed=0)
+    model.learn(1280, callback=prefs.callback())
+    assert prefs.restarts.n_policies == 3
+    assert len(prefs.restarts.notes) >= 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"patience": 0}, "`patience` must be at least 1"),
+        ({"at_most": -1}, "`at_most` at least 0"),
+        ({"window_share": 0.0}, "0 < `window_share` <= 1"),
+        ({"least_share": 1.5}, "0 <= `least_share` <= 1"),
+        ({"least_gain": float("nan")}, "`least_gain` must be finite"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        RestartSettings(**settings)
