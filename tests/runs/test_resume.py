@@ -128,6 +128,26 @@ def stopped_and_resumed(config: RunConfig, path: Path, stops: list[int], quiet: 
     return outcome(path)
 
 
+@pytest.mark.parametrize("reward", ["preferences", "true"])
+def test_a_run_whose_policies_were_replaced_goes_on_exactly(
+    reward: str, small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    """The learning rate falls from its beginning with each policy, and the best one is kept."""
+    config = small_config(
+        "pendulum",
+        reward=reward,
+        time_limit=16,
+        restarts={"window_share": 0.1, "patience": 1, "least_gain": 9.0},
+        agent={"settings": {"learning_rate": "lin_1e-2"}},
+    )
+    start(config, tmp_path / "whole", quiet)
+    whole = outcome(tmp_path / "whole")
+    restarts = whole["values"]["restarts"] if reward == "true" else whole["values"]["preferences"]["restarts"]
+    assert restarts["n_policies"] == 3
+    # In the first windows, with a fresh policy, with the third.
+    assert_same(stopped_and_resumed(config, tmp_path / "stopped", [128, 320, 512], quiet), whole)
+
+
 @pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo"])
 def test_stopped_run_ends_as_one_never_stopped(
     algo: str, small_config: MakeConfig, tmp_path: Path, quiet: Listener
