@@ -173,13 +173,13 @@ class RestartSettings:
     at_most: int = 2
     """Fresh policies at most; 0 for none. That a policy is stuck is said in any case."""
     window_share: float = 0.025
-    """Share of the training after which the policy is looked at, and as long as what is compared then."""
+    """Share of the training after which the policy is looked at; longer where an episode is longer."""
     patience: int = 4
     """Windows whose mean reward is compared with that of as many before them."""
-    least_gain: float = 0.03
+    least_gain: float = 0.05
     """A policy whose reward per step grew by less, in standard deviations of the reward, is stuck."""
     least_share: float = 0.25
-    """Share of the training that a fresh policy must have left; after that the best one goes on."""
+    """Share of the training that a fresh policy must have left."""
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""

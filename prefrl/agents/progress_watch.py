@@ -15,9 +15,11 @@ from prefrl.parts import Arrays, Json, State
 
 STEPS_PER_WINDOW = 1024
 """Steps kept of a window: their mean reward is then known to 1/32 of its standard deviation."""
-BYTES_PER_WINDOW = 2**21
+BYTES_PER_WINDOW = 2**23
 """Of large observations fewer steps are kept."""
 STEPS_AT_LEAST = 64
+LENGTHS_AT_MOST = 20
+"""Where no episode ends within so many lengths of a window, it ends all the same."""
 
 
 class Window(NamedTuple):
@@ -87,7 +89,7 @@ class ProgressWatch:
             if self._n_steps % self._stride == self._picked:
                 self._kept.append((_copied(observations), actions.copy(), np.array(rewards, dtype=np.float32)))
             self._n_steps += 1
-        if dones[0] or self._n_steps >= 2 * self._length > 0:
+        if dones[0] or self._n_steps >= LENGTHS_AT_MOST * self._length > 0:
             self._end_episode(num_timesteps)
 
     def take(self) -> Window | None:
@@ -143,9 +145,9 @@ class ProgressWatch:
             self._kept.clear()
 
 
-def thinned(window: Window, n_steps: int) -> Window:
-    """Return a window of so many of its steps, evenly spread."""
-    chosen = np.linspace(0, len(window.actions) - 1, min(n_steps, len(window.actions))).astype(int)
+def thinned(window: Window, share: int) -> Window:
+    """Return a window of one of so many of its steps."""
+    chosen = np.arange(0, len(window.actions), share)
     return Window(window.until, _part(window.observations, chosen), window.actions[chosen], window.rewards[chosen])
 
 

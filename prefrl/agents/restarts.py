@@ -25,8 +25,9 @@ from prefrl.parts import Arrays, Json, State
 from prefrl.seeding import Streams
 from prefrl.settings import RestartSettings
 
-HISTORY_STEPS = 64
-"""Steps of each window that are kept to the end, to know how much the reward varies."""
+HISTORY_SHARE = 15
+"""One of so many steps of each window is kept to the end, to know how much the reward varies; no power of two, as
+the environments' number may be one."""
 
 
 class Note(NamedTuple):
@@ -127,7 +128,7 @@ class PolicyRestarts:
             return None
         now, patience = self._venv.num_timesteps, self._settings.patience
         self._windows = [*self._windows[1 - 2 * patience :], window]
-        self._history.append(thinned(window, HISTORY_STEPS))
+        self._history.append(thinned(window, HISTORY_SHARE))
         exploration = self._exploration(model)
         values = [self._value(window) for window in self._windows]
         spread = self._spread()
@@ -138,13 +139,8 @@ class PolicyRestarts:
         is_stuck = gain < self._settings.least_gain
         if not is_stuck:
             self._since = None
-        worse = self._is_better(values[-1], spread)
         if is_stuck:
-            self._mend(model, now, exploration, worse=worse)
-        elif worse and not self._is_time_left(now) and self._best is not None and self._best.number != self.number:
-            tried = self.number
-            self._put_back(model)
-            self._note(now, f"Policy {tried} is not as good: policy {self._kept_words} takes its place again.")
+            self._mend(model, now, values[-1], exploration, spread)
         return Progress(gain, exploration, is_stuck, self.number)
 
     def end(self, model: OnPolicyAlgorithm) -> None:
@@ -156,17 +152,20 @@ class PolicyRestarts:
             self._put_back(model)
             self._note(now, f"Policy {self._kept_words} was the best: it is kept.")
 
-    def _mend(self, model: OnPolicyAlgorithm, now: int, exploration: float, *, worse: bool) -> None:
+    def _mend(self, model: OnPolicyAlgorithm, now: int, value: float, exploration: float, spread: float) -> None:
         """Do what can be done for a policy that is stuck, and say so, once for each thing that is done."""
+        another = self._best is not None and self._best.number != self.number
         is_new, stuck = self._since is None, self.number
         self._since = self._since or self._windows[self._settings.patience - 1].until
         said = f"Policy {stuck} has got no better since step {self._since:,}"
         if not math.isnan(exploration):
             said += f" (its exploration is {exploration:.0%} of the first)"
-        if self.n_policies <= self._settings.at_most and self._is_time_left(now):
+        left = self._total_timesteps - now
+        has_time = left >= self._settings.least_share * self._total_timesteps
+        if self.n_policies <= self._settings.at_most and has_time:
             self._start_fresh(model)
             self._note(now, f"{said}: policy {self.number}, a fresh one, takes its place; the best one is kept.")
-        elif worse:
+        elif another and self._is_better(value, spread):
             self._put_back(model)
             self._note(now, f"{said}: policy {self._kept_words} takes its place again.")
         elif is_new:
@@ -262,10 +261,6 @@ class PolicyRestarts:
         if self._best is None:
             return False
         return self._value(self._best.window) - value > self._settings.least_gain * spread
-
-    def _is_time_left(self, now: int) -> bool:
-        """Return whether a fresh policy would have time to learn."""
-        return self._total_timesteps - now >= self._settings.least_share * self._total_timesteps
 
     def _start_fresh(self, model: OnPolicyAlgorithm) -> None:
         """Give the model a policy with first weights."""

@@ -56,19 +56,25 @@ def test_of_large_observations_fewer_steps_are_kept() -> None:
     watch = ProgressWatch(1, 0)
     watch.plan(1000)
     for step in range(1000):
-        watch.record(np.zeros((1, 2**15), np.uint8), np.zeros((1, 1)), np.zeros(1), np.array([step == 999]), step)
+        watch.record(np.zeros((1, 2**17), np.uint8), np.zeros((1, 1)), np.zeros(1), np.array([step == 999]), step)
     window = watch.take()
     assert window is not None
     assert 64 <= len(window.actions) < 80
 
 
-def test_where_episodes_never_end_a_window_ends_at_twice_its_length() -> None:
+def test_a_window_is_never_shorter_than_an_episode() -> None:
+    """Else windows would be compared of which one has more beginnings than another."""
+    windows = play(watch_of(1 * N_ENVS), 35)
+    assert [window.until for window in windows] == [10 * N_ENVS, 20 * N_ENVS, 30 * N_ENVS]
+
+
+def test_where_episodes_never_end_a_window_ends_some_time() -> None:
     watch = watch_of(8 * N_ENVS)
-    for step in range(20):
+    for step in range(165):
         watch.record(np.zeros((N_ENVS, 1)), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.zeros(N_ENVS, bool), step)
     window = watch.take()
     assert window is not None
-    assert window.until == 15
+    assert window.until == 159
 
 
 def test_another_policy_begins_with_the_next_episode() -> None:
@@ -122,8 +128,9 @@ def test_packing_is_undone_by_unpacking() -> None:
 
 def test_windows_are_thinned_evenly_and_joined_in_their_order() -> None:
     first, second = play(watch_of(20 * N_ENVS), 40)
-    thin = thinned(first, 5)
-    np.testing.assert_array_equal(thin.observations[:, 0], [0, 4, 9, 14, 19])
+    thin = thinned(first, 15)
+    np.testing.assert_array_equal(thin.observations[:, 0], [0, 3, 7, 11, 15, 18])
+    np.testing.assert_array_equal(thin.actions[:, 0], [0, 3, 2, 1, 0, 3])
     both = joined_windows([thin, second])
     np.testing.assert_array_equal(both.rewards, np.concatenate([thin.rewards, second.rewards]))
     assert both.until == second.until
