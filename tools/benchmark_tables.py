@@ -1,23 +1,82 @@
 """Writes the tables of benchmark results between their markers in README.md and docs, or checks them."""
 
 import csv
+import json
 import sys
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import mean
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.learning import read, summary  # noqa: E402  the path comes first
+from benchmarks.tables.markdown import page, short  # noqa: E402  the path comes first
+from benchmarks.tables.plans import PLANS  # noqa: E402
+from benchmarks.tables.table import Table  # noqa: E402
 
 PAGES = ("README.md", "docs/benchmarks.md")
 RESULTS = ROOT / "benchmarks" / "results"
+EARLIER = "9df563b"
+"""The revision at which results/learning.csv was last written."""
+
+Line = dict[str, str]
 
 
-def learning_table() -> str:
-    """Return the table of what agents have learned."""
-    return summary(read())
+def learning_page(name: str, results: Path = RESULTS) -> str:
+    """Return one of the tables of learning quality, with its learning curves where they are drawn."""
+    picture = ROOT / "docs" / "pictures" / f"{name}.svg"
+    curves = f"![Learning curves: medians over seeds, in bands from quartile to quartile](pictures/{name}.svg)\n\n"
+    return (curves if picture.exists() else "") + page(name, Table(name, results).rows())
+
+
+def short_page(results: Path = RESULTS) -> str:
+    """Return the README's table; as long as there are no runs for it, the earlier results."""
+    behaviours, tasks = Table("flagship", results).rows(), Table("paper", results).rows()
+    return (
+        short(behaviours, tasks)
+        if behaviours or tasks
+        else f"Earlier, at revision {EARLIER}:\n\n{earlier_table()}"
+    )
+
+
+def earlier_page(results: Path = RESULTS) -> str:
+    """Return the earlier results as a section, as long as the tables that take their place are not complete."""
+    if not any(Table(name, results).missing() for name in ("flagship", "paper")):
+        return ""
+    return f"## Earlier results\n\nAt revision {EARLIER}, seeds 0 to 4 in order.\n\n{earlier_table()}"
+
+
+def earlier_table() -> str:
+    """Return the table of results/learning.csv: means over seeds, and the seeds in brackets."""
+    groups: dict[tuple[str, str, int, str], list[Line]] = defaultdict(list)
+    with (RESULTS / "learning.csv").open(newline="") as file:
+        for line in sorted(csv.DictReader(file), key=lambda line: int(line["seed"])):
+            groups[line["task"], line["algo"], int(line["total_timesteps"]), line["arm"]].append(line)
+    head = "| task | algo | steps | arm | labels | true return (seeds) | share | metrics | seconds |"
+    lines = [head, "|---" * 9 + "|"]
+    for (task, algo, steps, arm), group in sorted(groups.items()):
+        returns = [float(line["true_return"]) for line in group]
+        true = [float(line["true_return"]) for line in groups.get((task, algo, steps, "true"), [])]
+        share = f"{mean(returns) / mean(true):.2f}" if true else ""
+        seconds = mean(float(line["training_seconds"]) for line in group)
+        seeds = ", ".join(f"{value:.0f}" for value in returns)
+        figures = (
+            f"{group[0]['labels']} | {mean(returns):.0f} ({seeds}) | {share} | {_metrics(group)} | {seconds:.0f}"
+        )
+        lines.append(f"| {task} | {algo} | {steps:,} | {arm} | {figures} |")
+    return "\n".join(lines)
+
+
+def _metrics(group: Sequence[Line]) -> str:
+    parsed = [json.loads(line["metrics"]) for line in group]
+    parts = []
+    for name in parsed[0]:
+        values = [metrics[name] for metrics in parsed]
+        label = name.removesuffix("_per_episode")
+        parts.append(f"{label} {mean(values):.2f} ({', '.join(f'{value:.2f}' for value in values)})")
+    return "; ".join(parts)
 
 
 def tables_of(benchmark: str) -> str:
@@ -43,7 +102,9 @@ def _short(value: float) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "learning": learning_table,
+    "short": short_page,
+    **{name: partial(learning_page, name) for name in PLANS},
+    "earlier": earlier_page,
     "speed": partial(tables_of, "speed"),
     "stepping": partial(tables_of, "stepping"),
     "atari": partial(tables_of, "atari"),

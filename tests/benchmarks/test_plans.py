@@ -1,0 +1,118 @@
+"""The runs of the published tables."""
+
+from collections import Counter
+
+import pytest
+
+from benchmarks.tables.markdown import FORMS
+from benchmarks.tables.plans import GOALS, PAPER_TASKS, PLANS, VARIANTS, options
+from benchmarks.tables.rows import Run
+from prefrl.cli.parsing import train_settings
+from prefrl_envs.tasks import TASKS
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_no_run_is_planned_twice(name: str) -> None:
+    runs = PLANS[name]()
+    assert len(set(runs)) == len(runs) > 0
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_seeds_are_none_of_those_that_settings_were_chosen_on(name: str) -> None:
+    assert all(100 <= run.seed < 200 for run in PLANS[name]())
+
+
+def test_every_table_has_a_form() -> None:
+    assert list(FORMS) == list(PLANS)
+
+
+def arms(name: str, task: str) -> Counter[tuple[str, str, int]]:
+    return Counter((run.algo, run.reward, run.labels) for run in PLANS[name]() if run.task == task)
+
+
+def test_the_flagship_has_ten_seeds_and_its_controls() -> None:
+    assert arms("flagship", "hopper-backflip") == {
+        ("ppo", "preferences", 300): 10,
+        ("ppo", "preferences", 100): 10,
+        ("ppo", "true", 0): 10,
+        ("ppo", "shuffled", 300): 5,
+    }
+    assert arms("flagship", "ant-turning") == {
+        ("ppo", "preferences", 900): 5,
+        ("ppo", "true", 0): 3,
+        ("ppo", "shuffled", 900): 2,
+    }
+    assert {run.task for run in PLANS["flagship"]()} == set(GOALS)
+
+
+def test_the_paper_table_has_eight_tasks_and_two_more_algorithms() -> None:
+    assert len(PAPER_TASKS) == 8
+    ppo = {("ppo", "preferences", n): 5 for n in (200, 700, 1400)} | {
+        ("ppo", "true", 0): 5,
+        ("ppo", "shuffled", 700): 2,
+    }
+    others = {(algo, *arm): 3 for algo in ("trpo", "a2c") for arm in (("true", 0), ("preferences", 700))}
+    assert arms("paper", "ant") == ppo
+    assert arms("paper", "hopper") == ppo | others
+    assert {run.steps for run in PLANS["paper"]()} == {500_000}
+
+
+def test_what_matters_most_comes_first() -> None:
+    first = PLANS["paper"]()[:16]
+    assert {run.seed for run in first} == {100}
+    assert {run.labels for run in first} == {0, 700}
+    seeds = [run.seed for run in PLANS["flagship"]() if run.task == "hopper-backflip"]
+    assert seeds == sorted(seeds)
+
+
+def test_tables_share_what_they_have_in_common() -> None:
+    paper = set(PLANS["paper"]())
+    shared = [run for run in PLANS["reliability"]() if run in paper]
+    assert len(shared) == 30  # 3 tasks, 2 arms, seeds 100 to 104
+    assert [run for run in PLANS["ablations"]() if run.variant == "" and run not in paper] == []
+
+
+def test_goals_are_metrics_of_their_tasks() -> None:
+    for task, goal in GOALS.items():
+        assert goal.metric in TASKS[task].metrics
+
+
+def test_the_command_line_makes_of_a_run_what_it_says() -> None:
+    kinds: dict[tuple[str, str, str, int, str], Run] = {}
+    for plan in PLANS.values():
+        kinds |= {(run.task, run.algo, run.reward, run.labels, run.variant): run for run in plan()}
+    assert {variant for *_, variant in kinds} == set(VARIANTS)
+    chosen = [run for run in kinds.values() if run.task in ("hopper", "pendulum", "hopper-backflip")]
+    for run in chosen:
+        config = train_settings(options(run))[1]
+        assert (config.task, config.algo, config.seed) == (run.task, run.algo, run.seed)
+        assert config.total_timesteps == run.steps
+        assert config.shuffle_labels == (run.reward == "shuffled")
+        if run.labels:
+            assert (config.reward, config.labels) == ("preferences", run.labels)
+        else:
+            assert config.reward == run.reward == "true"
+
+
+@pytest.mark.parametrize(
+    ("variant", "part", "name", "value"),
+    [
+        ("one network", "reward_model", "n_members", 1),
+        ("by disagreement", "feedback", "strategy", "disagreement"),
+        ("no L2", "reward_model", "l2", 0),
+        ("single steps", "feedback", "segment_length", 1),
+        ("all labels first", "feedback", "initial_share", 1),
+        ("no errors assumed", "reward_model", "error_rate", 0),
+    ],
+)
+def test_a_variant_changes_one_setting(variant: str, part: str, name: str, value: object) -> None:
+    [run] = [run for run in PLANS["ablations"]() if (run.variant, run.task, run.seed) == (variant, "hopper", 100)]
+    [plain] = [
+        run
+        for run in PLANS["ablations"]()
+        if (run.variant, run.labels, run.task, run.seed) == ("", 700, "hopper", 100)
+    ]
+    config, preset = train_settings(options(run))[1].to_json(), train_settings(options(plain))[1].to_json()
+    assert config[part][name] == value != preset[part][name]
+    config[part][name] = preset[part][name]
+    assert config == preset
