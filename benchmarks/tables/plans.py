@@ -69,9 +69,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 def flagship() -> list[Run]:
     """The behaviours: backflips from 300 and from 100 labels, then the others with their presets' labels."""
-    runs: list[Run] = []
-    for seed in range(100, 110):
-        runs += [_run("hopper-backflip", "preferences", seed, labels=n) for n in (300, 100)]
+    seeds = range(100, 110)
+    runs = [_run("hopper-backflip", "preferences", seed, labels=labels) for labels in (300, 100) for seed in seeds]
+    for seed in seeds:
         runs += [_run("hopper-backflip", reward, seed) for reward in _controls(seed, true=110, shuffled=105)]
     for seed in range(100, 105):
         for reward in ("preferences", *_controls(seed, true=103, shuffled=102)):
