@@ -29,6 +29,15 @@ def test_description_without_labels_and_episodes() -> None:
     assert describe(progress(true_return=float("nan"), n_labels=0)) == "2,500/10,000 steps, backflips 1.50"
 
 
+def test_what_is_said_of_the_policies_is_a_line_of_its_own_once() -> None:
+    file = io.StringIO()
+    with TrainingDisplay("x", Console(file=file, width=40)) as display:
+        for notes in ((), ("Policy 1 is stuck.",), ("Policy 1 is stuck.",), ("Policy 1 is stuck.", "It goes on.")):
+            display(progress()._replace(policies=2, notes=notes))
+    assert file.getvalue().splitlines()[1:] == ["x: Policy 1 is stuck.", "x: It goes on."]
+    assert describe(progress()._replace(policies=2)).endswith("backflips 1.50, policy 2")
+
+
 def test_lines_without_a_terminal() -> None:
     """Plain text, one line each however long, and not more often than every ten seconds."""
     file = io.StringIO()

@@ -78,7 +78,7 @@ class LiveStatus:
         """Say that the training is over, or that it was stopped."""
         self._over.set()
         self._thread.join()
-        self._set(state="finished" if kind is None else "stopped")
+        self._set(state="finished" if kind is None else "stopped", **self._policies())
         self._publish()
 
     def tell(
@@ -104,8 +104,7 @@ class LiveStatus:
             "labels": preferences.labels.n_labels,
             "labels_due": preferences.n_due(num_timesteps),
             "waits_for": waits_for,
-            "policies": preferences.restarts.n_policies,
-            "note": preferences.restarts.notes[-1].text if preferences.restarts.notes else None,
+            **self._policies(),
         }
         if true_return is not None:
             values["true_return"] = true_return
@@ -137,6 +136,10 @@ class LiveStatus:
             return
         self._store.add_showcase(newest, num_timesteps)
         self._next_showcase = num_timesteps + self._config.total_timesteps // N_SHOWCASES
+
+    def _policies(self) -> dict[str, Any]:
+        restarts = self._preferences.restarts
+        return {"policies": restarts.n_policies, "note": restarts.notes[-1].text if restarts.notes else None}
 
     def _set(self, **values: Any) -> None:
         with self._lock:

@@ -259,9 +259,8 @@ class _RunCallback(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        if self.run.preferences is None:
-            assert isinstance(self.model, OnPolicyAlgorithm)
-            self.run.restarts.end(self.model)
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        self.run.restarts.end(self.model)
         self.tell()
 
     def _on_rollout_end(self) -> None:

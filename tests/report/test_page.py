@@ -110,6 +110,19 @@ def test_a_measure_of_the_reward_that_nothing_else_draws_has_a_panel(finished: P
     assert page.count("<svg") == (finished / "report.html").read_text().count("<svg") + 1
 
 
+def test_what_happened_to_the_policies_is_said_and_drawn(tmp_path: Path) -> None:
+    run = trained(
+        tmp_path / "run", time_limit=16, restarts={"window_share": 0.1, "patience": 1, "least_gain": 9.0}
+    )
+    page = (run / "report.html").read_text()
+    assert re.search(r"Step \d+: Policy 1 has got no better since step \d+", page)
+    assert "policy 2, a fresh one, takes its place" in page
+    assert ">What the policy gained<" in page
+    numbers = [float(row["number"]) for row in rows(run / "report" / "policy.csv")]
+    assert numbers[0] == 1
+    assert max(numbers) == 3
+
+
 def test_a_run_on_the_true_reward_has_no_labels(true_reward: Path) -> None:
     page = (true_reward / "report.html").read_text()
     assert "true reward" in page

@@ -273,6 +273,21 @@ def test_what_was_withdrawn_or_changed_since_the_checkpoint_is_taken_in_on_resum
         assert lines[-1]["labels/total"] <= len(now)
 
 
+def test_people_are_told_that_a_fresh_policy_began(human: MakeConfig, quiet: Listener, tmp_path: Path) -> None:
+    """Its clips look like those of a beginner again."""
+    config = human(time_limit=16, restarts={"window_share": 0.1, "patience": 1, "least_gain": 9.0})
+    told: list[TrainingProgress] = []
+    with answering(tmp_path / "run"):
+        start(config, tmp_path / "run", told.append)
+    with Store(tmp_path / "run") as store:
+        trainer = store.published(TrainerRecord)
+    assert trainer is not None
+    assert trainer.policies == told[-1].policies == 3
+    assert trainer.note == told[-1].notes[-1]
+    assert "Policy 1 has got no better" in told[-1].notes[0]
+    assert sum("a fresh one, takes its place" in note for note in told[-1].notes) == 2
+
+
 def test_the_page_learns_what_the_run_is_about_and_what_the_agent_does(
     human: MakeConfig, quiet: Listener, tmp_path: Path
 ) -> None:
