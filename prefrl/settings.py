@@ -170,8 +170,12 @@ class RestartSettings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    first_policies: int = 1
+    """Policies that the training begins with, one after the other; the best of them goes on."""
+    first_share: float = 0.45
+    """Share of the training that the first policies have together, where there are several."""
     at_most: int = 2
-    """Fresh policies at most; 0 for none. That a policy is stuck is said in any case."""
+    """Fresh policies at most where one is stuck; 0 for none. That it is stuck is said in any case."""
     window_share: float = 0.025
     """Share of the training after which the policy is looked at; longer where an episode is longer."""
     patience: int = 4
@@ -183,15 +187,15 @@ class RestartSettings:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
-        if min(self.at_most + 1, self.patience) < 1:
+        if min(self.at_most + 1, self.patience, self.first_policies) < 1:
             raise SettingError(
-                "`patience` must be at least 1, and `at_most` at least 0. Received "
-                f"{self.patience} and {self.at_most}."
+                "`patience` and `first_policies` must be at least 1, and `at_most` at least 0. Received "
+                f"{self.patience}, {self.first_policies} and {self.at_most}."
             )
-        if not 0 < self.window_share <= 1 or not 0 <= self.least_share <= 1:
+        if not 0 < self.window_share <= 1 or not 0 < self.first_share < 1 or not 0 <= self.least_share <= 1:
             raise SettingError(
-                "Expected 0 < `window_share` <= 1 and 0 <= `least_share` <= 1. Received "
-                f"{self.window_share} and {self.least_share}."
+                "Expected 0 < `window_share` <= 1, 0 < `first_share` < 1 and 0 <= `least_share` <= 1. Received "
+                f"{self.window_share}, {self.first_share} and {self.least_share}."
             )
         if not isfinite(self.least_gain):
             raise SettingError(f"`least_gain` must be finite. Received {self.least_gain}.")
