@@ -1,5 +1,7 @@
 """Learning curves of a table: a panel per task, a line with a band per arm."""
 
+import io
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from math import ceil
@@ -15,6 +17,7 @@ from matplotlib.typing import RcKeyType
 
 from benchmarks.tables.plans import GOALS
 from benchmarks.tables.rows import Point
+from prefrl.files import write_whole
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
 N_COLUMNS = 3
@@ -28,6 +31,8 @@ _STYLE: dict[RcKeyType, Any] = {
     "font.size": 8,
     "path.simplify": True,
 }
+_DECIMALS = re.compile(r"(\d\.\d\d)\d+")
+"""A hundredth of a point is finer than any screen; more digits double the file."""
 
 Curve = tuple[list[int], list[float], list[float], list[float]]
 
@@ -48,8 +53,10 @@ def draw(points: Sequence[Point], path: Path) -> None:
         for number, (title, inside) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(n_rows, min(N_COLUMNS, len(panels)), number)
             _panel(axes, title, inside)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Date": None})
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _DECIMALS.sub(r"\1", drawn.getvalue()))
 
 
 def _panel(axes: Axes, title: str, points: Sequence[Point]) -> None:
@@ -66,7 +73,7 @@ def _panel(axes: Axes, title: str, points: Sequence[Point]) -> None:
     axes.set_xlabel("million steps")
     axes.set_ylabel(goal.metric.replace("_", " ") if goal else "true return")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=6)
+    axes.legend(frameon=False, fontsize=6, loc="upper left")  # where what rises is not yet
 
 
 def arm_name(point: Point) -> str:
