@@ -31,7 +31,7 @@ class TrainingDisplay:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._last_line = -math.inf
-        self._n_notes = 0
+        self._n_notes: int | None = None
 
     def __enter__(self) -> Self:
         """Show the empty bar, where there is a terminal."""
@@ -60,7 +60,9 @@ class TrainingDisplay:
         self.console.print(text, soft_wrap=True, markup=False)
 
     def __call__(self, progress: TrainingProgress) -> None:
-        """Show how far the training has come, and what it has to say of its policies, once."""
+        """Show how far the training has come, and once what it has to say of its policies."""
+        if self._n_notes is None:  # of a run that is resumed these were said before
+            self._n_notes = len(progress.notes)
         for note in progress.notes[self._n_notes :]:
             self.say(f"{self.title}: {note}")
         self._n_notes = len(progress.notes)

@@ -29,6 +29,14 @@ def test_description_without_labels_and_episodes() -> None:
     assert describe(progress(true_return=float("nan"), n_labels=0)) == "2,500/10,000 steps, backflips 1.50"
 
 
+def test_what_was_said_before_a_run_was_resumed_is_not_said_again() -> None:
+    file = io.StringIO()
+    with TrainingDisplay("x", Console(file=file, width=40)) as display:
+        for notes in (("Old.",), ("Old.", "New.")):
+            display(progress()._replace(notes=notes))
+    assert file.getvalue().splitlines()[1:] == ["x: New."]
+
+
 def test_what_is_said_of_the_policies_is_a_line_of_its_own_once() -> None:
     file = io.StringIO()
     with TrainingDisplay("x", Console(file=file, width=40)) as display:

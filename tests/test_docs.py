@@ -252,14 +252,16 @@ prefs = PreferenceLearning(
 )
 model = PPO("MlpPolicy", prefs.venv, n_steps=256)
 model.set_logger(Logger(None, [Keys()]))
-model.learn(4096, callback=prefs.callback())
+model.learn(6144, callback=prefs.callback())
 print(json.dumps(sorted(Keys.found)))
 """
 
 
 def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
     page = (ROOT / "docs" / "own-script.md").read_text(encoding="utf-8")
-    said = set(re.findall(r"`((?:rollout|labels|reward_model)/\w+)`", page[page.index("## What is logged") :]))
+    said = set(
+        re.findall(r"`((?:rollout|labels|policy|reward_model)/\w+)`", page[page.index("## What is logged") :])
+    )
     done = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, check=True)
     logged = {
         key for key in json.loads(done.stdout.splitlines()[-1]) if key.split("/")[0] not in ("time", "train")

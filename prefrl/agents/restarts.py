@@ -86,6 +86,7 @@ class PolicyRestarts:
         self._windows: list[Window] = []
         self._history: list[Window] = []
         self._kept: dict[int, KeptPolicy] = {}
+        self._n_windows = 0
         self._began = 0
         self._first_log_std: float | None = None
         self._since: int | None = None
@@ -120,6 +121,7 @@ class PolicyRestarts:
         patience = self._settings.patience
         self._windows = [*self._windows[1 - 2 * patience :], window]
         self._history.append(thinned(window, HISTORY_SHARE))
+        self._n_windows += 1
         exploration = self._exploration(model)
         values = [self._value(window) for window in self._windows]
         self._keep(model, values[-1])
@@ -136,8 +138,9 @@ class PolicyRestarts:
         return Progress(gain, exploration, is_stuck, self.number)
 
     def end(self, model: OnPolicyAlgorithm) -> None:
-        """Put the best policy in place, if the training is at its end."""
-        if self._windows and self._venv.num_timesteps >= self._total_timesteps:
+        """Put the best policy in place, if the training is at its end and was long enough to tell."""
+        long_enough = len(self._windows) > 0 and self._n_windows >= 2 * self._settings.patience
+        if long_enough and self._venv.num_timesteps >= self._total_timesteps:
             best = self._better()
             if best is not None:
                 self._put_back(model, best)
@@ -202,6 +205,7 @@ class PolicyRestarts:
             "windows": windows,
             "kept": kept,
             "total_timesteps": self._total_timesteps,
+            "n_windows": self._n_windows,
             "began": self._began,
             "first_log_std": self._first_log_std,
             "since": self._since,
@@ -225,7 +229,8 @@ class PolicyRestarts:
         self._kept = {policy.number: policy for policy in policies}
         self._history = [unpacked(arrays, "history.", {"until": 0})] if "history.actions" in arrays else []
         self._total_timesteps = self._total_timesteps or values["total_timesteps"]
-        self._began, self._first_log_std = values["began"], values["first_log_std"]
+        self._n_windows, self._began = values["n_windows"], values["began"]
+        self._first_log_std = values["first_log_std"]
         self._since, self._left = values["since"], values["left"]
         self._is_chosen = values["is_chosen"]
         self.number, self.n_policies = values["number"], values["n_policies"]

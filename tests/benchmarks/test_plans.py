@@ -61,8 +61,11 @@ def test_what_matters_most_comes_first() -> None:
     first = PLANS["paper"]()[:16]
     assert {run.seed for run in first} == {100}
     assert {run.labels for run in first} == {0, 700}
-    seeds = [run.seed for run in PLANS["flagship"]() if run.task == "hopper-backflip"]
-    assert seeds == sorted(seeds)
+    flagship = PLANS["flagship"]()
+    assert [(run.labels, run.seed) for run in flagship[:20]] == [
+        (n, s) for n in (300, 100) for s in range(100, 110)
+    ]
+    assert {run.reward for run in flagship[:20]} == {"preferences"}
 
 
 def test_tables_share_what_they_have_in_common() -> None:

@@ -184,7 +184,8 @@ def test_a_stopped_run_is_extended_by_labels(stopped: Path, quiet: Listener) -> 
 def test_extending_is_exactly_a_longer_run(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
     """To the last bit where nothing follows a schedule; also with noise that outlives a step."""
     for use_sde in (False, True):
-        settings = {"agent": {"settings": {"use_sde": use_sde, "sde_sample_freq": 8}}, "reward": "true"}
+        agent = {"settings": {"use_sde": use_sde, "sde_sample_freq": 8, "learning_rate": 3e-4}}
+        settings = {"agent": agent, "reward": "true", "restarts": {"window_share": 1.0}}
         long, extended = tmp_path / f"long{use_sde}", tmp_path / f"extended{use_sde}"
         start(small_config("pendulum", total_timesteps=512, **settings), long, quiet)
         start(small_config("pendulum", total_timesteps=256, **settings), extended, quiet)
