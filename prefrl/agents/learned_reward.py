@@ -87,6 +87,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self._last_observations: Any = None
         self._render_states: npt.NDArray[Any] | None = None
         self._actions: npt.NDArray[Any] = np.empty(0)
+        self._predicted: npt.NDArray[Any] = np.empty(0)
         self._running_returns = np.zeros(self.num_envs)
         self._warned = False
         self.watch: ProgressWatch | None = None
@@ -103,9 +104,11 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         return observations
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Send the actions on, and remember them for the reward."""
+        """Send the actions on, and predict their rewards while environments step that do so in the background."""
         self._actions = actions
         self.venv.step_async(actions)
+        if callable(self.reward):
+            self._predicted = self.reward(self._last_observations, actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return observations, the rewards that pay the agent, dones and infos of the step under way."""
@@ -181,7 +184,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 
     def _rewards(self, env_rewards: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if callable(self.reward):
-            return self.reward(self._last_observations, self._actions)
+            return self._predicted
         return env_rewards if self.reward == "true" else np.zeros_like(env_rewards)
 
     def _end_episodes(self, ended: npt.NDArray[np.int64], infos: list[dict[str, Any]]) -> None:

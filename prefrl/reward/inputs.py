@@ -169,7 +169,8 @@ class FeatureInputs:
         scaled *= self._scale
         # `clip` takes longer for the rows of one step than these two.
         np.minimum(scaled, CLIP, out=scaled)
-        return np.maximum(scaled, -CLIP, out=scaled)
+        np.maximum(scaled, -CLIP, out=scaled)
+        return scaled
 
     def update(self, observations: Array, actions: Array) -> None:
         """Merge observations [n, *obs] and actions [n, *act] into mean and standard deviation."""
