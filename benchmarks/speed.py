@@ -29,6 +29,7 @@ from benchmarks._memory import bytes_per_step
 from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.config import RunConfig, load_preset
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.runs.stepping import Stepping
 from prefrl.segments import Comparison, Segment
 from prefrl.settings import RewardSettings
 
@@ -57,6 +58,8 @@ class Settings:
     else nowhere."""
     clock: Literal["wall", "cpu"] = "wall"
     """Which seconds are counted; "cpu" counts this process's only, for a machine that others use meanwhile."""
+    stepping: Stepping = "sb3"
+    """What steps our environments in the tables of loops and runs; those of SB3 alone are stepped one by one."""
     seed: int = 0
     """Of every random choice."""
 
@@ -83,14 +86,25 @@ class Settings:
     @property
     def result(self) -> Path | None:
         """Where to write, without suffix."""
-        complete = not self.quick and set(self.sections) == set(Settings.sections)
+        complete = not self.quick and self.stepping == "sb3" and set(self.sections) == set(Settings.sections)
         return self.out or (RESULTS if complete else None)
 
 
-def config_of(algo: str, n_envs: int, seed: int) -> RunConfig:
+def config_of(algo: str, n_envs: int, settings: Settings) -> RunConfig:
     """Return the preset's settings with another number of environments."""
     config = load_preset(TASK, algo)
-    return replace(config, seed=seed, agent=replace(config.agent, n_envs=n_envs))
+    agent = replace(config.agent, n_envs=n_envs)
+    return replace(config, seed=settings.seed, stepping=settings.stepping, agent=agent)
+
+
+def steady(config: RunConfig) -> RunConfig:
+    """Have the policy stay as it is, though all its updates are computed (but for TRPO's, which has no rate).
+
+    A Hopper that lies on the floor, with more contacts, takes longer to simulate than one that stands, so sides
+    that learn different things have simulators of different speed.
+    """
+    agent = config.agent
+    return replace(config, agent=replace(agent, settings={**agent.settings, "learning_rate": 1e-12}))
 
 
 def arms(config: RunConfig, clock: Clock, folder: Path, *, refits: bool, constant: bool) -> dict[str, Loop]:
@@ -112,7 +126,7 @@ def measure_loops(settings: Settings) -> list[Row]:
     """Steps per second without asking and refits: what predicting and recording cost."""
     section, rows = "Steps per second, reward predicted and recorded but not refitted", []
     for algo, n_envs in progress([(algo, n_envs) for algo in ALGOS for n_envs in (8, 16)], section):
-        config = config_of(algo, n_envs, settings.seed)
+        config = steady(config_of(algo, n_envs, settings))
         with (
             tempfile.TemporaryDirectory() as folder,
             Loops(arms(config, settings.seconds, Path(folder), refits=False, constant=True)) as loops,
@@ -131,7 +145,8 @@ def measure_runs(settings: Settings) -> list[Row]:
     section, shares, rows = "Steps per second of a whole run", "Share of a whole run's time", []
     n_turns = settings.run_steps // settings.round_steps
     for algo in progress(ALGOS, section):
-        config = replace(load_preset(TASK, algo), seed=settings.seed, total_timesteps=settings.run_steps)
+        config = load_preset(TASK, algo)
+        config = replace(config_of(algo, config.agent.n_envs, settings), total_timesteps=settings.run_steps)
         if settings.quick:
             config = replace(config, labels=config.labels // 10)
         with (
@@ -253,7 +268,7 @@ def measure_imitation(settings: Settings) -> list[Row]:
     """PPO on Hopper, 8 environments, in both systems: alone, with a learned reward, and whole."""
     section, n_envs, rows = "PPO beside imitation, 8 environments, steps per second", 8, []
     names = {"true": "SB3 alone", "learned": "learned, no refits", "preferences": "whole"}
-    config = config_of("ppo", n_envs, settings.seed)
+    config = replace(config_of("ppo", n_envs, settings), stepping="sb3")
     config = replace(config, total_timesteps=PEER_TIMESTEPS, labels=PEER_LABELS)
     rates: dict[str, dict[str, list[float]]] = {}
     for _ in progress(range(1 if settings.quick else 3), section):

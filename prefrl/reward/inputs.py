@@ -165,8 +165,12 @@ class FeatureInputs:
 
     def normalise_array(self, read: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Do the same in NumPy, for the few rows of one environment step."""
-        scaled = (read - self._mean) * self._scale
-        return scaled.clip(-CLIP, CLIP, out=scaled)
+        scaled = read - self._mean
+        scaled *= self._scale
+        # `clip` takes longer for the rows of one step than these two.
+        np.minimum(scaled, CLIP, out=scaled)
+        np.maximum(scaled, -CLIP, out=scaled)
+        return scaled
 
     def update(self, observations: Array, actions: Array) -> None:
         """Merge observations [n, *obs] and actions [n, *act] into mean and standard deviation."""

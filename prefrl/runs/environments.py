@@ -7,12 +7,12 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.config import RunConfig
 from prefrl.env_errors import error_text, explain_env_errors
 from prefrl.errors import SettingError
 from prefrl.runs.env_checks import CheckedEnv, check_spaces
+from prefrl.runs.serial_vec_env import SerialVecEnv
 from prefrl_envs.fixed_horizon import HideTermination
 from prefrl_envs.live_frames import LiveFrames
 from prefrl_envs.redrawing import is_redrawable, layers
@@ -30,7 +30,7 @@ class DefaultTimeLimit(TimeLimit):
     """The time limit of an environment that names none."""
 
 
-def make_environments(config: RunConfig, *, n_envs: int, seed: int, keep_frames: bool = False) -> DummyVecEnv:
+def make_environments(config: RunConfig, *, n_envs: int, seed: int, keep_frames: bool = False) -> SerialVecEnv:
     """Return environments that step together, each with SB3's `Monitor` around it.
 
     Args:
@@ -45,7 +45,7 @@ def make_environments(config: RunConfig, *, n_envs: int, seed: int, keep_frames:
         MissingDependencyError: The environment needs a package that is not installed.
     """
     check_oracle(config)
-    venv = DummyVecEnv([_maker(config, keep_frames)] * n_envs)
+    venv = SerialVecEnv([_maker(config, keep_frames)] * n_envs)
     venv.seed(seed)
     return venv
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
-from stable_baselines3.common.vec_env import DummyVecEnv
 
 from prefrl.agents import LearnedRewardVecEnv, algorithm
 from prefrl.agents.learned_reward import ENV_REWARD
@@ -20,6 +19,7 @@ from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
+from prefrl.runs.serial_vec_env import SerialVecEnv
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.seeding import Streams
 from prefrl.segments import as_array
@@ -169,7 +169,7 @@ def _watched(
 def _run_policy(
     config: RunConfig,
     checkpoint: Checkpoint,
-    environments: DummyVecEnv,
+    environments: SerialVecEnv,
     n_episodes: int,
     ensemble: RewardEnsemble | None,
 ) -> tuple[list[float], dict[str, list[float]], dict[str, Array]]:

@@ -1,6 +1,9 @@
 """What a policy gets to see: frames stacked, observations normalised, rewards clipped and normalised."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
@@ -36,13 +39,41 @@ def make_normalizer(config: RunConfig, venv: LearnedRewardVecEnv) -> VecNormaliz
     if isinstance(space, spaces.Dict):
         keys = [key for key, inner in space.spaces.items() if isinstance(inner, spaces.Box)]
     continuous = bool(keys) or (isinstance(space, spaces.Box) and not is_image(space))
-    return VecNormalize(
+    normalizer = VecNormalize(
         ClippedRewardVecEnv(venv) if agent.clip_rewards else venv,
         norm_obs=agent.normalize_observations and continuous,
         norm_reward=agent.normalize_rewards,
         gamma=agent.settings.get("gamma", 0.99),
         norm_obs_keys=keys,
     )
+    normalizer.ret_rms = QuickMeanStd(shape=())
+    if normalizer.norm_obs:
+        own = normalizer.obs_rms
+        if isinstance(own, dict):
+            normalizer.obs_rms = {
+                key: QuickMeanStd(shape=statistics.mean.shape) for key, statistics in own.items()
+            }
+        else:
+            normalizer.obs_rms = QuickMeanStd(shape=own.mean.shape)
+    return normalizer
+
+
+class QuickMeanStd(RunningMeanStd):
+    """SB3's running mean and variance, to the last bit, in half of the time for the few rows of one step.
+
+    `np.mean` and `np.var` take longer for their own bookkeeping than for the numbers.
+    """
+
+    def update(self, arr: npt.NDArray[Any]) -> None:
+        """Take rows [n, ...] into account."""
+        if arr.dtype not in (np.float32, np.float64):  # those are summed in another precision
+            super().update(arr)
+            return
+        n = len(arr)
+        mean = np.add.reduce(arr) / n
+        apart = arr - mean
+        apart *= apart
+        self.update_from_moments(mean, np.add.reduce(apart) / n, n)
 
 
 class SavedNormalizer:

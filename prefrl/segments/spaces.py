@@ -5,6 +5,7 @@ that is kept in segments (only `Dict` changes: it is flattened). `encode` turns 
 features of a network (one-hot for the discrete kinds).
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ def n_features(space: spaces.Space[Any]) -> int:
     if isinstance(space, spaces.MultiDiscrete):
         return int(np.sum(space.nvec))
     assert space.shape is not None
-    return int(np.prod(space.shape))
+    return math.prod(space.shape)
 
 
 def as_array(space: spaces.Space[Any], values: Any) -> npt.NDArray[Any]:

@@ -229,3 +229,43 @@ def test_what_each_environment_has_can_be_read_and_called() -> None:
     with pytest.raises(NotImplementedError, match="make them with it"):
         venv.set_attr("n_resets", 3)
     venv.close()
+
+
+class InTwoParts(SyncVectorEnv):
+    """Notes when a step begins and when its result is asked for."""
+
+    def __init__(self, makers: Sequence[Make], notes: list[str]) -> None:
+        super().__init__(makers, autoreset_mode=AutoresetMode.SAME_STEP)
+        self.notes = notes
+
+    def begin_step(self, actions: Any) -> None:
+        self.notes.append("begins")
+        self.begun_with = actions
+
+    def end_step(self) -> Any:
+        self.notes.append("ends")
+        return super().step(self.begun_with)
+
+    def step(self, actions: Any) -> Any:
+        raise AssertionError("it has been begun already")
+
+
+def test_the_reward_is_predicted_while_environments_step_in_the_background() -> None:
+    notes: list[str] = []
+
+    def predicts(observations: Any, actions: Any) -> Any:
+        notes.append("predicted")
+        return np.array(observations, dtype=np.float32)[:, 0] + actions[:, 0]
+
+    makers = WORLDS["at once"]
+    in_parts: VecEnv = VecMonitor(GymnasiumVecEnv(InTwoParts(makers, notes)))
+    venvs = [LearnedRewardVecEnv(venv, predicts) for venv in (in_parts, together(makers))]
+    for venv in venvs:
+        venv.reset()
+    notes.clear()
+    for n in range(7):
+        (left, right) = (venv.step(np.full((3, 1), n % 2, dtype=np.float32)) for venv in venvs)
+        assert notes == ["begins", "predicted", "ends", "predicted"]
+        notes.clear()
+        for ours, theirs in zip(left[:3], right[:3], strict=True):
+            np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
