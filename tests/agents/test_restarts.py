@@ -340,6 +340,13 @@ def test_at_the_end_the_best_policy_is_kept() -> None:
     )
 
 
+def test_a_training_of_a_few_windows_ends_with_the_policy_it_has() -> None:
+    assert Trial(lambda step: 5.0 if step < 700 else 0.0, window_share=0.4).learn().said == ""
+    assert (
+        "was the best" in Trial(lambda step: 5.0 if step < 700 else 0.0, window_share=0.2, at_most=0).learn().said
+    )
+
+
 def test_before_the_end_of_the_training_the_policy_of_now_is_kept() -> None:
     """A training may take several calls of `learn`."""
     trial = Trial(lambda step: step / 100 if step < 500 else 0.0, at_most=0).learn(640)
