@@ -96,6 +96,8 @@ class Trial:
         """Those that began a rollout, by its step."""
         self.learned: dict[int, npt.NDArray[np.float32]] = {}
         """Those that the rollout before had come to."""
+        self.counts: dict[int, float] = {}
+        """Of the observations in the running statistics, at the same steps."""
         self.rates: dict[int, float] = {}
 
     def learn(self, n_steps: int = TOTAL) -> "Trial":
@@ -104,6 +106,7 @@ class Trial:
         class Watch(BaseCallback):
             def _on_rollout_start(self) -> None:
                 trial.learned[self.num_timesteps] = weights_of(self.model)
+                trial.counts[self.num_timesteps] = trial.statistics.count
                 watch_policy(trial.restarts, self.model)
                 trial.weights[self.num_timesteps] = weights_of(self.model)
 
@@ -123,10 +126,10 @@ class Trial:
         return self
 
     @property
-    def mean(self) -> npt.NDArray[np.float64]:
+    def statistics(self) -> RunningMeanStd:
         statistics = self.normalizer.obs_rms
         assert isinstance(statistics, RunningMeanStd)
-        return statistics.mean.copy()
+        return statistics
 
     @property
     def said(self) -> str:
@@ -318,15 +321,16 @@ def test_the_learning_rate_of_a_policy_goes_on_from_what_it_has_learned() -> Non
 
 def test_a_policy_that_is_put_back_has_the_statistics_it_had() -> None:
     trial = Trial(up_and_down, at_most=0).learn(TOTAL // 2 + 16)
-    mean = float(trial.mean[0])
+    mean = float(trial.statistics.mean[0])
     trial.learn(TOTAL // 2 - 16)
     assert "Policy 1 as it was at step 8" in trial.said
     last = weights_of(trial.model)
     (kept,) = [at for at, weights in trial.weights.items() if same_weights(weights, last)]
     assert 780 <= kept <= 900
-    assert abs(mean - float(trial.mean[0])) < 0.7
+    assert trial.statistics.count == trial.counts[kept]
+    assert abs(mean - float(trial.statistics.mean[0])) < 0.7
     going_on = Trial(up_and_down, at_most=0).learn(TOTAL - ROLLOUT)
-    assert abs(mean - float(going_on.mean[0])) < 2.0
+    assert abs(mean - float(going_on.statistics.mean[0])) < 2.0
 
 
 def test_at_the_end_the_best_policy_is_kept() -> None:
