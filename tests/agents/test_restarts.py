@@ -1,5 +1,6 @@
 """Policies that are replaced, in a world whose reward follows a script whatever the policy does."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import HumanOutputFormat, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.utils import LinearSchedule
@@ -399,9 +401,12 @@ def test_a_script_gets_fresh_policies_too() -> None:
         restarts=RestartSettings(window_share=0.05, patience=2, least_gain=100.0),
     )
     model = PPO("MlpPolicy", prefs.venv, n_steps=16, batch_size=32, n_epochs=1, seed=0)
+    shown = io.StringIO()
+    model.set_logger(Logger(None, [HumanOutputFormat(shown)]))
     model.learn(1280, callback=prefs.callback())
     assert prefs.restarts.n_policies == 3
     assert len(prefs.restarts.notes) >= 2
+    assert all(note.text in shown.getvalue() for note in prefs.restarts.notes[:2])
 
 
 @pytest.mark.parametrize(
