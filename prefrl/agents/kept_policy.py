@@ -72,7 +72,7 @@ def put_fresh_policy(model: OnPolicyAlgorithm, seed: int) -> None:
             model.observation_space,
             model.action_space,
             model.lr_schedule,
-            use_sde=model.use_sde,
+            **({"use_sde": True} if model.use_sde else {}),  # not every policy knows it
             **model.policy_kwargs,
         )
     _put(model, fresh.state_dict())

@@ -20,6 +20,8 @@ BYTES_PER_WINDOW = 2**23
 STEPS_AT_LEAST = 64
 LENGTHS_AT_MOST = 20
 """Where no episode ends within so many lengths of a window, it ends all the same."""
+NOWHEN: Json = {"until": 0, "episode_length": 0.0}
+"""Of steps that are no window by themselves."""
 
 
 class Window(NamedTuple):
@@ -33,6 +35,8 @@ class Window(NamedTuple):
     """Shape [n, *act]."""
     rewards: npt.NDArray[np.float32]
     """As they were paid, shape [n]."""
+    episode_length: float
+    """Mean steps of an episode; where none ended, those of the window."""
 
 
 class ProgressWatch:
@@ -53,7 +57,8 @@ class ProgressWatch:
         self._stride = 1
         self._picked = 0
         self._n_steps = 0
-        self._waits = False
+        self._n_ends = 0
+        self._waits = 0
         self._complete: Window | None = None
         self._kept: list[tuple[Any, npt.NDArray[Any], npt.NDArray[Any]]] = []
 
@@ -63,8 +68,9 @@ class ProgressWatch:
 
     def begin(self) -> None:
         """Forget the window under way, and begin with the next episode: another policy acts now."""
-        self._n_steps, self._waits, self._complete = 0, True, None
-        self._kept.clear()
+        self._complete = None
+        self._empty()
+        self._waits = LENGTHS_AT_MOST * self._length
 
     def record(
         self,
@@ -83,14 +89,20 @@ class ProgressWatch:
             dones: Shape [N].
             num_timesteps: Environment steps so far.
         """
-        if not self._waits and self._length:
+        if self._waits:
+            self._waits = 0 if dones[0] else self._waits - 1
+        elif self._length:
             if self._n_steps % self._stride == 0:
                 self._plan_sampling(observations)
             if self._n_steps % self._stride == self._picked:
                 self._kept.append((_copied(observations), actions.copy(), np.array(rewards, dtype=np.float32)))
             self._n_steps += 1
-        if dones[0] or self._n_steps >= LENGTHS_AT_MOST * self._length > 0:
-            self._end_episode(num_timesteps)
+            self._n_ends += int(np.count_nonzero(dones))
+            long_enough = dones[0] and self._n_steps >= self._length
+            if self._kept and (long_enough or self._n_steps >= LENGTHS_AT_MOST * self._length):
+                length = self._n_steps * self._n_envs / self._n_ends if self._n_ends else self._n_steps
+                self._complete = _joined(self._kept, num_timesteps, length)
+                self._empty()
 
     def take(self) -> Window | None:
         """Return the window that was completed since the last call, if there is one."""
@@ -102,13 +114,14 @@ class ProgressWatch:
         arrays, values = ({}, {}) if self._complete is None else packed(self._complete)
         own: Arrays = {f"complete.{name}": array for name, array in arrays.items()}
         if self._kept:
-            under_way, _ = packed(_joined(self._kept, 0))
+            under_way, _ = packed(_joined(self._kept, 0, 0.0))
             own |= {f"kept.{name}": array for name, array in under_way.items()}
         return own, {
             "length": self._length,
             "stride": self._stride,
             "picked": self._picked,
             "n_steps": self._n_steps,
+            "n_ends": self._n_ends,
             "waits": self._waits,
             "complete": values or None,
             "rng": self._rng.bit_generator.state,
@@ -118,12 +131,12 @@ class ProgressWatch:
         """Go on in the middle of a window."""
         self._length = self._length or values["length"]
         self._stride, self._picked = values["stride"], values["picked"]
-        self._n_steps, self._waits = values["n_steps"], values["waits"]
+        self._n_steps, self._n_ends, self._waits = values["n_steps"], values["n_ends"], values["waits"]
         self._rng.bit_generator.state = values["rng"]
         self._complete = unpacked(arrays, "complete.", values["complete"]) if values["complete"] else None
         self._kept = []
         if "kept.actions" in arrays:
-            window = unpacked(arrays, "kept.", {"until": 0})
+            window = unpacked(arrays, "kept.", NOWHEN)
             n = self._n_envs
             for start in range(0, len(window.actions), n):
                 part = slice(start, start + n)
@@ -137,30 +150,37 @@ class ProgressWatch:
             self._stride = max(1, self._length // max(1, n_kept))
         self._picked = int(self._rng.integers(self._stride))
 
-    def _end_episode(self, num_timesteps: int) -> None:
-        self._waits = False
-        if self._n_steps >= self._length > 0 and self._kept:
-            self._complete = _joined(self._kept, num_timesteps)
-            self._n_steps = 0
-            self._kept.clear()
+    def _empty(self) -> None:
+        self._n_steps = self._n_ends = 0
+        self._kept.clear()
 
 
 def thinned(window: Window, share: int) -> Window:
     """Return a window of one of so many of its steps."""
     chosen = np.arange(0, len(window.actions), share)
-    return Window(window.until, _part(window.observations, chosen), window.actions[chosen], window.rewards[chosen])
+    return window._replace(
+        observations=_part(window.observations, chosen),
+        actions=window.actions[chosen],
+        rewards=window.rewards[chosen],
+    )
 
 
 def joined_windows(windows: list[Window]) -> Window:
     """Return the steps of several windows as one."""
-    return _joined([(one.observations, one.actions, one.rewards) for one in windows], windows[-1].until)
+    last = windows[-1]
+    return _joined(
+        [(one.observations, one.actions, one.rewards) for one in windows], last.until, last.episode_length
+    )
 
 
 def packed(window: Window) -> State:
     """Return a window as a checkpoint keeps it."""
     named = window.observations if isinstance(window.observations, Mapping) else {"": window.observations}
     arrays: Arrays = {f"observations:{key}": value for key, value in named.items()}
-    return arrays | {"actions": window.actions, "rewards": window.rewards}, {"until": window.until}
+    return arrays | {"actions": window.actions, "rewards": window.rewards}, {
+        "until": window.until,
+        "episode_length": window.episode_length,
+    }
 
 
 def unpacked(arrays: Arrays, prefix: str, values: Json) -> Window:
@@ -168,16 +188,19 @@ def unpacked(arrays: Arrays, prefix: str, values: Json) -> Window:
     start = f"{prefix}observations:"
     named = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
     observations = named.get("", named)
-    return Window(values["until"], observations, arrays[f"{prefix}actions"], arrays[f"{prefix}rewards"])
+    actions, rewards = arrays[f"{prefix}actions"], arrays[f"{prefix}rewards"]
+    return Window(values["until"], observations, actions, rewards, values["episode_length"])
 
 
-def _joined(kept: list[tuple[Any, npt.NDArray[Any], npt.NDArray[Any]]], until: int) -> Window:
+def _joined(
+    kept: list[tuple[Any, npt.NDArray[Any], npt.NDArray[Any]]], until: int, episode_length: float
+) -> Window:
     observed, actions, rewards = zip(*kept, strict=True)
     if isinstance(observed[0], Mapping):
         observations: Any = {key: np.concatenate([one[key] for one in observed]) for key in observed[0]}
     else:
         observations = np.concatenate(observed)
-    return Window(until, observations, np.concatenate(actions), np.concatenate(rewards))
+    return Window(until, observations, np.concatenate(actions), np.concatenate(rewards), episode_length)
 
 
 def _copied(observations: Any) -> Any:

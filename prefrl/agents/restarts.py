@@ -21,7 +21,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from prefrl.agents.kept_policy import KeptPolicy, put_fresh_policy, under
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
-from prefrl.agents.progress_watch import ProgressWatch, Window, joined_windows, packed, thinned, unpacked
+from prefrl.agents.progress_watch import NOWHEN, ProgressWatch, Window, joined_windows, packed, thinned, unpacked
 from prefrl.parts import Arrays, Json, State
 from prefrl.seeding import Streams
 from prefrl.settings import RestartSettings
@@ -29,6 +29,7 @@ from prefrl.settings import RestartSettings
 HISTORY_SHARE = 15
 """One of so many steps of each window is kept to the end, to know how much the reward varies; no power of two, as
 the environments' number may be one."""
+SD_FLOOR = 1e-8
 
 
 class Note(NamedTuple):
@@ -42,8 +43,8 @@ class Progress(NamedTuple):
     """What was found at the end of a window."""
 
     gain: float
-    """Reward per step of the latest windows less that of those before, in standard deviations of the reward; NaN
-    while the policy is too young to be judged."""
+    """Returns of the latest windows less those before, per step, in standard deviations of the reward; NaN while
+    the policy is too young to be judged."""
     exploration: float
     """Standard deviation of the policy's actions, as a share of its first one; NaN for discrete actions."""
     is_stuck: bool
@@ -83,6 +84,7 @@ class PolicyRestarts:
         self._settings = settings
         self._streams = Streams(seed)
         self._total_timesteps = 0
+        self._model: OnPolicyAlgorithm | None = None
         self._windows: list[Window] = []
         self._history: list[Window] = []
         self._kept: dict[int, KeptPolicy] = {}
@@ -113,6 +115,7 @@ class PolicyRestarts:
         Returns:
             What was found; None while no window has ended since the last call.
         """
+        self._attend(model)
         if self._left < 1.0 and not isinstance(model.lr_schedule, RestartedSchedule):
             self._restart_schedule(model, self._left)
         window = self._watch.take()
@@ -127,7 +130,7 @@ class PolicyRestarts:
         self._keep(model, values[-1])
         gain = math.nan
         if len(values) >= 2 * patience:
-            gain = float((np.mean(values[-patience:]) - np.mean(values[:patience])) / self._spread())
+            gain = float((np.mean(values[-patience:]) - np.mean(values[:patience])) / self._spread(self._windows))
         is_stuck = self._is_chosen and gain < self._settings.least_gain
         if is_stuck:
             self._mend(model, exploration)
@@ -139,12 +142,24 @@ class PolicyRestarts:
 
     def end(self, model: OnPolicyAlgorithm) -> None:
         """Put the best policy in place, if the training is at its end and was long enough to tell."""
+        self._attend(model)
         long_enough = len(self._windows) > 0 and self._n_windows >= 2 * self._settings.patience
         if long_enough and self._venv.num_timesteps >= self._total_timesteps:
             best = self._better()
             if best is not None:
                 self._put_back(model, best)
                 self._note(f"{best.words.capitalize()} was the best: it is kept.")
+
+    def _attend(self, model: OnPolicyAlgorithm) -> None:
+        """Begin anew with another model than before: it must not be given what the first one had learned."""
+        before, self._model = self._model, model
+        if before is None or before is model:
+            return
+        self._kept, self._windows, self._since, self._left = {}, [], None, 1.0
+        self._n_windows, self._began, self._first_log_std = 0, self._venv.num_timesteps, None
+        self._is_chosen = self._settings.first_policies == 1
+        self.number = self.n_policies = 1
+        self._watch.begin()
 
     def _take_turns(self, model: OnPolicyAlgorithm) -> None:
         """Give the next of the first policies its turn, or the best of them the rest of the training."""
@@ -217,7 +232,8 @@ class PolicyRestarts:
         }
 
     def restore(self, arrays: Arrays, values: Json) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken; the model that comes next is the one of then."""
+        self._model = None
         self._watch.restore(under("watch.", arrays), values["watch"])
         self._windows = [
             unpacked(arrays, f"window{index}.", window) for index, window in enumerate(values["windows"])
@@ -227,7 +243,7 @@ class PolicyRestarts:
             for index, kept in enumerate(values["kept"])
         ]
         self._kept = {policy.number: policy for policy in policies}
-        self._history = [unpacked(arrays, "history.", {"until": 0})] if "history.actions" in arrays else []
+        self._history = [unpacked(arrays, "history.", NOWHEN)] if "history.actions" in arrays else []
         self._total_timesteps = self._total_timesteps or values["total_timesteps"]
         self._n_windows, self._began = values["n_windows"], values["began"]
         self._first_log_std = values["first_log_std"]
@@ -250,23 +266,25 @@ class PolicyRestarts:
         """Return the best policy, if it is better than the one of now by more than chance."""
         best = self._best
         gap = self._value(best.window) - self._value(self._windows[-1])
-        return best if gap > self._settings.least_gain * self._spread() else None
+        spread = self._spread([best.window, self._windows[-1]])
+        return best if gap > self._settings.least_gain * spread else None
 
     def _value(self, window: Window) -> float:
-        """Return the mean reward per step of a window, by the reward of now."""
-        return float(self._rewards(window).mean())
+        """Return the mean return of a window's episodes, by the reward of now."""
+        return float(self._rewards(window).mean()) * window.episode_length
 
     def _rewards(self, window: Window) -> npt.NDArray[Any]:
         if callable(self._venv.reward):
             return self._venv.reward(window.observations, window.actions)
         return window.rewards
 
-    def _spread(self) -> float:
-        """Return the standard deviation of the reward over all that was done so far.
+    def _spread(self, windows: list[Window]) -> float:
+        """Return what one standard deviation of the reward comes to over an episode of these windows.
 
-        Over all: what one policy does may be all alike.
+        That over all that was done so far: what one policy does may be all alike.
         """
-        return max(float(self._rewards(joined_windows(self._history)).std()), 1e-8)
+        deviation = float(self._rewards(joined_windows(self._history)).std())
+        return max(deviation, SD_FLOOR) * float(np.mean([window.episode_length for window in windows]))
 
     def _keep(self, model: OnPolicyAlgorithm, value: float) -> None:
         """Keep the policy as it is now, unless it was better before."""

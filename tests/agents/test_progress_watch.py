@@ -85,6 +85,29 @@ def test_another_policy_begins_with_the_next_episode() -> None:
     np.testing.assert_array_equal(np.unique(window.observations), np.arange(20, 30))
 
 
+def test_another_policy_begins_some_time_where_episodes_never_end() -> None:
+    watch = watch_of(2 * N_ENVS)
+    watch.begin()
+    for step in range(100):
+        watch.record(np.zeros((N_ENVS, 1)), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.zeros(N_ENVS, bool), step)
+    window = watch.take()
+    assert window is not None
+    assert window.until == 79
+    assert window.episode_length == 40
+
+
+def test_a_window_knows_how_long_its_episodes_are() -> None:
+    """Of two environments one ends its episodes after two steps, the other after four."""
+    watch = ProgressWatch(2, 0)
+    watch.plan(16)
+    for step in range(8):
+        dones = np.array([step % 4 == 3, step % 2 == 1])
+        watch.record(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2), dones, step)
+    window = watch.take()
+    assert window is not None
+    assert window.episode_length == pytest.approx(16 / 6)
+
+
 def test_without_a_plan_nothing_is_kept() -> None:
     assert not play(ProgressWatch(N_ENVS, 0), 50)
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from gymnasium import spaces
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -21,6 +22,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from prefrl.agents import EntropyTRPO, LearnedRewardVecEnv, PolicyRestarts, PreferenceLearning
 from prefrl.agents.callback import watch_policy
+from prefrl.agents.kept_policy import put_fresh_policy
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
@@ -81,9 +83,10 @@ class Trial:
         kind: type[OnPolicyAlgorithm] = PPO,
         seed: int = 0,
         learning_rate: Any = 3e-4,
+        make: Callable[[], gym.Env[Any, Any]] | None = None,
         **settings: Any,
     ) -> None:
-        venv = make_vec_env(lambda: ScriptedEnv(level), n_envs=N_ENVS)
+        venv = make_vec_env(make or (lambda: ScriptedEnv(level)), n_envs=N_ENVS)
         self.venv = LearnedRewardVecEnv(venv, reward)
         self.normalizer = VecNormalize(self.venv, norm_reward=False)
         chosen = {"window_share": 0.05, "patience": 2, "least_share": 0.25} | settings
@@ -163,6 +166,48 @@ def test_a_policy_that_gets_no_better_is_replaced_as_often_as_may_be(reward: Any
     assert "Policy 1 has got no better since step 1" in trial.said
     assert "policy 2, a fresh one, takes its place; the best one is kept" in trial.said
     assert "Policy 2 has got no better" in trial.said
+
+
+class LongerEnv(gym.Env[FloatArray, FloatArray]):
+    """Pays 1 at every step, and its episodes become longer and longer."""
+
+    def __init__(self) -> None:
+        self.observation_space = self.action_space = spaces.Box(-1, 1, (1,), np.float32)
+        self._n_steps = self._since = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[FloatArray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._since = 0
+        return np.zeros(1, dtype=np.float32), {}
+
+    def step(self, action: FloatArray) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
+        self._n_steps, self._since = self._n_steps + 1, self._since + 1
+        return np.zeros(1, dtype=np.float32), 1.0, self._since >= 2 + self._n_steps // 40, False, {}
+
+
+def test_longer_episodes_are_a_gain_where_each_step_is_paid() -> None:
+    trial = Trial(flat, "true", make=LongerEnv).learn()
+    assert trial.said == ""
+
+
+def test_another_model_gets_nothing_of_what_the_first_one_had_learned() -> None:
+    trial = Trial(lambda step: 5.0 if step < TOTAL else step / 100 - TOTAL / 100, at_most=1).learn()
+    assert trial.restarts.n_policies == 2
+    trial.model = A2C("MlpPolicy", trial.normalizer, n_steps=16, policy_kwargs={"net_arch": [8]}, seed=1)
+    trial.model.num_timesteps = trial.venv.num_timesteps
+    trial.restarts.plan(2 * TOTAL)
+    trial.learn()
+    assert [text for step, text in trial.restarts.notes if step > TOTAL] == []
+    assert trial.restarts.n_policies == 1
+
+
+def test_a_policy_that_knows_no_state_dependent_exploration_is_replaced_too() -> None:
+    model = MaskablePPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)
+    before = weights_of(model)
+    put_fresh_policy(model, 1)
+    assert np.mean(before != weights_of(model)) > 0.4
 
 
 def test_a_constant_reward_says_nothing_of_a_policy() -> None:
