@@ -170,10 +170,11 @@ class RestartSettings:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    first_policies: int = 1
-    """Policies that the training begins with, one after the other; the best of them goes on."""
-    first_share: float = 0.45
-    """Share of the training that the first policies have together, where there are several."""
+    first_policies: int = 0
+    """Policies that the training begins with, one after the other, to ask about what they do; then a fresh one
+    learns from the reward that came of it."""
+    first_share: float = 0.5
+    """Share of the training that the first policies have together."""
     at_most: int = 2
     """Fresh policies at most where one is stuck; 0 for none. That it is stuck is said in any case."""
     window_share: float = 0.025
@@ -187,9 +188,9 @@ class RestartSettings:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""
-        if min(self.at_most + 1, self.patience, self.first_policies) < 1:
+        if self.patience < 1 or min(self.at_most, self.first_policies) < 0:
             raise SettingError(
-                "`patience` and `first_policies` must be at least 1, and `at_most` at least 0. Received "
+                "`patience` must be at least 1, `first_policies` and `at_most` at least 0. Received "
                 f"{self.patience}, {self.first_policies} and {self.at_most}."
             )
         if not 0 < self.window_share <= 1 or not 0 < self.first_share < 1 or not 0 <= self.least_share <= 1:

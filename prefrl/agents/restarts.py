@@ -7,8 +7,8 @@ policies, by the reward of now, is kept and has the last word; so a policy that 
 but the steps in which another was tried. (Nikishin et al. 2022 reset networks against the same primacy bias, at
 fixed times and without keeping the old ones.)
 
-Where many policies get stuck it is cheaper to begin with several of them, one after the other: their clips are
-compared with each other, and the best goes on.
+Where many policies get stuck the first ones only gather what is asked about, one after the other. The last one
+learns from all that was said of them: what nearly nobody does by chance, the reward knows by then.
 """
 
 import math
@@ -93,7 +93,7 @@ class PolicyRestarts:
         self._first_log_std: float | None = None
         self._since: int | None = None
         self._left = 1.0
-        self._is_chosen = settings.first_policies == 1
+        self._is_gathering = settings.first_policies > 0
         self.number = 1
         """Of the policy that learns now."""
         self.n_policies = 1
@@ -131,12 +131,12 @@ class PolicyRestarts:
         gain = math.nan
         if len(values) >= 2 * patience:
             gain = float((np.mean(values[-patience:]) - np.mean(values[:patience])) / self._spread(self._windows))
-        is_stuck = self._is_chosen and gain < self._settings.least_gain
+        is_stuck = not self._is_gathering and gain < self._settings.least_gain
         if is_stuck:
             self._mend(model, exploration)
         else:
             self._since = None
-            if not self._is_chosen:
+            if self._is_gathering:
                 self._take_turns(model)
         return Progress(gain, exploration, is_stuck, self.number)
 
@@ -157,25 +157,22 @@ class PolicyRestarts:
             return
         self._kept, self._windows, self._since, self._left = {}, [], None, 1.0
         self._n_windows, self._began, self._first_log_std = 0, self._venv.num_timesteps, None
-        self._is_chosen = self._settings.first_policies == 1
+        self._is_gathering = self._settings.first_policies > 0
         self.number = self.n_policies = 1
         self._watch.begin()
 
     def _take_turns(self, model: OnPolicyAlgorithm) -> None:
-        """Give the next of the first policies its turn, or the best of them the rest of the training."""
+        """Give the next of the first policies its turn, or a fresh one the rest of the training."""
         settings = self._settings
-        turn = settings.first_share / settings.first_policies * self._total_timesteps
-        if self._age < turn:
+        if self._age < settings.first_share / settings.first_policies * self._total_timesteps:
             return
-        if self.n_policies < settings.first_policies:
-            self._start_fresh(model)
+        self._start_fresh(model)
+        if self.n_policies <= settings.first_policies:
             self._note(f"Policy {self.number} of the first {settings.first_policies} begins.")
             return
-        self._is_chosen = True
-        best = self._best
-        self._note(f"Of the first {self.n_policies} policies number {best.number} is the best: it goes on.")
-        if best.number != self.number:
-            self._put_back(model, best)
+        self._is_gathering = False
+        before = "the first" if settings.first_policies == 1 else f"the first {settings.first_policies}"
+        self._note(f"Policy {self.number} begins, on the reward that was learned from {before}.")
 
     def _mend(self, model: OnPolicyAlgorithm, exploration: float) -> None:
         """Do what can be done for a policy that is stuck, and say so, once for each thing that is done."""
@@ -187,7 +184,7 @@ class PolicyRestarts:
         left = self._total_timesteps - self._venv.num_timesteps
         has_time = left >= settings.least_share * self._total_timesteps
         better = self._better()
-        if self.n_policies < settings.first_policies + settings.at_most and has_time:
+        if self.n_policies <= settings.first_policies + settings.at_most and has_time:
             self._start_fresh(model)
             self._note(f"{said}: policy {self.number}, a fresh one, takes its place; the best one is kept.")
         elif better is not None and better.number != self.number:
@@ -225,7 +222,7 @@ class PolicyRestarts:
             "first_log_std": self._first_log_std,
             "since": self._since,
             "left": self._left,
-            "is_chosen": self._is_chosen,
+            "is_gathering": self._is_gathering,
             "number": self.number,
             "n_policies": self.n_policies,
             "notes": [list(note) for note in self.notes],
@@ -248,7 +245,7 @@ class PolicyRestarts:
         self._n_windows, self._began = values["n_windows"], values["began"]
         self._first_log_std = values["first_log_std"]
         self._since, self._left = values["since"], values["left"]
-        self._is_chosen = values["is_chosen"]
+        self._is_gathering = values["is_gathering"]
         self.number, self.n_policies = values["number"], values["n_policies"]
         self.notes = [Note(*note) for note in values["notes"]]
 

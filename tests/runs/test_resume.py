@@ -128,7 +128,7 @@ def stopped_and_resumed(config: RunConfig, path: Path, stops: list[int], quiet: 
     return outcome(path)
 
 
-@pytest.mark.parametrize(("reward", "first"), [("preferences", 1), ("preferences", 2), ("true", 1)])
+@pytest.mark.parametrize(("reward", "first"), [("preferences", 0), ("preferences", 2), ("true", 0)])
 def test_a_run_whose_policies_were_replaced_goes_on_exactly(
     reward: str, first: int, small_config: MakeConfig, tmp_path: Path, quiet: Listener
 ) -> None:

@@ -134,7 +134,7 @@ def test_both_steppers_hand_out_the_same_things() -> None:
         assert told[1]["episode"]["r"] == pytest.approx(rewards[1], rel=1e-5)
         assert told[1]["TimeLimit.truncated"] is True
         assert told[1]["task_metrics"] == {"backflips": 0.0}
-        assert told[1]["terminal_observation"].shape == (11,)
+        assert told[1]["terminal_observation"].shape == (12,)
         assert told[1]["render_state"][1] == pytest.approx(told[1]["terminal_observation"][0], abs=1e-12)
         assert venv.unwrapped.reset_infos[1]["render_state"][1] == pytest.approx(observations[1, 0])
         venv.close()

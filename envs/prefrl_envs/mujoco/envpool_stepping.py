@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from prefrl_envs.extras import FAST, Extra
 from prefrl_envs.fast_stepping import FastStepper, FastStepping
+from prefrl_envs.mujoco.angles import TORSO_ANGLE, as_sine_and_cosine
 
 if TYPE_CHECKING:
     from prefrl_envs.mujoco.envpool_vector import EnvpoolVector
@@ -41,6 +42,8 @@ class EnvpoolStepping(FastStepping):
     """Settings of EnvPool's that make it the same task; beside them positions are asked for, see `n_hidden`."""
     n_hidden: int = 0
     """Leading numbers of an observation of EnvPool's that ours has not: positions that only a picture needs."""
+    seen: Callable[[FloatArray], FloatArray] | None = None
+    """Our observations [N, ...] from EnvPool's without its hidden numbers [N, O], where they are not the same."""
     positions: Callable[[FloatArray], FloatArray]
     """Joint positions [N, nq] from EnvPool's observations [N, n_hidden + O]."""
     terms: Mapping[str, str] = field(default_factory=dict)
@@ -93,6 +96,7 @@ _FORWARD = {"reward_forward": "x_velocity"}  # the same number where its weight 
 HOPPER = EnvpoolStepping(
     pool_id="Hopper-v5", options=_ENDLESS, n_hidden=1, positions=_leading(6), terms={"x_velocity": "x_velocity"}
 )
+TURNING_HOPPER = replace(HOPPER, seen=lambda observations: as_sine_and_cosine(observations, TORSO_ANGLE))
 HALFCHEETAH = EnvpoolStepping(
     pool_id="HalfCheetah-v5", options=_WITH_POSITIONS, n_hidden=1, positions=_leading(9), terms=_FORWARD
 )

@@ -116,4 +116,8 @@ class EnvpoolVector(LockstepVector):
 
     def _read(self, full: Array) -> tuple[Array, Array]:
         """Return what the agent sees [N, O] and the positions [N, S]: copies, as EnvPool's memory is its own."""
-        return np.array(full[:, self._stepping.n_hidden :]), np.array(self._stepping.positions(full))
+        stepping = self._stepping
+        seen = full[:, stepping.n_hidden :]
+        if stepping.seen is not None:
+            seen = stepping.seen(seen)
+        return np.array(seen), np.array(stepping.positions(full))

@@ -3,39 +3,44 @@
 The backflip is the task with which Christiano et al. (2017) show a novel behaviour. Its true reward is the
 hand-written one that OpenAI published beside the paper ("Learning from human preferences", 2017), and which
 nobody needs once comparisons are there.
+
+Both see Hopper-v5's observation, but with the sine and the cosine of the torso's angle instead of the angle, which
+grows with each turn (docs/findings/turning-angles.md): 0 height [m], 1-2 sine and cosine, 3-5 joint angles [rad],
+6 forward velocity [m/s], 7 vertical velocity, 8 angular velocity of the torso [rad/s], 9-11 those of the thigh,
+leg and foot joints. gymnasium clips velocities in it to ±10, and so did gym in 2017.
 """
 
 import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium.envs.mujoco.hopper_v5 import HopperEnv
+from gymnasium.spaces import Box
 
+from prefrl_envs.mujoco.angles import TORSO_ANGLE, as_sine_and_cosine
 from prefrl_envs.mujoco.behaviour import BehavingEnv, Behaviour, Counts, FloatArray
 
 
 def backflip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
     """Return the published backflip reward of steps.
 
-    With gym's Hopper observation: 0 height [m], 1 torso angle (backward is negative) [rad], 2-4 joint angles,
-    5 forward velocity [m/s], 6 vertical velocity, 7 angular velocity of the torso [rad/s], 8-10 those of the
-    thigh, leg and foot joints::
+    With observation o and action a::
 
-        backroll = -o[7]      backslide = -o[5]      height = o[0]
-        vel_act  = a[0] o[8] + a[1] o[9] + a[2] o[10]
+        backroll = -o[8]      backslide = -o[6]      height = o[0]
+        vel_act  = a[0] o[9] + a[1] o[10] + a[2] o[11]
         reward   = backroll (1 + 0.3 height + 0.1 vel_act + 0.05 backslide)
 
     Args:
-        observation: Observations in which the actions are chosen, shape [..., 11]. gymnasium clips velocities in
-            them to ±10, and so did gym in 2017.
+        observation: Observations in which the actions are chosen, shape [..., 12].
         action: Shape [..., 3]; values beyond ±1 count as ±1, as they do for the motors.
 
     Returns:
         Shape [...].
     """
     o, a = np.moveaxis(observation, -1, 0), np.moveaxis(np.clip(action, -1.0, 1.0), -1, 0)
-    vel_act = a[0] * o[8] + a[1] * o[9] + a[2] * o[10]
-    return np.asarray(-o[7] * (1.0 + 0.3 * o[0] + 0.1 * vel_act - 0.05 * o[5]))
+    vel_act = a[0] * o[9] + a[1] * o[10] + a[2] * o[11]
+    return np.asarray(-o[8] * (1.0 + 0.3 * o[0] + 0.1 * vel_act - 0.05 * o[6]))
 
 
 def front_flip_reward(observation: FloatArray, action: FloatArray) -> FloatArray:
@@ -46,13 +51,13 @@ def front_flip_reward(observation: FloatArray, action: FloatArray) -> FloatArray
     rocks to and fro for ever.
 
     Args:
-        observation: As in `backflip_reward`, shape [..., 11].
+        observation: As in `backflip_reward`, shape [..., 12].
         action: Plays no part.
 
     Returns:
         Shape [...].
     """
-    return np.asarray(observation[..., 7] * observation[..., 0])
+    return np.asarray(observation[..., 8] * observation[..., 0])
 
 
 class Flips(Behaviour):
@@ -90,12 +95,11 @@ class Flips(Behaviour):
         return {self._name: float(math.floor(turned / (2.0 * math.pi)))}
 
 
-class HopperBackflip(BehavingEnv, HopperEnv):
-    """gymnasium's Hopper-v5 that never terminates, rewarded for rotating backward by `backflip_reward`.
-
-    `task_metrics()` counts `backflips`, see `Flips`.
+class TurningHopper(BehavingEnv, HopperEnv):
+    """gymnasium's Hopper-v5 that never terminates and sees the sine and the cosine of its torso's angle.
 
     Args:
+        forward: Which way it is to turn.
         **kwargs: Any argument of gymnasium's `HopperEnv` but those that change the observation.
 
     Raises:
@@ -104,25 +108,39 @@ class HopperBackflip(BehavingEnv, HopperEnv):
 
     fixed = ("exclude_current_positions_from_observation", "terminate_when_unhealthy")
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, forward: bool, **kwargs: Any) -> None:
         self.check_arguments(kwargs)
         HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
-        self.behaviour = Flips(forward=False)
+        self.observation_space = Box(-np.inf, np.inf, (12,), np.float64)
+        self.behaviour = Flips(forward=forward)
+
+    def _get_obs(self) -> npt.NDArray[np.float64]:
+        return as_sine_and_cosine(HopperEnv._get_obs(self), TORSO_ANGLE)
 
 
-class HopperFrontFlip(BehavingEnv, HopperEnv):
-    """The same, rewarded for rotating forward by `front_flip_reward`; it counts `front_flips`.
+class HopperBackflip(TurningHopper):
+    """A Hopper rewarded for rotating backward by `backflip_reward`; it counts `backflips`, see `Flips`.
 
     Args:
-        **kwargs: As in `HopperBackflip`.
+        **kwargs: As in `TurningHopper`.
 
     Raises:
-        TypeError: As in `HopperBackflip`.
+        TypeError: As in `TurningHopper`.
     """
 
-    fixed = HopperBackflip.fixed
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(forward=False, **kwargs)
+
+
+class HopperFrontFlip(TurningHopper):
+    """A Hopper rewarded for rotating forward by `front_flip_reward`; it counts `front_flips`, see `Flips`.
+
+    Args:
+        **kwargs: As in `TurningHopper`.
+
+    Raises:
+        TypeError: As in `TurningHopper`.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
-        self.check_arguments(kwargs)
-        HopperEnv.__init__(self, terminate_when_unhealthy=False, **kwargs)
-        self.behaviour = Flips(forward=True)
+        super().__init__(forward=True, **kwargs)

@@ -52,7 +52,7 @@ TASKS: tuple[Task, ...] = (
         oracle="The hand-written backflip reward published beside the paper: backward rotation, height, effort.",
         metrics=("backflips",),
         per_episode=("backflips",),
-        fast=envpool.HOPPER,
+        fast=envpool.TURNING_HOPPER,
     ),
     Task(
         name="hopper-front-flip",
@@ -66,7 +66,7 @@ TASKS: tuple[Task, ...] = (
         oracle="Speed of turning forward [rad/s] times height of the torso [m].",
         metrics=("front_flips",),
         per_episode=("front_flips",),
-        fast=envpool.HOPPER,
+        fast=envpool.TURNING_HOPPER,
     ),
     Task(
         name="halfcheetah-one-leg",

@@ -1,5 +1,6 @@
 """The somersaults: their rewards, their directions, and the count of flips."""
 
+import math
 from typing import Any
 
 import gymnasium
@@ -11,36 +12,36 @@ from prefrl_envs.mujoco.flips import HopperBackflip, HopperFrontFlip, backflip_r
 
 
 def test_reward_by_hand() -> None:
-    #                      z  angle thigh leg foot vx vz  ω  thigh leg foot
-    observation = np.array([2.0, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, -3.0, 1.0, 2.0, 5.0])
+    #                      z   sin  cos thigh leg foot vx  vz  ω  thigh leg foot
+    observation = np.array([2.0, 9.0, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, -3.0, 1.0, 2.0, 5.0])
     action = np.array([1.0, -0.5, 0.2])
     # backroll 3; 1 + 0.3*2 + 0.1*(1 - 1 + 1) + 0.05*4 = 1.9
     assert backflip_reward(observation, action) == pytest.approx(5.7, abs=1e-12)
 
 
 def test_actions_beyond_the_motors_range_count_as_the_range() -> None:
-    observation = np.arange(1.0, 12.0)
+    observation = np.arange(1.0, 13.0)
     beyond = backflip_reward(observation, np.array([7.0, -9.0, 0.5]))
     assert beyond == backflip_reward(observation, np.array([1.0, -1.0, 0.5]))
 
 
 def test_front_flip_reward_by_hand() -> None:
-    observation = np.array([1.5, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, 3.0, 1.0, 2.0, 5.0])
+    observation = np.array([1.5, 9.0, 9.0, 9.0, 9.0, 9.0, -4.0, 9.0, 3.0, 1.0, 2.0, 5.0])
     assert front_flip_reward(observation, np.ones(3)) == 4.5
-    backward = np.where(np.arange(11) == 7, -observation, observation)
+    backward = np.where(np.arange(12) == 8, -observation, observation)
     assert front_flip_reward(backward, np.ones(3)) == -4.5
 
 
 def test_rocking_on_the_floor_is_worth_little() -> None:
     """Beside the same at the height of a jump."""
-    low, high = np.zeros(11), np.zeros(11)
-    low[[0, 7]], high[[0, 7]] = [0.1, 5.0], [1.5, 5.0]
+    low, high = np.zeros(12), np.zeros(12)
+    low[[0, 8]], high[[0, 8]] = [0.1, 5.0], [1.5, 5.0]
     assert front_flip_reward(low, np.zeros(3)) < 0.1 * front_flip_reward(high, np.zeros(3))
 
 
 @pytest.mark.parametrize("reward", [backflip_reward, front_flip_reward])
 def test_rewards_take_batches(reward: Any, rng: np.random.Generator) -> None:
-    observations, actions = rng.normal(size=(4, 5, 11)), rng.normal(size=(4, 5, 3))
+    observations, actions = rng.normal(size=(4, 5, 12)), rng.normal(size=(4, 5, 3))
     together = reward(observations, actions)
     assert together.shape == (4, 5)
     for i, j in np.ndindex(4, 5):
@@ -50,11 +51,24 @@ def test_rewards_take_batches(reward: Any, rng: np.random.Generator) -> None:
 def test_observation_holds_what_the_reward_reads() -> None:
     env: Any = HopperBackflip()
     env.reset(seed=0)
-    env.set_state(np.array([0.5, 1.1, -0.3, -0.1, -0.2, 0.4]), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 60.0]))
+    env.set_state(np.array([0.5, 1.1, -6.6, -0.1, -0.2, 0.4]), np.array([1.0, 2.0, 3.0, 4.0, 5.0, 60.0]))
     joints = [mujoco.mj_id2name(env.model, mujoco.mjtObj.mjOBJ_JOINT, j) for j in range(6)]
     observation = env._get_obs()
     assert joints == ["rootx", "rootz", "rooty", "thigh_joint", "leg_joint", "foot_joint"]
-    assert observation.tolist() == [1.1, -0.3, -0.1, -0.2, 0.4, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0]
+    assert observation.tolist() == [
+        1.1, math.sin(-6.6), math.cos(-6.6), -0.1, -0.2, 0.4, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0
+    ]  # fmt: skip
+
+
+def test_a_turn_later_it_looks_the_same() -> None:
+    env: Any = HopperBackflip()
+    env.reset(seed=0)
+    seen = []
+    for turns in (0, -5):
+        env.set_state(np.array([0.0, 1.1, -0.3 + 2.0 * math.pi * turns, -0.1, -0.2, 0.4]), np.ones(6))
+        seen.append(env._get_obs())
+        assert env.observation_space.contains(seen[-1])
+    np.testing.assert_allclose(seen[0], seen[1], rtol=0.0, atol=1e-12)
 
 
 def test_backward_means_that_the_head_moves_against_the_hopping_direction() -> None:
@@ -68,8 +82,8 @@ def test_backward_means_that_the_head_moves_against_the_hopping_direction() -> N
         return float(top_of_torso[0])
 
     assert head_x(-0.5) == pytest.approx(-0.2 * np.sin(0.5))
-    rotating_backward = np.zeros(11)
-    rotating_backward[7] = -1.0
+    rotating_backward = np.zeros(12)
+    rotating_backward[8] = -1.0
     assert backflip_reward(rotating_backward, np.zeros(3)) > 0 > backflip_reward(-rotating_backward, np.zeros(3))
 
 
