@@ -1,8 +1,8 @@
 """What the tables are made of: the runs of each, in the order in which they are made, and the goals of the tasks.
 
 A table that was stopped should be of use already: seed by seed, and of each seed what matters most first. Seeds
-from 100 on were never used to choose a setting. The backflip's are those from 110 on: some before them were seen when
-an earlier preset was shown and fell short. Runs that two tables have in common are made once.
+from 100 on were never used to choose a setting. The backflip's are those from 110 on: some before them were seen
+when an earlier preset was shown and fell short. Runs that two tables have in common are made once.
 """
 
 from collections.abc import Callable, Sequence

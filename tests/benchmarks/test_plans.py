@@ -63,7 +63,7 @@ def test_what_matters_most_comes_first() -> None:
     assert {run.labels for run in first} == {0, 700}
     flagship = PLANS["flagship"]()
     assert [(run.labels, run.seed) for run in flagship[:20]] == [
-        (n, s) for n in (300, 100) for s in range(100, 110)
+        (n, s) for n in (300, 100) for s in range(110, 120)
     ]
     assert {run.reward for run in flagship[:20]} == {"preferences"}
 
