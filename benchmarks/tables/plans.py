@@ -69,11 +69,12 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 
 def flagship() -> list[Run]:
-    """The behaviours: backflips from 300 and from 100 labels, then the others with their presets' labels."""
+    """The behaviours: backflips from 300 labels, their controls, from 100, then the others with their presets'."""
     seeds = range(110, 120)
-    runs = [_run("hopper-backflip", "preferences", seed, labels=labels) for labels in (300, 100) for seed in seeds]
+    runs = [_run("hopper-backflip", "preferences", seed, labels=300) for seed in seeds]
     for seed in seeds:
         runs += [_run("hopper-backflip", reward, seed) for reward in _controls(seed, true=120, shuffled=115)]
+    runs += [_run("hopper-backflip", "preferences", seed, labels=100) for seed in seeds]
     for seed in range(100, 105):
         for reward in ("preferences", *_controls(seed, true=103, shuffled=102)):
             runs += [_run(task, reward, seed) for task in BEHAVIOURS]

@@ -62,10 +62,11 @@ def test_what_matters_most_comes_first() -> None:
     assert {run.seed for run in first} == {100}
     assert {run.labels for run in first} == {0, 700}
     flagship = PLANS["flagship"]()
-    assert [(run.labels, run.seed) for run in flagship[:20]] == [
-        (n, s) for n in (300, 100) for s in range(110, 120)
+    assert [(run.reward, run.labels, run.seed) for run in flagship[:10]] == [
+        ("preferences", 300, seed) for seed in range(110, 120)
     ]
-    assert {run.reward for run in flagship[:20]} == {"preferences"}
+    assert {run.reward for run in flagship[10:25]} == {"true", "shuffled"}
+    assert {(run.task, run.labels) for run in flagship[25:35]} == {("hopper-backflip", 100)}
 
 
 def test_tables_share_what_they_have_in_common() -> None:
