@@ -19,6 +19,7 @@ from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
+from prefrl.runs.saved_parts import check_agent_fits
 from prefrl.runs.serial_vec_env import SerialVecEnv
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.seeding import Streams
@@ -61,7 +62,7 @@ def evaluate(
         What `evaluation.json` holds: `true_return` with mean, std and episodes, and `metrics`.
 
     Raises:
-        RunError: There is no checkpoint, or it is damaged.
+        RunError: There is no checkpoint, or it is damaged, or the environment has changed.
         SettingError: `episodes` is below 1.
     """
     config = folder.config()
@@ -177,10 +178,11 @@ def _run_policy(
     n_envs = environments.num_envs
     rewarded = LearnedRewardVecEnv(stack_frames(config, environments), "true")
     normalizer = make_normalizer(config, rewarded)
+    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent), device=config.agent.device)
+    check_agent_fits(agent, normalizer)
     checkpoint.restore_part("normalizer", SavedNormalizer(normalizer))
     normalizer.training = False
     normalizer.norm_reward = False
-    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent), device=config.agent.device)
     # Each environment plays its share, so that short episodes are not counted more often than long ones.
     sees_images = is_image(rewarded.observation_space)
     shares = np.array([n_episodes // n_envs + (env < n_episodes % n_envs) for env in range(n_envs)])

@@ -7,14 +7,46 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from prefrl.agents import PreferenceLearning
 from prefrl.agents.algorithms import use_channels_last
 from prefrl.agents.restarts import PolicyRestarts
+from prefrl.errors import RunError
 from prefrl.parts import Arrays, Json, State
+
+
+def check_agent_fits(agent: BaseAlgorithm, venv: VecEnv) -> None:
+    """Refuse an agent whose environment is not what it was: it may be in another version by now.
+
+    Args:
+        agent: As it was saved.
+        venv: The environments of now.
+
+    Raises:
+        RunError: Their observations or actions are of another shape or kind.
+    """
+    for what in ("observation_space", "action_space"):
+        before, now = getattr(agent, what), getattr(venv, what)
+        if _layout(before) != _layout(now):
+            raise RunError(
+                f"The environment has changed since this run was trained: its {what.replace('_', ' ')} was "
+                f"{before} and is {now}. Go back to the version of it that was there then, or train anew; "
+                "`prefrl report` still works."
+            )
+
+
+def _layout(space: spaces.Space[Any]) -> Any:
+    """Return what has to be the same; SB3 moves the channels of images, and bounds play no part."""
+    if isinstance(space, spaces.Box):
+        return "Box", sorted(space.shape)
+    if isinstance(space, spaces.Dict):
+        return {name: _layout(part) for name, part in space.spaces.items()}
+    return space
 
 
 class SavedAgent:

@@ -1,5 +1,6 @@
 """A training: its parts put together from the settings, saved and restored."""
 
+import io
 import warnings
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from prefrl.runs.folder import RunFolder
 from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
 from prefrl.runs.metrics_log import MetricsLog
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
-from prefrl.runs.saved_parts import Progress, RandomStreams, SavedAgent, SavedFrames
+from prefrl.runs.saved_parts import Progress, RandomStreams, SavedAgent, SavedFrames, check_agent_fits
 from prefrl.runs.simulators import Simulators
 from prefrl.runs.stepping import make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
@@ -218,9 +219,11 @@ class Training:
         """Put all parts back to where the checkpoint has them.
 
         Raises:
-            RunError: The store is not the one that the checkpoint was trained on.
+            RunError: The store is not the one that the checkpoint was trained on, or the environment has changed.
         """
         self._check_answers(checkpoint)
+        saved = type(self.agent).load(io.BytesIO(checkpoint.agent), device="cpu")
+        check_agent_fits(saved, self.normalizer)
         try:
             checkpoint.restore(self.parts)
         except StoreError as error:

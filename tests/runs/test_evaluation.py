@@ -63,6 +63,45 @@ def counting(
     return RunFolder(tmp_path / "run")
 
 
+class Larger(Counting):
+    """Observes two numbers, as the next version of somebody's environment may."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.observation_space = gymnasium.spaces.Box(0, 100, (2,))
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        observation, info = super().reset(seed=seed)
+        return np.repeat(observation, 2), info
+
+    def step(self, action: np.int64) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = super().step(action)
+        return np.repeat(observation, 2), reward, terminated, truncated, info
+
+
+class Freer(Counting):
+    """Has one more action."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.action_space = gymnasium.spaces.Discrete(3)
+
+
+@pytest.mark.parametrize(("now", "what"), [(Larger, "observation space"), (Freer, "action space")])
+def test_an_environment_that_has_changed_since_is_one_sentence(
+    now: type[Counting], what: str, counting: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        gymnasium.registry, "Counting-v0", EnvSpec("Counting-v0", entry_point=now, max_episode_steps=50)
+    )
+    with pytest.raises(RunError, match=f"has changed since this run was trained: its {what} was"):
+        evaluate(counting)
+    with pytest.raises(RunError, match=f"has changed since this run was trained: its {what} was"):
+        train.resume(counting.path, lambda progress: None, total_timesteps=128)
+
+
 @pytest.mark.parametrize(
     ("episodes", "lengths"),
     [
