@@ -203,6 +203,17 @@ def test_another_model_gets_nothing_of_what_the_first_one_had_learned() -> None:
     assert trial.restarts.n_policies == 1
 
 
+def test_another_model_begins_with_the_first_policies_again() -> None:
+    trial = Trial(rising, first_policies=1, first_share=0.25, at_most=0).learn()
+    trial.model = PPO("MlpPolicy", trial.normalizer, n_steps=16, batch_size=32, n_epochs=1, seed=1)
+    trial.model.num_timesteps = trial.venv.num_timesteps
+    trial.restarts.plan(2 * TOTAL)
+    trial.learn()
+    (note,) = [note for note in trial.restarts.notes if note.num_timesteps > TOTAL]
+    assert note.text == "Policy 2 begins, on the reward that was learned from the first."
+    assert note.num_timesteps >= TOTAL + TOTAL // 2
+
+
 def test_a_policy_that_knows_no_state_dependent_exploration_is_replaced_too() -> None:
     model = MaskablePPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)
     before = weights_of(model)
