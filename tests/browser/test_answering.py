@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Playwright, expect
+from playwright.sync_api import Page, Playwright, Route, expect
 
 KEYS = {
     "ArrowLeft": "left",
@@ -143,6 +143,43 @@ def test_reload_shows_the_same_pair_with_the_same_sides_and_undo_goes_on(visitor
     visitor.press("=")
     visitor.all_saved()
     assert visitor.said() == {first: "equal"}
+
+
+def test_who_is_quicker_than_the_server_undoes_what_an_earlier_page_stored(visitor: Any) -> None:
+    page = visitor.label()
+    earlier = visitor.press("ArrowRight")
+    visitor.all_saved()
+    held: list[Route] = []
+    page.route("**/api/history?*", lambda route: held.append(route))
+    page.reload()
+    visitor.see_pair()
+    while not held:
+        page.wait_for_timeout(10)
+    page.keyboard.press("u")
+    held.pop().continue_()
+    expect(page.locator("#stage")).to_have_attribute("data-query", earlier)
+    visitor.all_saved()
+    assert visitor.said() == {}
+
+
+def test_what_is_said_before_the_server_told_of_earlier_answers_can_be_undone_as_they_can(visitor: Any) -> None:
+    page = visitor.label()
+    earlier = visitor.press("ArrowRight")
+    visitor.all_saved()
+    held: list[Route] = []
+    page.route("**/api/history?*", lambda route: held.append(route))
+    page.reload()
+    taken_back, kept = visitor.press("ArrowLeft"), visitor.see_pair()
+    page.keyboard.press("u")
+    assert visitor.see_pair(other_than=kept) == taken_back
+    kept = visitor.press("ArrowUp")
+    visitor.all_saved()
+    held.pop().continue_()
+    for query in (kept, earlier):
+        expect(visitor.button("undo")).to_be_enabled()
+        page.keyboard.press("u")
+        expect(page.locator("#stage")).to_have_attribute("data-query", query)
+    expect(visitor.button("undo")).to_be_disabled()
 
 
 def test_next_pair_is_loaded_before_the_answer(visitor: Any) -> None:

@@ -30,6 +30,10 @@ const stage = new Stage(byId("stage"), clips);
 const queue = new Queue(() => settings.values.ahead, unsentQueries);
 /** @type {{id: string, choice: string, pair: import("./queue.js").Pair}[]} What can be undone, newest last. */
 let given = [];
+/** Settled once `given` holds what an earlier page stored: who is quicker than the server undoes that all the same. */
+let recalled = Promise.resolve();
+/** @type {Set<string | null>} Answers that were taken back here: the server may not know it when it is asked. */
+const takenBack = new Set();
 let look = { since: 0, replays: 0 };
 let lastActive = Date.now();
 let loading = 0;
@@ -68,13 +72,15 @@ function answer(choice) {
   queue.fill();
 }
 
-function undo() {
+async function undo() {
+  if (given.length === 0) await recalled;
   const last = given.at(-1);
   if (last === undefined) {
     announce("There is nothing to undo.");
     return;
   }
   given = given.slice(0, -1);
+  takenBack.add(last.id);
   queue.putBack(last.pair);
   showFirst();
   controls.press("undo");
@@ -183,7 +189,7 @@ function applySettings() {
 
 /** What can be undone although the page was loaded anew: what waits to be sent, and before it what is stored. */
 async function recallAnswers() {
-  const takenBack = new Set(outbox.pending.map(({ body }) => body.supersedes));
+  for (const { body } of outbox.pending) takenBack.add(body.supersedes);
   given = outbox.pending
     .filter(({ body }) => body.choice !== null && !takenBack.has(body.id))
     .map(({ body, note }) => ({ id: body.id, choice: body.choice, pair: note.pair }));
@@ -191,8 +197,8 @@ async function recallAnswers() {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
     const known = new Set(given.map(({ id }) => id));
     const stored = items.filter(({ answer_id: id }) => !known.has(id) && !takenBack.has(id)).reverse();
-    const recalled = stored.map(({ answer_id: id, choice, ...pair }) => ({ id, choice, pair }));
-    given = [...recalled, ...given].slice(-UNDO_DEPTH);
+    const earlier = stored.map(({ answer_id: id, choice, ...pair }) => ({ id, choice, pair }));
+    given = [...earlier, ...given].slice(-UNDO_DEPTH);
   } catch (error) {
     banner("history", sentenceOf(error));
   }
@@ -254,4 +260,4 @@ function showNow() {
 if (!settings.values.helpSeen) showHelp();
 await outbox.settled(3_000);
 applySettings();
-await recallAnswers();
+recalled = recallAnswers();
