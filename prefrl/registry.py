@@ -15,6 +15,7 @@ STRATEGIES: MutableMapping[str, str] = {
     "uniform": "prefrl.feedback.strategies:UniformStrategy",
     "spread": "prefrl.feedback.strategies:SpreadStrategy",
     "disagreement": "prefrl.feedback.strategies:DisagreementStrategy",
+    "thompson": "prefrl.feedback.strategies:ThompsonStrategy",
 }
 """Which segments are asked about: classes made of `FeedbackSettings`."""
 

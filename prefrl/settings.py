@@ -53,8 +53,9 @@ class FeedbackSettings:
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
     strategy: StrategyName = "uniform"
-    """Which pairs are asked: any; segments spread evenly over the range of predicted return; or, of ten
-    times as many pairs, those on which the ensemble disagrees most (the paper's)."""
+    """Which pairs are asked: any; segments spread evenly over the range of predicted return; of ten times as many
+    pairs, those on which the ensemble disagrees most (the paper's); or, of ten times as many segments, what a
+    member drawn at random likes best, against what another one does (thompson)."""
     recent_share: float = 0.0
     """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
     recent_steps: int = 256

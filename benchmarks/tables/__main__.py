@@ -21,11 +21,13 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks import _imitation
 from benchmarks._machine import machine
 from benchmarks.tables.budget import Budget, estimate, hours, seconds_of
 from benchmarks.tables.figure import PICTURES, draw
 from benchmarks.tables.making import make
 from benchmarks.tables.markdown import page
+from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import PLANS
 from benchmarks.tables.rows import Row, Run
 from benchmarks.tables.table import RESULTS, Table
@@ -107,6 +109,8 @@ def main(arguments: Sequence[str] | None = None, *, results: Path = RESULTS, pic
 
 def _make(table: Table, options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
+    if any(map(is_peer, table.missing())):
+        _imitation.install()
     table.note_machine(machine())
     training = TrainingProcesses(table.name, options.jobs)
     budget = Budget(options.budget)

@@ -110,6 +110,29 @@ def label_efficiency(rows: Sequence[Row]) -> str:
     return _table(["labels", *tasks], lines)
 
 
+def imitation(rows: Sequence[Row]) -> str:
+    """Return a line per task, system and arm: true return, share of its own true reward, time and memory."""
+    share = shares(rows)
+    lines = []
+    for arm in _arms(rows):
+        returns, own = [row.true_return for row in arm], [share[row.run] for row in arm if row.run in share]
+        peaks = [row.peak_mb for row in arm if row.peak_mb is not None]
+        lines.append(
+            [
+                arm[0].task,
+                arm[0].variant or "prefrl",
+                _arm_name(arm[0]),
+                f"{mean(returns):,.0f} ({min(returns):,.0f} – {max(returns):,.0f})",
+                _mean_or_empty(own),
+                f"{median(row.training_s for row in arm):.0f}",
+                f"{median(row.refit_s for row in arm):.0f}",
+                f"{median(peaks):.0f}" if peaks else "",
+            ]
+        )
+    head = ["task", "by", "learns from", "true return (lowest – highest)", "share of its own true reward"]
+    return _table([*head, "seconds", "of these for the reward", "MB"], lines)
+
+
 def pendulum(rows: Sequence[Row]) -> str:
     """Return a line per number of labels: the mean, and how many runs are solved."""
     lines = []
@@ -123,7 +146,8 @@ def pendulum(rows: Sequence[Row]) -> str:
 
 
 FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
-    form.__name__: form for form in (flagship, paper, reliability, ablations, label_efficiency, pendulum)
+    form.__name__: form
+    for form in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum)
 }
 
 

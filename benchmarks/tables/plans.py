@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.rows import Run
 from prefrl.config import RunConfig, load_preset
 
@@ -122,6 +123,16 @@ def label_efficiency() -> list[Run]:
     return runs
 
 
+def imitation() -> list[Run]:
+    """Three tasks of the paper by imitation and by prefrl."""
+    runs: list[Run] = []
+    for seed in range(100, 103):
+        for task in ("hopper", "halfcheetah", "walker2d"):
+            for variant in (IMITATION, ""):
+                runs += [_paper_run(task, seed, labels, variant=variant) for labels in (700, 0)]
+    return runs
+
+
 def pendulum() -> list[Run]:
     """Pendulum as often as imitation's authors ran it, and from few labels."""
     runs: list[Run] = []
@@ -133,7 +144,8 @@ def pendulum() -> list[Run]:
 
 
 PLANS: dict[str, Callable[[], list[Run]]] = {
-    plan.__name__: plan for plan in (flagship, paper, reliability, ablations, label_efficiency, pendulum)
+    plan.__name__: plan
+    for plan in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum)
 }
 
 

@@ -53,6 +53,8 @@ class Row(Run):
     training_s: float
     refit_s: float
     """Of that, for the reward's training."""
+    peak_mb: float | None
+    """Most memory that the process had, 10^6 bytes; empty where it was not looked at."""
     jobs: int
     """Runs that shared the machine."""
     half_labels: int | None

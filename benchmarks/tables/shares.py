@@ -12,6 +12,7 @@ from statistics import mean
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import COSTS
 from benchmarks.tables.rows import Row, Run
 
@@ -24,8 +25,9 @@ N_DRAWS = 10_000
 def shares(rows: Sequence[Row]) -> dict[Run, float]:
     """Return each run's true return as a share of the true reward's arm.
 
-    That arm is the runs with the same task, algorithm and steps that were paid the true reward. Where returns are
-    costs (`COSTS`), what shuffled answers reach counts as 0, on both sides. Runs without that are left out.
+    That arm is the runs of the same system with the same task, algorithm and steps that were paid the true
+    reward. Where returns are costs (`COSTS`), what shuffled answers reach counts as 0, on both sides. Runs without
+    that are left out.
     """
     found = {}
     for row in rows:
@@ -40,7 +42,8 @@ def _mean_return(rows: Sequence[Row], like: Row, reward: str) -> float | None:
     returns = [
         row.true_return
         for row in rows
-        if (row.task, row.algo, row.steps, row.reward) == (like.task, like.algo, like.steps, reward)
+        if (row.task, row.algo, row.steps, is_peer(row)) == (like.task, like.algo, like.steps, is_peer(like))
+        and row.reward == reward
     ]
     return mean(returns) if returns else None
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import prefrl
+from benchmarks.tables import peers
 from benchmarks.tables.plans import GOALS, options
 from benchmarks.tables.rows import Point, Row, Run
 from prefrl.errors import PrefRLError
@@ -22,6 +24,8 @@ from prefrl.runs.metrics_log import STEP_KEY, read_metrics
 
 N_POINTS = 40
 """Points of a learning curve, evenly spaced over the steps, so that those of several seeds can be put together."""
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the memory of a run."""
 TREE = Path(prefrl.__file__).parents[1]
 DECIDES = (
     *(f"prefrl/{part}" for part in ("agents", "feedback", "presets", "reward", "runs", "segments")),
@@ -68,10 +72,11 @@ class TrainingProcesses:
         """
         with tempfile.TemporaryDirectory(prefix="prefrl-table-") as scratch:
             out, revision, started = Path(scratch) / "run", learning_revision(), time.monotonic()
-            result = self._train(run, out)
+            result, peak_mb = self._train(run, out)
             wall_s = time.monotonic() - started
-            lines = read_metrics(RunFolder.open(out).metrics)
+            lines = [] if peers.is_peer(run) else read_metrics(RunFolder.open(out).metrics)
         facts = {"table": self._table, "jobs": self._jobs, "revision": revision, "wall_s": round(wall_s, 1)}
+        facts["peak_mb"] = peak_mb
         return Outcome(row_of(run, result, lines, **facts), points_of(run, lines))
 
     def stop(self) -> None:
@@ -81,25 +86,45 @@ class TrainingProcesses:
             for process in self._processes:
                 process.kill()  # nothing of it is kept
 
-    def _train(self, run: Run, out: Path) -> dict[str, Any]:
-        command = [sys.executable, "-m", "prefrl", "train", *options(run), "--out", str(out), "--json"]
+    def _train(self, run: Run, out: Path) -> tuple[dict[str, Any], float | None]:
+        """Return what a run says in the end, and the most memory that it took, in 10^6 bytes."""
+        if peers.is_peer(run):
+            command = peers.command(run)
+        else:
+            command = [sys.executable, "-m", "prefrl", "train", *options(run), "--out", str(out), "--json"]
         with self._lock:
             if self._stopped:
                 raise FailedRunError("Stopped before it began.")
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment(run)
             )
             self._processes.add(process)
+        peak_mb = None
         try:
-            stdout, stderr = process.communicate()
+            while True:
+                try:
+                    stdout, stderr = process.communicate(timeout=LOOK_EVERY)
+                    break
+                except subprocess.TimeoutExpired:
+                    peak_mb = peak_memory(process.pid) or peak_mb
         finally:
             with self._lock:
                 self._processes.discard(process)
         if process.returncode != 0:
             last = stderr.strip().splitlines()[-3:]
             raise FailedRunError(f"`{' '.join(command[1:])}` ended with {process.returncode}: {' '.join(last)}")
-        result: dict[str, Any] = json.loads(stdout)
-        return result
+        said: dict[str, Any] = json.loads(stdout)
+        return (peers.result(said, run) if peers.is_peer(run) else said), peak_mb
+
+
+def peak_memory(process: int) -> float | None:
+    """Return the most memory that a process had resident so far, in 10^6 bytes; None where nothing tells it."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return round(int(found[1]) * 1024 / 1e6, 1) if found else None
 
 
 def row_of(run: Run, result: dict[str, Any], lines: Sequence[Line], **facts: Any) -> Row:
@@ -182,8 +207,10 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
-def _environment() -> dict[str, str]:
+def _environment(run: Run) -> dict[str, str]:
     """Return the environment of a training, which imports the packages of this tree where others are installed."""
+    if peers.is_peer(run):
+        return {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     own = [str(TREE / folder) for folder in (".", "envs", "labeling_gui")]
     path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}

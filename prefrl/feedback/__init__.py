@@ -14,6 +14,7 @@ from prefrl.feedback.strategies import (
     QueryStrategy,
     SegmentSource,
     SpreadStrategy,
+    ThompsonStrategy,
     UniformStrategy,
     make_strategy,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "SpreadStrategy",
     "Teacher",
     "TeacherLabels",
+    "ThompsonStrategy",
     "UniformStrategy",
     "Wanted",
     "make_schedule",

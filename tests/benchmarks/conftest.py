@@ -29,6 +29,7 @@ RESULT: dict[str, Any] = {
     "wall_s": 150.0,
     "training_s": 120.0,
     "refit_s": 6.0,
+    "peak_mb": 500.0,
     "jobs": 2,
     "half_labels": None,
     "half_minutes": None,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.tables import markdown
+from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.rows import append
 from tests.benchmarks.conftest import MakeRow
 
@@ -102,6 +103,22 @@ def test_label_efficiency_has_a_line_per_number_of_labels(make_row: MakeRow) -> 
     said = markdown.label_efficiency(rows)
     assert cells(said, "25") == ["25", "0.40 (0.40 – 0.40)", ""]
     assert cells(said, "100") == ["100", "0.80 (0.80 – 0.80)", "1 of 1 made it"]
+
+
+def test_systems_stand_side_by_side_each_with_its_own_share(make_row: MakeRow) -> None:
+    rows = [
+        make_row(reward="true", labels=0, true_return=2000.0),
+        make_row(true_return=1500.0),
+        make_row(reward="true", labels=0, true_return=1000.0, variant=IMITATION),
+        make_row(true_return=250.0, variant=IMITATION, training_s=300.0, refit_s=100.0, peak_mb=None),
+    ]
+    said = markdown.imitation(rows).splitlines()[2:]
+    assert [line.strip("| ").split(" | ")[1:] for line in said] == [
+        ["prefrl", "700 labels", "1,500 (1,500 – 1,500)", "0.75", "120", "6", "500"],
+        ["imitation 1.0.1", "700 labels", "250 (250 – 250)", "0.25", "300", "100"],
+        ["prefrl", "true reward", "2,000 (2,000 – 2,000)", "1.00", "120", "6", "500"],
+        ["imitation 1.0.1", "true reward", "1,000 (1,000 – 1,000)", "1.00", "120", "6", "500"],
+    ]
 
 
 def test_pendulum_counts_what_is_above_the_threshold(make_row: MakeRow) -> None:

@@ -1,10 +1,12 @@
 """The runs of the published tables."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.tables.markdown import FORMS
+from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import GOALS, PAPER_TASKS, PLANS, VARIANTS, options
 from benchmarks.tables.rows import Run
 from prefrl.cli.parsing import train_settings
@@ -76,6 +78,14 @@ def test_tables_share_what_they_have_in_common() -> None:
     assert [run for run in PLANS["ablations"]() if run.variant == "" and run not in paper] == []
 
 
+def test_imitation_makes_the_runs_that_we_make() -> None:
+    theirs = [run for run in PLANS["imitation"]() if is_peer(run)]
+    assert len(theirs) == 18
+    assert {replace(run, variant="") for run in theirs} == {
+        run for run in PLANS["imitation"]() if not is_peer(run)
+    }
+
+
 def test_goals_are_metrics_of_their_tasks() -> None:
     for task, goal in GOALS.items():
         assert goal.metric in TASKS[task].metrics
@@ -83,8 +93,8 @@ def test_goals_are_metrics_of_their_tasks() -> None:
 
 def test_the_command_line_makes_of_a_run_what_it_says() -> None:
     kinds: dict[tuple[str, str, str, int, str], Run] = {}
-    for plan in PLANS.values():
-        kinds |= {(run.task, run.algo, run.reward, run.labels, run.variant): run for run in plan()}
+    for run in (run for plan in PLANS.values() for run in plan() if not is_peer(run)):
+        kinds[run.task, run.algo, run.reward, run.labels, run.variant] = run
     assert {variant for *_, variant in kinds} == set(VARIANTS)
     chosen = [run for run in kinds.values() if run.task in ("hopper", "pendulum", "hopper-backflip")]
     for run in chosen:

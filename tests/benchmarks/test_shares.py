@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.shares import interval, iqm, shares
 from tests.benchmarks.conftest import MakeRow
 
@@ -25,6 +26,15 @@ def test_other_steps_are_another_agent(make_row: MakeRow) -> None:
     assert shares([make_row(reward="true", labels=0, steps=1), make_row(steps=2)]) == {
         make_row(reward="true", labels=0, steps=1).run: 1.0
     }
+
+
+def test_another_system_is_held_against_its_own_true_reward(make_row: MakeRow) -> None:
+    ours = [make_row(true_return=80.0), make_row(reward="true", labels=0, true_return=100.0)]
+    theirs = [
+        make_row(variant=IMITATION, true_return=30.0),
+        make_row(variant=IMITATION, reward="true", labels=0, true_return=60.0),
+    ]
+    assert [shares([*ours, *theirs])[row.run] for row in (*ours, *theirs)] == [0.8, 1.0, 0.5, 1.0]
 
 
 def test_costs_are_counted_from_what_shuffled_answers_reach(make_row: MakeRow) -> None:

@@ -1,10 +1,12 @@
 """One run of a table: what is read from its log, and a real one."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.tables import training
+from benchmarks.tables import peers, training
 from benchmarks.tables.training import (
     FailedRunError,
     TrainingProcesses,
@@ -16,7 +18,7 @@ from benchmarks.tables.training import (
 from prefrl.errors import PrefRLError
 from tests.benchmarks.conftest import MakeRun
 
-FACTS = {"table": "flagship", "jobs": 2, "revision": "abc", "wall_s": 1.0}
+FACTS = {"table": "flagship", "jobs": 2, "revision": "abc", "wall_s": 1.0, "peak_mb": 500.0}
 
 
 def line(steps: int, seconds: float, *, flips: float | None = None, labels: int = 0) -> dict[str, float]:
@@ -85,8 +87,25 @@ def test_a_run_is_trained_in_a_process_of_its_own(make_run: MakeRun) -> None:
     assert row.run == run
     assert (row.table, row.labels_given, row.policies, row.jobs, row.revision) == ("flagship", 40, 1, 1, "abc+")
     assert 0 < row.training_s < row.wall_s
+    assert row.peak_mb is not None
+    assert 100 < row.peak_mb < 5_000
     assert points[-1].num_timesteps == 9000
     assert points[-1].labels_given > 0
+
+
+@pytest.mark.usefixtures("revision")
+def test_another_system_is_asked_in_its_own_words(make_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(task="halfcheetah", labels=700, variant=peers.IMITATION, seed=7)
+    command = peers.command(run)
+    options = dict(zip(command[3:-1:2], command[4:-1:2], strict=True))
+    assert (options["--task"], options["--reward"], options["--seed"]) == ("halfcheetah", "preferences", "7")
+    assert (options["--total-timesteps"], options["--n-comparisons"]) == ("500000", "700")
+    said = {"seconds": 12.34, "refit_seconds": 5.0, "true_return": {"mean": 321.0, "std": 1.0, "episodes": 20}}
+    fake = [sys.executable, "-c", f"print({json.dumps(json.dumps(said))})"]
+    monkeypatch.setattr(peers, "command", lambda run: fake)
+    row, points = TrainingProcesses("imitation", 1)(run)
+    assert (row.true_return, row.training_s, row.refit_s, row.labels_given) == (321.0, 12.3, 5.0, 700)
+    assert points == []
 
 
 @pytest.mark.usefixtures("revision")

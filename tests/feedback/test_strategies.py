@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
-from prefrl.feedback import DisagreementStrategy, QueryStrategy, SpreadStrategy, UniformStrategy, make_strategy
-from prefrl.feedback.strategies import AT_ONCE, Places, disagreement, spread_weights
+from prefrl.feedback import (
+    DisagreementStrategy,
+    QueryStrategy,
+    SpreadStrategy,
+    ThompsonStrategy,
+    UniformStrategy,
+    make_strategy,
+)
+from prefrl.feedback.strategies import AT_ONCE, Places, PredictReturns, disagreement, spread_weights
 from prefrl.registry import STRATEGIES
 from prefrl.segments import Segment, SegmentRecorder
 from prefrl.settings import FeedbackSettings
@@ -247,3 +254,47 @@ def test_spread_is_repeatable(rng: np.random.Generator) -> None:
 
     assert starts(1) == starts(1)
     assert starts(1) != starts(2)
+
+
+def two_tastes(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+    """Two members, one of which likes early starts and the other one late starts, both by the same."""
+    starts = np.array([segment.start for segment in segments], dtype=np.float64)
+    return np.stack([-starts, starts])
+
+
+def thompson_starts(n: int, rng: np.random.Generator, predict: PredictReturns) -> npt.NDArray[np.int64]:
+    """Return where the segments of `n` chosen pairs start, shape [n, 2]."""
+    pairs = ThompsonStrategy(FeedbackSettings(recent_share=0.0)).select(
+        Numbered(), n, length=2, rng=rng, predict_returns=predict
+    )
+    return np.array([[segment.start for segment in pair] for pair in pairs])
+
+
+def test_thompson_asks_about_what_one_member_or_another_likes_best(rng: np.random.Generator) -> None:
+    rounds = [thompson_starts(10, rng, two_tastes) for _ in range(20)]
+    assert all(len(np.unique(starts)) == 20 for starts in rounds), "a segment is in two pairs"
+    starts = np.concatenate(rounds)
+    assert starts.shape == (200, 2)
+    # The best of ten lies within 300 of one end with 0.97, as 0.7^10 = 0.03; a random one with 0.6.
+    is_early, is_late = starts < 300, starts > 699
+    assert (is_early | is_late).mean() > 0.93
+    for side in range(2):
+        assert 60 < is_early[:, side].sum() < 140, "both members choose for either side"
+    assert 60 < (is_early[:, 0] == is_early[:, 1]).sum() < 140, "they choose for each clip anew"
+
+
+def test_thompson_draws_uniformly_before_anything_was_learned(rng: np.random.Generator) -> None:
+    def nothing(segments: Sequence[Segment]) -> npt.NDArray[np.float64]:
+        return np.zeros((3, len(segments)))
+
+    starts = thompson_starts(300, rng, nothing)
+    assert len(np.unique(starts)) == 600
+    assert abs(starts.mean() - 499.5) < 4 * 289 / np.sqrt(600)
+
+
+def test_thompson_takes_what_there_is_where_it_is_little(rng: np.random.Generator) -> None:
+    pairs = ThompsonStrategy(FeedbackSettings(recent_share=0.0)).select(
+        recorded(9), 20, length=8, rng=rng, predict_returns=not_asked
+    )
+    assert len(pairs) == 20
+    assert all(first.start != second.start for first, second in pairs)

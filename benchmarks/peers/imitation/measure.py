@@ -9,6 +9,7 @@ fixes what is the same for both sides: sizes, PPO's settings, the number of labe
 import argparse
 import contextlib
 import json
+import resource
 import sys
 import tempfile
 import time
@@ -32,11 +33,15 @@ from imitation.util import logger as imitation_logger  # type: ignore[import-not
 from imitation.util.networks import RunningNorm  # type: ignore[import-not-found, unused-ignore]
 from imitation.util.util import make_vec_env  # type: ignore[import-not-found, unused-ignore]
 from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.utils import get_linear_fn
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-TASK = "Hopper-v4"
+TASKS = {"hopper": "Hopper-v4", "halfcheetah": "HalfCheetah-v4", "walker2d": "Walker2d-v4"}
+ENDS_EARLY = ("hopper", "walker2d")
 N_MEMBERS = 3
+N_EPISODES = 20
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 PACKAGES = ("imitation", "gymnasium", "mujoco", "stable-baselines3", "torch", "numpy")
 
@@ -122,37 +127,24 @@ class StepCounter(VecEnvWrapper):
 
 
 def measure_ppo(args: argparse.Namespace, logger: Any) -> dict[str, Any]:
-    """Time PPO on Hopper, fixed horizon; construction is left out.
+    """Time PPO on a MuJoCo task with a fixed horizon; construction is left out.
 
     `true`: SB3's PPO alone. `learned`: the same under imitation's reward wrapper, never refitted. `preferences`:
     PreferenceComparisons from start to end.
     """
     rng, clock = np.random.default_rng(args.seed), CLOCKS[args.clock]
-    fixed_horizon = {"terminate_when_unhealthy": False}
-    venv = StepCounter(make_vec_env(TASK, rng=rng, n_envs=args.n_envs, env_make_kwargs=fixed_horizon))
-    agent = PPO(
-        "MlpPolicy",
-        venv,
-        n_steps=args.n_steps,
-        batch_size=args.batch_size,
-        n_epochs=args.n_epochs,
-        seed=args.seed,
-        device="cpu",
-        policy_kwargs={
-            "features_extractor_class": NormalizeFeaturesExtractor,
-            "features_extractor_kwargs": {"normalize_class": RunningNorm},
-        },
-    )
+    venv = StepCounter(_tasks(args, rng, args.n_envs))
+    agent = _agent(args, venv)
     if args.reward == "true":
         start = clock()
         agent.learn(args.total_timesteps)
-        return _steps(agent, venv, clock() - start)
+        return _steps(agent, venv, clock() - start, args)
     ensemble = reward_ensemble(venv.observation_space, venv.action_space, args.hidden_size)
     agent_trainer = pc.AgentTrainer(agent, ensemble, venv, rng, custom_logger=logger)
     if args.reward == "learned":
         start = clock()
         agent_trainer.train(args.total_timesteps)
-        return _steps(agent, venv, clock() - start)
+        return _steps(agent, venv, clock() - start, args)
     comparisons = pc.PreferenceComparisons(
         agent_trainer,
         ensemble,
@@ -165,14 +157,66 @@ def measure_ppo(args: argparse.Namespace, logger: Any) -> dict[str, Any]:
         initial_epoch_multiplier=args.first_reward_epochs / args.reward_epochs,
         custom_logger=logger,
     )
+    refits = _Timed(comparisons.reward_trainer.train, clock)
+    comparisons.reward_trainer.train = refits
     start = clock()
     comparisons.train(args.total_timesteps, args.n_comparisons)
-    return _steps(agent, venv, clock() - start)
+    return _steps(agent, venv, clock() - start, args) | {"refit_seconds": refits.seconds}
 
 
-def _steps(agent: PPO, venv: StepCounter, seconds: float) -> dict[str, Any]:
+class _Timed:
+    """A function that counts the seconds spent in it."""
+
+    def __init__(self, function: Any, clock: Any) -> None:
+        self.seconds = 0.0
+        self._function, self._clock = function, clock
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        start = self._clock()
+        result = self._function(*args, **kwargs)
+        self.seconds += self._clock() - start
+        return result
+
+
+def _tasks(args: argparse.Namespace, rng: np.random.Generator, n_envs: int) -> VecEnv:
+    """Return environments of the task, whose episodes always last for 1,000 steps."""
+    options = {"terminate_when_unhealthy": False} if args.task in ENDS_EARLY else {}
+    venv: VecEnv = make_vec_env(TASKS[args.task], rng=rng, n_envs=n_envs, env_make_kwargs=options)
+    return venv
+
+
+def _agent(args: argparse.Namespace, venv: VecEnv) -> PPO:
+    rate = args.learning_rate
+    return PPO(
+        "MlpPolicy",
+        venv,
+        learning_rate=get_linear_fn(rate, 0.0, 1.0) if args.falling_rate else rate,
+        n_steps=args.n_steps,
+        batch_size=args.batch_size,
+        n_epochs=args.n_epochs,
+        seed=args.seed,
+        device="cpu",
+        policy_kwargs={
+            "log_std_init": args.log_std_init,
+            "features_extractor_class": NormalizeFeaturesExtractor,
+            "features_extractor_kwargs": {"normalize_class": RunningNorm},
+        },
+    )
+
+
+def _evaluation(agent: PPO, args: argparse.Namespace) -> dict[str, Any]:
+    """Return the true return of the policy without exploration, and the most memory that was taken before."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    venv = _tasks(args, np.random.default_rng(args.seed + 10_000), 1)
+    returns, _ = evaluate_policy(agent, venv, N_EPISODES, return_episode_rewards=True)
+    told = {"mean": float(np.mean(returns)), "std": float(np.std(returns)), "episodes": N_EPISODES}
+    return {"true_return": told, "peak_mb": peak}
+
+
+def _steps(agent: PPO, venv: StepCounter, seconds: float, args: argparse.Namespace) -> dict[str, Any]:
     """steps_per_s counts what the agent learned from; env_steps also counts what was stepped for segments."""
-    return {
+    evaluation = _evaluation(agent, args) if args.evaluate else {}
+    return evaluation | {
         "steps_per_s": agent.num_timesteps / seconds,
         "agent_steps": agent.num_timesteps,
         "env_steps": venv.n_steps,
@@ -197,6 +241,11 @@ def parse_args() -> argparse.Namespace:
     reward.add_argument("--n-acted", type=int, default=6)
     reward.add_argument("--min-seconds", type=float, default=3.0, help="time whole passes until this long")
     ppo.add_argument("--reward", choices=["true", "learned", "preferences"], required=True)
+    ppo.add_argument("--task", choices=list(TASKS), default="hopper")
+    ppo.add_argument("--learning-rate", type=float, default=3e-4)
+    ppo.add_argument("--falling-rate", action="store_true", help="down to 0 over the training")
+    ppo.add_argument("--log-std-init", type=float, default=0.0)
+    ppo.add_argument("--evaluate", action="store_true", help="the true return of what was learned, too")
     ppo.add_argument("--total-timesteps", type=int, default=16_384)
     ppo.add_argument("--n-envs", type=int, default=8)
     ppo.add_argument("--n-steps", type=int, default=256)
