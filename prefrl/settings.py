@@ -126,8 +126,11 @@ class RewardSettings:
     """First L2 coefficient; adapted during the run."""
     first_epochs: int = 20
     """Passes over the comparisons in the first fit."""
-    epochs: int = 4
+    epochs: int = 3
     """Passes in every other fit."""
+    bootstrap: bool = False
+    """Whether each network trains on a draw with replacement, which leaves out 1/e of the comparisons (the
+    paper's), and not on all but a tenth; it is validated on those left out."""
     memory: int = 0
     """Only so many latest comparisons are trained on; 0 for all."""
 

@@ -1,8 +1,9 @@
-"""Who trains on what: the bootstrap draw of every query, and the batches of an epoch.
+"""Who trains on what: the draw of every query, and the batches of an epoch.
 
-A comparison enters a member's training set Poisson(1) times, which is the limit of drawing |D| times with
-replacement and leaves out 1/e of all. The draw belongs to the query, not to the answer: all answers to a query are
-on the same side of each member's split, or a member would be validated on what it was trained on.
+A comparison enters a member's training set once, or with probability 0.1 not at all; by a bootstrap Poisson(1)
+times, which is the limit of drawing |D| times with replacement and leaves out 1/e of all. The draw belongs to the
+query, not to the answer: all answers to a query are on the same side of each member's split, or a member would be
+validated on what it was trained on.
 """
 
 import math
@@ -16,6 +17,8 @@ from prefrl.segments import Comparison
 
 IntArray = npt.NDArray[np.int64]
 
+HELD_OUT = 0.1
+"""Probability that a member is validated on a query instead of trained."""
 # Probability that Poisson(1) is at most 0, 1, 2, …; what lies above 20 has a probability below 1e-19.
 _CUMULATIVE = np.cumsum([math.exp(-1) / math.factorial(k) for k in range(21)])
 
@@ -28,7 +31,7 @@ def query_key(comparison: Comparison) -> str:
     return "+".join(sorted(segment.visible_id for segment in comparison.segments))
 
 
-def bootstrap_draws(keys: Iterable[str], n_members: int, seed: int) -> IntArray:
+def member_draws(keys: Iterable[str], n_members: int, seed: int, *, bootstrap: bool) -> IntArray:
     """Return how often each query is in each member's training set, shape [E, n]; 0 = validation.
 
     A pure function of seed, member and key: it does not matter what is drawn before, or how often.
@@ -36,7 +39,8 @@ def bootstrap_draws(keys: Iterable[str], n_members: int, seed: int) -> IntArray:
     names = [f"{seed}:{member}:{key}".encode() for key in keys for member in range(n_members)]
     digests = (blake2b(name, digest_size=8).digest() for name in names)
     uniform = np.array([int.from_bytes(digest) / 2**64 for digest in digests])
-    return np.searchsorted(_CUMULATIVE, uniform, side="right").reshape(-1, n_members).T.astype(np.int64)
+    drawn = np.searchsorted(_CUMULATIVE, uniform, side="right") if bootstrap else uniform >= HELD_OUT
+    return drawn.reshape(-1, n_members).T.astype(np.int64)
 
 
 def epoch_batches(
@@ -48,13 +52,13 @@ def epoch_batches(
     drew less has smaller batches, and none only where it drew fewer comparisons than there are batches.
 
     Args:
-        draws: From `bootstrap_draws`, shape [E, n].
+        draws: From `member_draws`, shape [E, n].
         batch_size: Comparisons in a batch, at most.
         rng: Where the orders come from.
 
     Yields:
         Comparisons [E, b] and their weights [E, b]. A comparison drawn twice is there once with weight 2: the same
-        mean loss for 63 % of the work. A row is filled up with weight 0; where a member has none, all its weights
+        mean loss for less work. A row is filled up with weight 0; where a member has none, all its weights
         are 0.
     """
     orders = [rng.permutation(np.flatnonzero(draw)) for draw in draws]

@@ -17,7 +17,7 @@ from prefrl.errors import NotEnoughExperienceError, RewardModelError, SettingErr
 from prefrl.parts import Arrays, Json, State
 from prefrl.reward.adam import MemberAdam
 from prefrl.reward.comparisons import make_data
-from prefrl.reward.draws import IntArray, bootstrap_draws, epoch_batches, padded, query_key
+from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.losses import (
     masked_mean,
@@ -83,8 +83,8 @@ class HeldOut(NamedTuple):
 class RewardTrainer:
     """Trains a `RewardEnsemble` on a growing set of comparisons, from where it stands.
 
-    Each member trains on a bootstrap draw of the queries and is validated on those outside of it; `draws` tells
-    how it is made. The draw of a query never changes, because a member that goes on from its last weights must not
+    Each member trains on its own draw of the queries and is validated on those outside of it; `draws` tells how
+    it is made. The draw of a query never changes, because a member that goes on from its last weights must not
     be validated on what it was trained on before.
 
     Args:
@@ -147,7 +147,7 @@ class RewardTrainer:
             self._keep(kept)
         self._append(comparisons)
         keys = map(query_key, comparisons)
-        drawn = bootstrap_draws(keys, self.ensemble.n_members, self._seed)
+        drawn = member_draws(keys, self.ensemble.n_members, self._seed, bootstrap=self.settings.bootstrap)
         self._draws = np.concatenate([self._draws, drawn], axis=1)
         self._seqs = np.concatenate([self._seqs, _seqs_of(comparisons)])
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from prefrl.reward.draws import bootstrap_draws, epoch_batches, padded, query_key
+from prefrl.reward.draws import epoch_batches, member_draws, padded, query_key
 from prefrl.segments import Comparison
 
 MakeComparisons = Callable[..., list[Comparison]]
@@ -19,24 +19,38 @@ def keys(n: int) -> list[str]:
 # --- the draw of a query ----------------------------------------------------------------------------------
 
 
-def test_a_draw_depends_on_seed_member_and_query_only() -> None:
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_a_draw_depends_on_seed_member_and_query_only(bootstrap: bool) -> None:
     """Not on what is drawn before it, nor on how many members or queries there are."""
-    draws = bootstrap_draws(keys(50), 4, 7)
+    draws = member_draws(keys(50), 4, 7, bootstrap=bootstrap)
     assert draws.shape == (4, 50)
-    np.testing.assert_array_equal(bootstrap_draws(keys(50)[::-1], 4, 7), draws[:, ::-1])
-    np.testing.assert_array_equal(bootstrap_draws(keys(50)[20:21], 2, 7), draws[:2, 20:21])
-    assert not np.array_equal(bootstrap_draws(keys(50), 4, 8), draws)
+    backwards = member_draws(keys(50)[::-1], 4, 7, bootstrap=bootstrap)
+    np.testing.assert_array_equal(backwards, draws[:, ::-1])
+    np.testing.assert_array_equal(member_draws(keys(50)[20:21], 2, 7, bootstrap=bootstrap), draws[:2, 20:21])
+    assert not np.array_equal(member_draws(keys(50), 4, 8, bootstrap=bootstrap), draws)
     for member in range(1, 4):
         assert not np.array_equal(draws[member], draws[0])
 
 
 def test_a_draw_never_changes_between_versions() -> None:
     """Or a training that goes on would be validated on what it was trained on."""
-    assert bootstrap_draws("abcdefgh", 2, 0).tolist() == [[1, 1, 1, 2, 3, 0, 0, 1], [1, 1, 0, 3, 1, 0, 2, 3]]
+    bootstrap = member_draws("abcdefgh", 2, 0, bootstrap=True)
+    assert bootstrap.tolist() == [[1, 1, 1, 2, 3, 0, 0, 1], [1, 1, 0, 3, 1, 0, 2, 3]]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    draws = member_draws(letters, 2, 0, bootstrap=False)
+    assert [[letters[i] for i in np.flatnonzero(draw == 0)] for draw in draws] == [["y"], ["n", "o"]]
 
 
-def test_draws_are_poisson_with_mean_1() -> None:
-    draws = bootstrap_draws(keys(10_000), 2, 0)
+def test_a_tenth_is_held_out_of_each_member() -> None:
+    draws = member_draws(keys(10_000), 2, 0, bootstrap=False)
+    assert set(np.unique(draws)) == {0, 1}
+    assert (draws == 0).mean() == pytest.approx(0.1, abs=4 * math.sqrt(0.09 / 20_000))
+    both = (draws == 0).all(axis=0).mean()
+    assert both == pytest.approx(0.01, abs=4 * math.sqrt(0.0099 / 10_000)), "each member's is its own"
+
+
+def test_a_bootstrap_is_poisson_with_mean_1() -> None:
+    draws = member_draws(keys(10_000), 2, 0, bootstrap=True)
     for count in range(5):
         share = math.exp(-1) / math.factorial(count)
         # Four standard deviations of a share of 20,000 draws.
@@ -47,7 +61,7 @@ def test_draws_are_poisson_with_mean_1() -> None:
 
 
 def test_no_query_has_no_draw() -> None:
-    assert bootstrap_draws([], 3, 0).shape == (3, 0)
+    assert member_draws([], 3, 0, bootstrap=False).shape == (3, 0)
 
 
 def test_the_segments_are_the_query(make_comparisons: MakeComparisons) -> None:
@@ -71,7 +85,7 @@ def test_the_hidden_reward_does_not_decide_who_trains_on_what(make_comparisons: 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 100])
 def test_every_member_passes_once_over_its_own_draw(batch_size: int) -> None:
-    draws = bootstrap_draws(keys(40), 5, 1)
+    draws = member_draws(keys(40), 5, 1, bootstrap=True)
     seen = np.zeros_like(draws)
     n_batches = 0
     for indices, weights in epoch_batches(draws, batch_size, np.random.default_rng(0)):

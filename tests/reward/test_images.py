@@ -14,7 +14,7 @@ from stable_baselines3.common.preprocessing import is_image_space, is_image_spac
 from prefrl.errors import SpaceError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.comparisons import ComparisonTensors
-from prefrl.reward.draws import bootstrap_draws, query_key
+from prefrl.reward.draws import member_draws, query_key
 from prefrl.reward.inputs import FeatureInputs, PixelInputs, has_channels_first, is_image
 from prefrl.segments import Comparison, Segment
 from prefrl.settings import RewardSettings
@@ -185,7 +185,7 @@ def test_only_stacks_of_images_are_taken_apart() -> None:
 def test_the_first_labels_may_be_drawn_by_every_member() -> None:
     """Then nothing is held out, which used to stop every eighth run of people on images at its first label."""
     comparisons = make_comparisons(40)
-    draws = bootstrap_draws(map(query_key, comparisons), 2, 0)
+    draws = member_draws(map(query_key, comparisons), 2, 0, bootstrap=False)
     drawn = int(np.flatnonzero((draws > 0).all(axis=0))[0])
     trainer = RewardTrainer(make_ensemble(), seed=0)
     trainer.add(comparisons[drawn : drawn + 1])

@@ -62,19 +62,20 @@ def losses_by_hand(ensemble: RewardEnsemble, comparisons: Sequence[Comparison]) 
 # --- what is trained on, what is validated on -------------------------------------------------------------
 
 
-def test_each_member_leaves_out_a_share_of_one_over_e(
-    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+@pytest.mark.parametrize(("bootstrap", "share", "mean"), [(True, math.exp(-1), 1.0), (False, 0.1, 0.9)])
+def test_each_member_leaves_out_its_share(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons, bootstrap: bool, share: float, mean: float
 ) -> None:
-    trainer = RewardTrainer(make_ensemble(n_members=3), seed=0)
+    trainer = RewardTrainer(make_ensemble(n_members=3), settings=RewardSettings(bootstrap=bootstrap), seed=0)
     trainer.add(make_comparisons(4000, n_steps=1))
     left_out = (trainer.draws == 0).mean(axis=1)
     # Four standard deviations of a share of 4,000 draws: 4 sqrt(0.368 * 0.632 / 4000) = 0.03.
-    np.testing.assert_allclose(left_out, math.exp(-1), atol=0.03)
-    np.testing.assert_allclose(trainer.draws.mean(axis=1), 1.0, atol=0.07)
+    np.testing.assert_allclose(left_out, share, atol=0.03)
+    np.testing.assert_allclose(trainer.draws.mean(axis=1), mean, atol=0.07)
 
 
 def test_members_draw_independently(make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons) -> None:
-    trainer = RewardTrainer(make_ensemble(n_members=2), seed=0)
+    trainer = RewardTrainer(make_ensemble(n_members=2), settings=RewardSettings(bootstrap=True), seed=0)
     trainer.add(make_comparisons(2000, n_steps=1))
     both = (trainer.draws == 0).all(axis=0).mean()
     assert both == pytest.approx(math.exp(-2), abs=4 * math.sqrt(0.135 * 0.865 / 2000))
@@ -100,7 +101,7 @@ def test_what_a_member_is_validated_on_never_touches_its_weights(
         """Train in three rounds, with other content wherever a member does not train on it."""
         ensemble = make_ensemble()
         ensemble.inputs.update(*labelled_steps(comparisons))
-        trainer = RewardTrainer(ensemble, settings=RewardSettings(batch_size=8, l2=0.0), seed=5)
+        trainer = RewardTrainer(ensemble, settings=RewardSettings(batch_size=8, l2=0.0, bootstrap=True), seed=5)
         for start in (0, 10, 20):
             draws = reference[:, start : start + 10]
             trainer.add(
@@ -158,7 +159,8 @@ def test_evaluation_in_chunks_sees_every_comparison_left_out(
 ) -> None:
     ensemble = make_ensemble(n_members=1)
     ensemble.network.bytes_per_step = BYTES_AT_ONCE // 20
-    trainer = RewardTrainer(ensemble, settings=RewardSettings(learning_rate=STILL), seed=0)
+    settings = RewardSettings(learning_rate=STILL, bootstrap=True)
+    trainer = RewardTrainer(ensemble, settings=settings, seed=0)
     comparisons = make_comparisons(90, n_steps=1)
     trainer.add(comparisons)
     out = trainer.draws[0] == 0
@@ -193,7 +195,7 @@ def test_all_answers_to_a_query_have_one_draw(
 ) -> None:
     first = make_comparisons(40)
     second = [replace(c, seq=100 + c.seq, preference=1 - c.preference) for c in first]
-    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer = RewardTrainer(make_ensemble(), settings=RewardSettings(bootstrap=True), seed=0)
     if order == "together":
         trainer.add([*first, *second])
     elif order == "backwards":
