@@ -1,8 +1,8 @@
 """What the tables are made of: the runs of each, in the order in which they are made, and the goals of the tasks.
 
 A table that was stopped should be of use already: seed by seed, and of each seed what matters most first. Seeds
-from 100 on were never used to choose a setting. The backflip's are those from 110 on: some before them were seen
-when an earlier preset was shown and fell short. Runs that two tables have in common are made once.
+from 100 on were never used to choose a setting. The backflip's are those from 120 on: those before them were seen
+when earlier presets were shown. Runs that two tables have in common are made once.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,14 +70,14 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 
 def flagship() -> list[Run]:
-    """The behaviours: backflips from 300 labels, their controls, from 100, then the others with their presets'."""
-    seeds = range(110, 120)
-    runs = [_run("hopper-backflip", "preferences", seed, labels=300) for seed in seeds]
+    """The behaviours: backflips from 300 labels and from 100, the others by their presets; then the controls."""
+    seeds, others = range(120, 130), range(100, 105)
+    runs = [_run("hopper-backflip", "preferences", seed, labels=labels) for labels in (300, 100) for seed in seeds]
+    runs += [_run(task, "preferences", seed) for seed in others for task in BEHAVIOURS]
     for seed in seeds:
-        runs += [_run("hopper-backflip", reward, seed) for reward in _controls(seed, true=120, shuffled=115)]
-    runs += [_run("hopper-backflip", "preferences", seed, labels=100) for seed in seeds]
-    for seed in range(100, 105):
-        for reward in ("preferences", *_controls(seed, true=103, shuffled=102)):
+        runs += [_run("hopper-backflip", reward, seed) for reward in _controls(seed, true=130, shuffled=125)]
+    for seed in others:
+        for reward in _controls(seed, true=103, shuffled=102):
             runs += [_run(task, reward, seed) for task in BEHAVIOURS]
     return runs
 

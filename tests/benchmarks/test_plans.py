@@ -64,11 +64,12 @@ def test_what_matters_most_comes_first() -> None:
     assert {run.seed for run in first} == {100}
     assert {run.labels for run in first} == {0, 700}
     flagship = PLANS["flagship"]()
-    assert [(run.reward, run.labels, run.seed) for run in flagship[:10]] == [
-        ("preferences", 300, seed) for seed in range(110, 120)
+    assert [(run.labels, run.seed) for run in flagship[:20]] == [
+        (labels, seed) for labels in (300, 100) for seed in range(120, 130)
     ]
-    assert {run.reward for run in flagship[10:25]} == {"true", "shuffled"}
-    assert {(run.task, run.labels) for run in flagship[25:35]} == {("hopper-backflip", 100)}
+    assert {run.reward for run in flagship[:45]} == {"preferences"}
+    assert {run.task for run in flagship[20:25]} == set(GOALS) - {"hopper-backflip"}
+    assert {run.reward for run in flagship[45:]} == {"true", "shuffled"}
 
 
 def test_tables_share_what_they_have_in_common() -> None:
