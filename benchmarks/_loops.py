@@ -128,7 +128,7 @@ class Stopwatch:
         self._clock = loop.clock
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._watch(loop.training.environments, "step_wait", "stepping")
-        self._watch(preferences.venv, "reward_fn", "reward prediction")
+        self._watch(preferences.venv, "reward", "reward prediction")
         self._watch(preferences.recorder, "record", "recording")
         self._watch(preferences.venv, "step_wait", "all of step_wait")
         self._watch(preferences, "update", "asking and refits")
@@ -138,7 +138,8 @@ class Stopwatch:
         """Return each part's share of the loop's wall time; the parts add up to 1."""
         s = self._seconds
         parts = {name: s[name] for name in ("stepping", "reward prediction", "recording", "asking and refits")}
-        parts["wrapper"] = s["all of step_wait"] - s["stepping"] - s["reward prediction"] - s["recording"]
+        # The reward is predicted in `step_async`.
+        parts["wrapper"] = s["all of step_wait"] - s["stepping"] - s["recording"]
         parts["policy and the rest"] = s["everything"] - sum(parts.values())
         return {name: parts[name] / s["everything"] for name in self.PARTS}
 
