@@ -18,8 +18,8 @@ def is_peer(run: Run) -> bool:
 def command(run: Run) -> list[str]:
     """Return the command of a run of imitation, with the agent, steps, labels and segments that ours has.
 
-    Its reward has what its documentation sets. The learning rate does not fall: imitation calls `learn` once per
-    iteration, which has SB3 begin such a schedule anew.
+    Its reward has what its documentation sets. The learning rate begins where ours does, and falls on the true
+    reward only: imitation calls `learn` once per iteration, which has SB3 begin such a schedule anew.
     """
     config = load_preset(run.task, run.algo)
     options: dict[str, Any] = {
@@ -32,10 +32,12 @@ def command(run: Run) -> list[str]:
         "n-steps": config.agent.settings["n_steps"],
         "batch-size": config.agent.settings["batch_size"],
         "n-epochs": config.agent.settings["n_epochs"],
+        "learning-rate": str(config.agent.settings["learning_rate"]).removeprefix("lin_"),
         "log-std-init": config.agent.log_std_init,
         "seed": run.seed,
     }
     given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    given += ["--falling-rate"] if run.reward == "true" else []
     return [str(FOLDER / ".venv" / "bin" / "python"), str(FOLDER / "measure.py"), "ppo", *given, "--evaluate"]
 
 

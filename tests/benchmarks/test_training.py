@@ -100,6 +100,8 @@ def test_another_system_is_asked_in_its_own_words(make_run: MakeRun, monkeypatch
     options = dict(zip(command[3:-1:2], command[4:-1:2], strict=True))
     assert (options["--task"], options["--reward"], options["--seed"]) == ("halfcheetah", "preferences", "7")
     assert (options["--total-timesteps"], options["--n-comparisons"]) == ("500000", "700")
+    assert (float(options["--learning-rate"]), "--falling-rate" in command) == (1e-3, False)
+    assert "--falling-rate" in peers.command(make_run(reward="true", labels=0, variant=peers.IMITATION))
     said = {"seconds": 12.34, "refit_seconds": 5.0, "true_return": {"mean": 321.0, "std": 1.0, "episodes": 20}}
     fake = [sys.executable, "-c", f"print({json.dumps(json.dumps(said))})"]
     monkeypatch.setattr(peers, "command", lambda run: fake)
