@@ -47,6 +47,9 @@ CHANGEABLE = (
 )
 """Settings that may change after a run began: how long it goes on, how it is watched, where it computes."""
 
+BEFORE_THEY_WERE = {"reward_model": {"bootstrap": True}}
+"""What runs did before there were these settings, where that is not the default: their files lack them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -193,6 +196,15 @@ class RunConfig:
             raise SettingError(
                 f"The setting `{where}` is wrong: {first['msg']}. Received {reprlib.repr(first['input'])}."
             ) from error
+
+    @classmethod
+    def from_saved(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """Return the configuration that a run wrote down, whole; what an earlier version lacks is as it was then.
+
+        Raises:
+            SettingError: As `from_json`.
+        """
+        return cls.from_json(_merged(BEFORE_THEY_WERE, upgraded(values)))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -105,6 +105,9 @@ class RewardSettings:
 
     n_members: int = 3
     """Networks E in the ensemble."""
+    next_observation: bool = False
+    """Whether networks that read numbers see the observation after the action, too: where what counts is what a
+    step brought about, such as the way made in it. Images are read without."""
     hidden_sizes: tuple[int, ...] = (64, 64)
     """Units of each hidden layer; images are read by the paper's convolutional network instead."""
     dropout: float = 0.0

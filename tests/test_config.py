@@ -1,7 +1,7 @@
 """Settings: where they come from, which win, and which are refused."""
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,16 @@ def test_settings_of_earlier_versions_are_read_under_their_present_names() -> No
     assert config.segment_length == load_preset("hopper").segment_length + 1
     assert config.feedback.labels_per_round == load_preset("hopper").feedback.labels_per_round
     assert upgraded(config.to_json()) == config.to_json()
+
+
+def test_a_run_goes_on_as_it_was_where_its_file_lacks_what_came_later() -> None:
+    now = load_preset("hopper")
+    assert not now.reward_model.bootstrap
+    assert RunConfig.from_saved(now.to_json()) == now
+    old = now.to_json()
+    del old["reward_model"]["bootstrap"]
+    as_then = replace(now.reward_model, bootstrap=True)
+    assert RunConfig.from_saved(old) == replace(now, reward_model=as_then)
 
 
 def test_the_length_of_segments_may_be_set_beside_the_feedback(tmp_path: Path) -> None:

@@ -58,9 +58,6 @@ class LockstepVector(VectorEnv[Array, Array, Array]):
             Observations [N, ...] and render states [N, S], neither of which changes later.
         """
 
-    def _send(self, actions: Array) -> None:
-        """Have all environments begin a step, where they can do that in the background; `_advance` follows."""
-
     @abstractmethod
     def _advance(self, actions: Array) -> tuple[Array, Array, Array]:
         """Step all environments; return observations [N, ...], rewards [N] and render states [N, S]."""
@@ -95,18 +92,9 @@ class LockstepVector(VectorEnv[Array, Array, Array]):
         Returns:
             Observations [N, ...], rewards [N], terminated [N] (never), truncated [N] (all or none), infos.
         """
-        self.begin_step(actions)
-        return self.end_step()
-
-    def begin_step(self, actions: Array) -> None:
-        """Begin a step and come back; what the caller does until `end_step` costs no time on another core."""
         actions = np.array(actions)
         self._actions.append(actions)
-        self._send(actions)
-
-    def end_step(self) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
-        """Return what `step` does, of the step that has begun."""
-        observations, rewards, states = self._advance(self._actions[-1])
+        observations, rewards, states = self._advance(actions)
         infos: dict[str, Any] = {"render_state": states}
         ends = len(self._actions) >= self.horizon
         if ends:

@@ -5,7 +5,7 @@ happens when an episode ends, which must not be confused: a made-up transition w
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -17,19 +17,6 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 from prefrl.errors import SettingError
 
 _OF_THE_END = frozenset({"final_obs", "_final_obs", "final_info", "_final_info"})
-
-
-@runtime_checkable
-class StepsInBackground(Protocol):
-    """A vector environment whose simulators step while the caller does something else."""
-
-    def begin_step(self, actions: npt.NDArray[Any]) -> None:
-        """Begin a step and come back."""
-        ...
-
-    def end_step(self) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
-        """Return what `step` does, of the step that has begun."""
-        ...
 
 
 class GymnasiumVecEnv(VecEnv):
@@ -76,17 +63,12 @@ class GymnasiumVecEnv(VecEnv):
         return observations  # type: ignore[no-any-return]
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Have the environments begin the step if they can do that in the background, else keep the actions."""
+        """Keep the actions for `step_wait`."""
         self._actions = actions
-        if isinstance(self.vector, StepsInBackground):
-            self.vector.begin_step(actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return observations, rewards [N] (float32), dones [N] and infos of the step under way."""
-        if isinstance(self.vector, StepsInBackground):
-            observations, rewards, terminated, truncated, batched = self.vector.end_step()
-        else:
-            observations, rewards, terminated, truncated, batched = self.vector.step(self._actions)
+        observations, rewards, terminated, truncated, batched = self.vector.step(self._actions)
         dones = terminated | truncated
         infos = _split({key: batched[key] for key in batched if key not in _OF_THE_END}, self.num_envs)
         if dones.any():

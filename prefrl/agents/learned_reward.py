@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.agents.environments import check_venv
-from prefrl.agents.progress_watch import ProgressWatch
+from prefrl.agents.progress_watch import ProgressWatch, Steps
 from prefrl.errors import SettingError
 from prefrl.parts import Arrays, Json, State
 from prefrl.segments import SegmentRecorder
@@ -36,8 +36,13 @@ EARLY_END = (
 class RewardFn(Protocol):
     """Rewards for a batch of steps."""
 
-    def __call__(self, observations: Any, actions: npt.NDArray[Any], /) -> npt.NDArray[np.float32]:
-        """Return shape [N] for observations [N, *obs] (a mapping for `Dict`) and actions [N, *act]."""
+    def __call__(
+        self, observations: Any, actions: npt.NDArray[Any], next_observations: Any, /
+    ) -> npt.NDArray[np.float32]:
+        """Return shape [N] for observations [N, *obs] (a mapping for `Dict`), actions [N, *act] and what follows.
+
+        Next observations are as observations, at the end of an episode the terminal ones.
+        """
         ...
 
 
@@ -53,8 +58,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 
     Args:
         venv: The environments, each with SB3's `Monitor` (as `make_vec_env` does).
-        reward: What pays the agent: a function of the observation seen before an action and that action, "true"
-            for the environment's own reward, or "constant" for 0.
+        reward: What pays the agent: a function of the observation seen before an action, that action and the
+            observation after it, "true" for the environment's own reward, or "constant" for 0.
         recorder: Gets every transition, with `info["render_state"]` where the environments give one.
         window: Episodes over which predicted returns and task metrics are kept.
 
@@ -85,9 +90,9 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.predicted_returns: deque[float] = deque(maxlen=window)
         self.task_metrics: dict[str, deque[float]] = {}
         self._last_observations: Any = None
+        self._next_observations: Any = None
         self._render_states: npt.NDArray[Any] | None = None
         self._actions: npt.NDArray[Any] = np.empty(0)
-        self._predicted: npt.NDArray[Any] = np.empty(0)
         self._running_returns = np.zeros(self.num_envs)
         self._warned = False
         self.watch: ProgressWatch | None = None
@@ -104,30 +109,30 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         return observations
 
     def step_async(self, actions: npt.NDArray[Any]) -> None:
-        """Send the actions on, and predict their rewards while environments step that do so in the background."""
+        """Send the actions on."""
         self._actions = actions
         self.venv.step_async(actions)
-        if callable(self.reward):
-            self._predicted = self.reward(self._last_observations, actions)
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return observations, the rewards that pay the agent, dones and infos of the step under way."""
         observations, env_rewards, dones, infos = self.venv.step_wait()
-        rewards = self._rewards(env_rewards)
         following = _copy(observations)
         ended = np.flatnonzero(dones)
+        self._next_observations = _with_terminal(following, ended, infos)
+        rewards = self._rewards(env_rewards)
         if self.recorder is not None:
             self.recorder.record(
                 self._last_observations,
                 self._actions,
                 env_rewards,
                 dones,
-                next_observations=_with_terminal(following, ended, infos),
+                next_observations=self._next_observations,
                 render_states=self._render_states,
             )
         self.num_timesteps += self.num_envs
         if self.watch is not None:
-            self.watch.record(self._last_observations, self._actions, rewards, dones, self.num_timesteps)
+            steps = Steps(self._last_observations, self._actions, self._next_observations, rewards)
+            self.watch.record(steps, dones, self.num_timesteps)
         self._running_returns += rewards
         for info, env_reward in zip(infos, env_rewards.tolist(), strict=True):
             info[ENV_REWARD] = env_reward
@@ -178,13 +183,18 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         return self._last_observations
 
     @property
+    def next_observations(self) -> Any:
+        """What was observed after the latest actions, at the end of an episode the terminal observation."""
+        return self._next_observations
+
+    @property
     def render_states(self) -> npt.NDArray[Any] | None:
         """Simulator states of the latest observations, shape [N, S]; None where there are none."""
         return self._render_states
 
     def _rewards(self, env_rewards: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if callable(self.reward):
-            return self._predicted
+            return self.reward(self._last_observations, self._actions, self._next_observations)
         return env_rewards if self.reward == "true" else np.zeros_like(env_rewards)
 
     def _end_episodes(self, ended: npt.NDArray[np.int64], infos: list[dict[str, Any]]) -> None:
@@ -202,9 +212,9 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Replaces the reward of one environment by `reward_fn`; the true one is in `info["env_reward"]`.
 
-    The reward belongs to the observation seen BEFORE the action, as in `LearnedRewardVecEnv`.
+    The reward belongs to the step from the observation seen BEFORE the action, as in `LearnedRewardVecEnv`.
 
-    >>> env = LearnedReward(gym.make("Pendulum-v1"), lambda observations, actions: -(actions[:, 0] ** 2))
+    >>> env = LearnedReward(gym.make("Pendulum-v1"), lambda before, actions, after: -(actions[:, 0] ** 2))
     >>> _ = env.reset(seed=0)
     >>> _, reward, _, _, info = env.step(np.array([2.0], dtype=np.float32))
     >>> reward, sorted(info)
@@ -232,8 +242,9 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step, with the learned reward in place of the true one."""
         observation, env_reward, terminated, truncated, info = self.env.step(action)
-        reward = self.reward_fn(self._last_observation, _batch_of_one(action))
-        self._last_observation = _batch_of_one(observation)
+        following = _batch_of_one(observation)
+        reward = self.reward_fn(self._last_observation, _batch_of_one(action), following)
+        self._last_observation = following
         info = {**info, ENV_REWARD: float(env_reward)}
         return observation, float(reward[0]), terminated, truncated, info
 

@@ -274,7 +274,9 @@ class PreferenceLearning:
             "restarts": self.restarts,
         }
 
-    def _pay(self, observations: Any, actions: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _pay(
+        self, observations: Any, actions: npt.NDArray[Any], next_observations: Any
+    ) -> npt.NDArray[np.float32]:
         """Return the reward of the agent."""
         if not self.has_begun and self.num_timesteps > 2 * max(self.feedback.initial_timesteps, 1):
             self._warn(
@@ -282,7 +284,7 @@ class PreferenceLearning:
                 f"{self.num_timesteps:,} steps and nothing has been asked: no callback is at work, and the reward "
                 "is 0. Give `callback=prefs.callback()` to every call of `learn`.",
             )
-        return self.reward_model.predict(observations, actions)
+        return self.reward_model.predict(observations, actions, next_observations)
 
     def _run(self, venv: VecEnv, old_labels: OldLabels) -> int:
         """Begin a run in the store, or find the one to go on with."""

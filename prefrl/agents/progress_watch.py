@@ -5,7 +5,7 @@ what the policy did are kept from each stretch of the training, a *window*, and 
 reward as it is when the question is asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,17 +24,30 @@ NOWHEN: Json = {"until": 0, "episode_length": 0.0}
 """Of steps that are no window by themselves."""
 
 
+class Steps(NamedTuple):
+    """Some steps, of several environments or times."""
+
+    observations: Any
+    """Seen before the actions, shape [n, *obs]; a mapping of such for `Dict`."""
+    actions: npt.NDArray[Any]
+    """Shape [n, *act]."""
+    next_observations: Any
+    """Seen after the actions, as `observations`; at the end of an episode the terminal one."""
+    rewards: npt.NDArray[Any]
+    """As they were paid, shape [n]."""
+
+    def each(self, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> "Steps":
+        """Return the steps with every array changed in the same way."""
+        return Steps(*(_named(value, change) for value in self))
+
+
 class Window(NamedTuple):
     """Steps drawn evenly from what a policy did in one stretch of the training, over whole episodes."""
 
     until: int
     """Environment step at which it ended."""
-    observations: Any
-    """Shape [n, *obs]; a mapping of such for `Dict`."""
-    actions: npt.NDArray[Any]
-    """Shape [n, *act]."""
-    rewards: npt.NDArray[np.float32]
-    """As they were paid, shape [n]."""
+    steps: Steps
+    """The steps that are kept of it."""
     episode_length: float
     """Mean steps of an episode; where none ended, those of the window."""
 
@@ -60,7 +73,7 @@ class ProgressWatch:
         self._n_ends = 0
         self._waits = 0
         self._complete: Window | None = None
-        self._kept: list[tuple[Any, npt.NDArray[Any], npt.NDArray[Any]]] = []
+        self._kept: list[Steps] = []
 
     def plan(self, length: int) -> None:
         """Say how many environment steps a window has at least."""
@@ -72,20 +85,11 @@ class ProgressWatch:
         self._empty()
         self._waits = LENGTHS_AT_MOST * self._length
 
-    def record(
-        self,
-        observations: Any,
-        actions: npt.NDArray[Any],
-        rewards: npt.NDArray[Any],
-        dones: npt.NDArray[np.bool_],
-        num_timesteps: int,
-    ) -> None:
+    def record(self, steps: Steps, dones: npt.NDArray[np.bool_], num_timesteps: int) -> None:
         """Take note of one step of all environments.
 
         Args:
-            observations: Seen before the actions, shape [N, *obs] (a mapping for `Dict`).
-            actions: Shape [N, *act].
-            rewards: As paid, shape [N].
+            steps: One of each environment.
             dones: Shape [N].
             num_timesteps: Environment steps so far.
         """
@@ -93,15 +97,15 @@ class ProgressWatch:
             self._waits = 0 if dones[0] else self._waits - 1
         elif self._length:
             if self._n_steps % self._stride == 0:
-                self._plan_sampling(observations)
+                self._plan_sampling(steps)
             if self._n_steps % self._stride == self._picked:
-                self._kept.append((_copied(observations), actions.copy(), np.array(rewards, dtype=np.float32)))
+                self._kept.append(steps.each(np.array)._replace(rewards=np.array(steps.rewards, np.float32)))
             self._n_steps += 1
             self._n_ends += int(np.count_nonzero(dones))
             long_enough = dones[0] and self._n_steps >= self._length
             if self._kept and (long_enough or self._n_steps >= LENGTHS_AT_MOST * self._length):
                 length = self._n_steps * self._n_envs / self._n_ends if self._n_ends else self._n_steps
-                self._complete = _joined(self._kept, num_timesteps, length)
+                self._complete = Window(num_timesteps, _joined(self._kept), length)
                 self._empty()
 
     def take(self) -> Window | None:
@@ -114,7 +118,7 @@ class ProgressWatch:
         arrays, values = ({}, {}) if self._complete is None else packed(self._complete)
         own: Arrays = {f"complete.{name}": array for name, array in arrays.items()}
         if self._kept:
-            under_way, _ = packed(_joined(self._kept, 0, 0.0))
+            under_way, _ = packed(Window(0, _joined(self._kept), 0.0))
             own |= {f"kept.{name}": array for name, array in under_way.items()}
         return own, {
             "length": self._length,
@@ -136,16 +140,14 @@ class ProgressWatch:
         self._complete = unpacked(arrays, "complete.", values["complete"]) if values["complete"] else None
         self._kept = []
         if "kept.actions" in arrays:
-            window = unpacked(arrays, "kept.", NOWHEN)
-            n = self._n_envs
-            for start in range(0, len(window.actions), n):
-                part = slice(start, start + n)
-                self._kept.append((_part(window.observations, part), window.actions[part], window.rewards[part]))
+            steps, n = unpacked(arrays, "kept.", NOWHEN).steps, self._n_envs
+            for start in range(0, len(steps.actions), n):
+                self._kept.append(_part(steps, slice(start, start + n)))
 
-    def _plan_sampling(self, observations: Any) -> None:
+    def _plan_sampling(self, steps: Steps) -> None:
         """Draw which step of the stretch that begins is kept."""
         if self._n_steps == 0:
-            fitting = BYTES_PER_WINDOW // max(1, _n_bytes(observations) // self._n_envs)
+            fitting = BYTES_PER_WINDOW // max(1, _n_bytes(steps) // self._n_envs)
             n_kept = max(STEPS_AT_LEAST, min(STEPS_PER_WINDOW, fitting)) // self._n_envs
             self._stride = max(1, self._length // max(1, n_kept))
         self._picked = int(self._rng.integers(self._stride))
@@ -157,64 +159,55 @@ class ProgressWatch:
 
 def thinned(window: Window, share: int) -> Window:
     """Return a window of one of so many of its steps."""
-    chosen = np.arange(0, len(window.actions), share)
-    return window._replace(
-        observations=_part(window.observations, chosen),
-        actions=window.actions[chosen],
-        rewards=window.rewards[chosen],
-    )
+    return window._replace(steps=_part(window.steps, np.arange(0, len(window.steps.actions), share)))
 
 
 def joined_windows(windows: list[Window]) -> Window:
     """Return the steps of several windows as one."""
-    last = windows[-1]
-    return _joined(
-        [(one.observations, one.actions, one.rewards) for one in windows], last.until, last.episode_length
-    )
+    return windows[-1]._replace(steps=_joined([window.steps for window in windows]))
 
 
 def packed(window: Window) -> State:
     """Return a window as a checkpoint keeps it."""
-    named = window.observations if isinstance(window.observations, Mapping) else {"": window.observations}
-    arrays: Arrays = {f"observations:{key}": value for key, value in named.items()}
-    return arrays | {"actions": window.actions, "rewards": window.rewards}, {
-        "until": window.until,
-        "episode_length": window.episode_length,
-    }
+    arrays: Arrays = {}
+    for field, value in window.steps._asdict().items():
+        named = {f":{key}": array for key, array in value.items()} if isinstance(value, Mapping) else {"": value}
+        arrays |= {f"{field}{key}": array for key, array in named.items()}
+    return arrays, {"until": window.until, "episode_length": window.episode_length}
 
 
 def unpacked(arrays: Arrays, prefix: str, values: Json) -> Window:
     """Return what `packed` was given; its arrays have `prefix` before their names."""
-    start = f"{prefix}observations:"
-    named = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
-    observations = named.get("", named)
-    actions, rewards = arrays[f"{prefix}actions"], arrays[f"{prefix}rewards"]
-    return Window(values["until"], observations, actions, rewards, values["episode_length"])
+    fields: dict[str, Any] = {}
+    for field in Steps._fields:
+        start = f"{prefix}{field}:"
+        named = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+        fields[field] = named or arrays[f"{prefix}{field}"]
+    return Window(values["until"], Steps(**fields), values["episode_length"])
 
 
-def _joined(
-    kept: list[tuple[Any, npt.NDArray[Any], npt.NDArray[Any]]], until: int, episode_length: float
-) -> Window:
-    observed, actions, rewards = zip(*kept, strict=True)
-    if isinstance(observed[0], Mapping):
-        observations: Any = {key: np.concatenate([one[key] for one in observed]) for key in observed[0]}
-    else:
-        observations = np.concatenate(observed)
-    return Window(until, observations, np.concatenate(actions), np.concatenate(rewards), episode_length)
+def _joined(parts: list[Steps]) -> Steps:
+    columns: list[Any] = []
+    for values in zip(*parts, strict=True):
+        if isinstance(values[0], Mapping):
+            columns.append({key: np.concatenate([value[key] for value in values]) for key in values[0]})
+        else:
+            columns.append(np.concatenate(values))
+    return Steps(*columns)
 
 
-def _copied(observations: Any) -> Any:
-    if isinstance(observations, Mapping):
-        return {key: np.array(value) for key, value in observations.items()}
-    return np.array(observations)
+def _named(value: Any, change: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Any:
+    """Change an array, or each of a mapping."""
+    return {key: change(array) for key, array in value.items()} if isinstance(value, Mapping) else change(value)
 
 
-def _part(observations: Any, part: slice | npt.NDArray[Any]) -> Any:
-    if isinstance(observations, Mapping):
-        return {key: value[part] for key, value in observations.items()}
-    return observations[part]
+def _part(steps: Steps, part: slice | npt.NDArray[Any]) -> Steps:
+    return steps.each(lambda array: array[part])
 
 
-def _n_bytes(observations: Any) -> int:
-    parts = observations.values() if isinstance(observations, Mapping) else [observations]
+def _n_bytes(steps: Steps) -> int:
+    """Return how much memory observations take."""
+    parts: list[Any] = []
+    for value in (steps.observations, steps.next_observations):
+        parts += value.values() if isinstance(value, Mapping) else [value]
     return int(sum(np.asarray(part).nbytes for part in parts))

@@ -272,8 +272,9 @@ class PolicyRestarts:
 
     def _rewards(self, window: Window) -> npt.NDArray[Any]:
         if callable(self._venv.reward):
-            return self._venv.reward(window.observations, window.actions)
-        return window.rewards
+            steps = window.steps
+            return self._venv.reward(steps.observations, steps.actions, steps.next_observations)
+        return window.steps.rewards
 
     def _spread(self, windows: list[Window]) -> float:
         """Return what one standard deviation of the reward comes to over an episode of these windows.

@@ -100,8 +100,7 @@ class UniformStrategy:
         predict_returns: PredictReturns,
     ) -> list[Pair]:
         """Draw `n` pairs; no pair holds the same segment twice."""
-        places = self.draw(source, n, length=length, rng=rng)
-        return [(source.segment_at(first), source.segment_at(second)) for first, second in places]
+        return _cut(source, self.draw(source, n, length=length, rng=rng))
 
     def draw(
         self, source: SegmentSource, n: int, *, length: int, rng: np.random.Generator
@@ -168,7 +167,7 @@ class DisagreementStrategy:
                 f"Choosing by disagreement needs an ensemble of at least 2 members. Received {len(returns)}."
             )
         order = np.argsort(-disagreement(returns[:, ::2], returns[:, 1::2]), kind="stable")
-        return [(source.segment_at(first), source.segment_at(second)) for first, second in pool[order[:n]]]
+        return _cut(source, pool[order[:n]])
 
 
 class SpreadStrategy:
@@ -196,15 +195,12 @@ class SpreadStrategy:
         predict_returns: PredictReturns,
     ) -> list[Pair]:
         """Draw a pool and return `n` pairs from it; no segment is in two of them."""
-        if n == 0:
-            return []
-        drawn = self._pool.draw(source, n * POOL_FACTOR, length=length, rng=rng)
-        pool = np.unique(drawn.reshape(-1, 3), axis=0)
-        if len(pool) < 2 * n:
-            return [(source.segment_at(first), source.segment_at(second)) for first, second in drawn[:n]]
-        weights = spread_weights(_look_at(pool, source, predict_returns).mean(axis=0), N_BINS)
-        chosen = pool[rng.choice(len(pool), size=2 * n, replace=False, p=weights)]
-        return [(source.segment_at(first), source.segment_at(second)) for first, second in chosen.reshape(n, 2, 3)]
+
+        def evenly(pool: Places) -> Places:
+            weights = spread_weights(_look_at(pool, source, predict_returns).mean(axis=0), N_BINS)
+            return pool[rng.choice(len(pool), size=2 * n, replace=False, p=weights)]
+
+        return _from_pool(self._pool, source, n, evenly, length=length, rng=rng)
 
 
 class ThompsonStrategy:
@@ -233,18 +229,16 @@ class ThompsonStrategy:
         predict_returns: PredictReturns,
     ) -> list[Pair]:
         """Draw a pool and return `n` pairs from it; no segment is in two of them."""
-        if n == 0:
-            return []
-        drawn = self._pool.draw(source, n * POOL_FACTOR, length=length, rng=rng)
-        pool = rng.permutation(np.unique(drawn.reshape(-1, 3), axis=0))
-        if len(pool) < 2 * n:
-            return [(source.segment_at(first), source.segment_at(second)) for first, second in drawn[:n]]
-        returns = _look_at(pool, source, predict_returns)
-        groups = np.array_split(np.arange(len(pool)), 2 * n)
-        members = rng.integers(len(returns), size=2 * n)
-        best = [group[returns[member, group].argmax()] for member, group in zip(members, groups, strict=True)]
-        places = pool[best].reshape(n, 2, 3)
-        return [(source.segment_at(first), source.segment_at(second)) for first, second in places]
+
+        def best_of_ten(pool: Places) -> Places:
+            pool = rng.permutation(pool)
+            returns = _look_at(pool, source, predict_returns)
+            groups = np.array_split(np.arange(len(pool)), 2 * n)
+            members = rng.integers(len(returns), size=2 * n)
+            best = [group[returns[member, group].argmax()] for member, group in zip(members, groups, strict=True)]
+            return pool[best]
+
+        return _from_pool(self._pool, source, n, best_of_ten, length=length, rng=rng)
 
 
 def spread_weights(values: npt.NDArray[np.floating[Any]], n_bins: int) -> npt.NDArray[np.float64]:
@@ -278,6 +272,31 @@ def disagreement(
     preferences = 0.5 + 0.5 * np.tanh(0.5 * differences)  # the sigmoid, without overflow
     variances: npt.NDArray[np.float64] = preferences.var(axis=0)
     return variances
+
+
+def _from_pool(
+    uniform: UniformStrategy,
+    source: SegmentSource,
+    n: int,
+    choose: Callable[[Places], Places],
+    *,
+    length: int,
+    rng: np.random.Generator,
+) -> list[Pair]:
+    """Draw a pool ten times as large, have 2n of its places chosen, and pair them in that order.
+
+    Where the pool has fewer, as little is recorded, the pairs are those drawn first.
+    """
+    if n == 0:
+        return []
+    drawn = uniform.draw(source, n * POOL_FACTOR, length=length, rng=rng)
+    pool = np.unique(drawn.reshape(-1, 3), axis=0)
+    return _cut(source, choose(pool).reshape(n, 2, 3) if len(pool) >= 2 * n else drawn[:n])
+
+
+def _cut(source: SegmentSource, pairs: npt.NDArray[np.int64]) -> list[Pair]:
+    """Return the segments at places [n, 2, 3]."""
+    return [(source.segment_at(first), source.segment_at(second)) for first, second in pairs]
 
 
 def _look_at(places: Places, source: SegmentSource, predict_returns: PredictReturns) -> npt.NDArray[np.float64]:

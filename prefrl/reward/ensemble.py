@@ -36,10 +36,11 @@ SD_FLOOR = 1e-8
 
 
 class RewardEnsemble:
-    """A reward r(observation, action) learned from comparisons.
+    """A reward r(observation, action, next observation) learned from comparisons.
 
     Until the first fit it predicts 0 for everything. Images are read by convolutional networks, which see the
-    observation only; anything else, with the action, by multilayer perceptrons.
+    observation only; anything else by multilayer perceptrons, with the action and, as the settings say, what is
+    observed after it.
 
     Args:
         observation_space: Space of raw observations.
@@ -71,7 +72,13 @@ class RewardEnsemble:
         self.frame_stack = frame_stack
         self.seed = seed
         self.device = resolve_device(device)
-        self.inputs = make_inputs(observation_space, action_space, frame_stack, self.device)
+        self.inputs = make_inputs(
+            observation_space,
+            action_space,
+            frame_stack=frame_stack,
+            next_observation=self.settings.next_observation,
+            device=self.device,
+        )
         streams = Streams(seed)
         seeds = [streams.integer(f"reward-member-{member}") for member in range(self.n_members)]
         self.network = make_network(self.inputs, self.settings, seeds).to(self.device)
@@ -85,20 +92,26 @@ class RewardEnsemble:
         """Networks E."""
         return self.settings.n_members
 
-    def predict(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+    def predict(self, observations: Any, actions: npt.NDArray[Any], next_observations: Any = None) -> FloatArray:
         """Return the learned reward of a batch of steps.
 
         Args:
             observations: As an environment hands them out, shape [N, *obs] (a mapping for `Dict`).
             actions: Shape [N, *act].
+            next_observations: Those after the actions, at the end of an episode the terminal ones; as
+                `observations`. Not needed where the settings' `next_observation` is false, or for images.
 
         Returns:
             Shape [N]: the members' normalised outputs, put together as the settings' `aggregation` and `sd_weight`
             say; 0 before the first fit.
+
+        Raises:
+            RewardModelError: The next observations are needed and missing.
         """
+        self._check_following(next_observations)
         if not self.fitted:
             return np.zeros(len(actions), dtype=np.float32)
-        raw = self._of_steps(observations, actions)
+        raw = self._of_steps(observations, actions, next_observations)
         if self.settings.aggregation != "mean" or self.settings.sd_weight:
             return self.aggregate(self._normalised(raw))
         # Normalising and averaging in one product: this runs at every step of the environments.
@@ -106,11 +119,14 @@ class RewardEnsemble:
         rewards += self._mean_shift
         return rewards
 
-    def predict_members(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
-        """Return each member's normalised reward, shape [E, N]; arguments as in `predict`."""
+    def predict_members(
+        self, observations: Any, actions: npt.NDArray[Any], next_observations: Any = None
+    ) -> FloatArray:
+        """Return each member's normalised reward, shape [E, N]; arguments and errors as in `predict`."""
+        self._check_following(next_observations)
         if not self.fitted:
             return np.zeros((self.n_members, len(actions)), dtype=np.float32)
-        return self._normalised(self._of_steps(observations, actions))
+        return self._normalised(self._of_steps(observations, actions, next_observations))
 
     def predict_segment(self, segment: Segment) -> FloatArray:
         """Return the learned reward of every step of a segment, shape [T], put together as in `predict`."""
@@ -247,9 +263,17 @@ class RewardEnsemble:
         result: FloatArray = raw * self._output_scale + self._output_shift
         return result
 
-    def _of_steps(self, observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+    def _check_following(self, next_observations: Any) -> None:
+        if self.inputs.next_observation and next_observations is None:
+            raise RewardModelError(
+                "This reward reads the observation after the action, too: give `next_observations`, or make the "
+                "reward with `next_observation` false."
+            )
+
+    def _of_steps(self, observations: Any, actions: npt.NDArray[Any], next_observations: Any) -> FloatArray:
         """Members' raw rewards of single steps, shape [E, N]."""
-        return self._predictor(self.inputs.normalise_array(self.inputs.of_steps(observations, actions)))
+        read = self.inputs.of_steps(observations, actions, next_observations)
+        return self._predictor(self.inputs.normalise_array(read))
 
     @torch.no_grad()
     def _of_segments(self, segments: Sequence[Segment]) -> FloatArray:

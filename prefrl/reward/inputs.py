@@ -13,7 +13,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from prefrl.errors import SpaceError
+from prefrl.errors import RewardModelError, SpaceError
 from prefrl.reward.normalization import RunningMoments
 from prefrl.segments import Segment, as_array, encode, n_features
 from prefrl.segments.spaces import check_space
@@ -39,18 +39,24 @@ class RewardInputs(Protocol):
     """Of what is kept; 8-bit images are worth compressing."""
     is_fixed: bool
     """Whether `normalise` never changes, so that nothing need be given to `update`."""
+    next_observation: bool
+    """Whether the observation after the action is read, too."""
 
     @property
     def n_seen(self) -> int:
         """Steps that `normalise` has learned from."""
         ...
 
-    def of_steps(self, observations: Any, actions: Array) -> Array:
+    def of_steps(self, observations: Any, actions: Array, next_observations: Any) -> Array:
         """Return what networks read of a batch of single steps, of what environments hand out: [N, K, *shape]."""
         ...
 
     def of_segment(self, segment: Segment) -> Array:
-        """Return what networks read of a segment, [K−1 + T, *shape]."""
+        """Return what networks read of a segment, [K−1 + T, *shape].
+
+        Raises:
+            RewardModelError: The segment lacks what they read.
+        """
         ...
 
     def normalise(self, read: Tensor) -> Tensor:
@@ -79,9 +85,21 @@ class RewardInputs(Protocol):
 
 
 def make_inputs(
-    observation_space: spaces.Space[Any], action_space: spaces.Space[Any], frame_stack: int, device: torch.device
+    observation_space: spaces.Space[Any],
+    action_space: spaces.Space[Any],
+    *,
+    frame_stack: int,
+    next_observation: bool,
+    device: torch.device,
 ) -> "RewardInputs":
-    """Return the kind that fits: frames for images, else one vector of observation and action.
+    """Return the kind that fits: frames for images, else one vector of observations and action.
+
+    Args:
+        observation_space: Of raw observations.
+        action_space: Of actions as the environment gets them.
+        frame_stack: Frames that an image is a stack of.
+        next_observation: Whether a vector holds the observation after the action, too.
+        device: Where networks compute.
 
     Raises:
         SpaceError: A space is not Box, Discrete, MultiDiscrete, MultiBinary or Dict, or the stack is not one of
@@ -93,7 +111,7 @@ def make_inputs(
         return PixelInputs(observation_space, frame_stack)
     if frame_stack > 1:
         raise SpaceError(f"Only stacks of images are taken apart. Received {observation_space}.")
-    return FeatureInputs(observation_space, action_space, device)
+    return FeatureInputs(observation_space, action_space, next_observation=next_observation, device=device)
 
 
 def is_image(space: spaces.Space[Any]) -> bool:
@@ -118,6 +136,8 @@ class FeatureInputs:
     Args:
         observation_space: Of raw observations.
         action_space: Of actions as the environment gets them.
+        next_observation: Whether the observation after the action follows, centred and scaled as the one before
+            it, so that a difference of the two is one of what was observed.
         device: Where `normalise` computes.
     """
 
@@ -126,12 +146,22 @@ class FeatureInputs:
     is_fixed = False
 
     def __init__(
-        self, observation_space: spaces.Space[Any], action_space: spaces.Space[Any], device: torch.device
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *,
+        next_observation: bool,
+        device: torch.device,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self.n_features = n_features(observation_space) + n_features(action_space)
+        self.next_observation = next_observation
+        n_observed = n_features(observation_space)
+        self._n_before = n_observed + n_features(action_space)
+        self._again = slice(0, n_observed if next_observation else 0)
+        self.n_features = self._n_before + self._again.stop
         self.shape: tuple[int, ...] = (self.n_features,)
-        self.moments = RunningMoments.of_size(self.n_features)
+        self.moments = RunningMoments.of_size(self._n_before)
+        """Of observation and action."""
         self._device = device
         # A one-hot feature stays as it is: scaling a rare state's indicator would blow it up.
         self._indicator = np.concatenate([_is_indicator(observation_space), _is_indicator(action_space)])
@@ -142,22 +172,43 @@ class FeatureInputs:
         """Steps that mean and standard deviation are of."""
         return self.moments.count
 
-    def of_steps(self, observations: Any, actions: Array) -> Array:
+    def of_steps(self, observations: Any, actions: Array, next_observations: Any) -> Array:
         """Return the features of a batch of single steps, float32, shape [N, 1, F]."""
         kept = as_array(self.observation_space, observations), as_array(self.action_space, actions)
-        return self.features(*kept)[:, None]
+        if not self.next_observation:
+            return self.features(*kept)[:, None]
+        return self.features(*kept, as_array(self.observation_space, next_observations))[:, None]
 
-    def features(self, observations: Array, actions: Array) -> npt.NDArray[np.float32]:
-        """Return features [n, F] of kept observations [n, *obs] and actions [n, *act]."""
-        parts = (
+    def features(
+        self, observations: Array, actions: Array, next_observations: Array | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return features [n, F] of kept observations [n, *obs] and actions [n, *act].
+
+        Without the observations after the actions their features are left out.
+        """
+        parts = [
             encode(self.observation_space, observations, batch_dims=1),
             encode(self.action_space, actions, batch_dims=1),
-        )
+        ]
+        if next_observations is not None:
+            parts.append(encode(self.observation_space, next_observations, batch_dims=1))
         return np.concatenate(parts, axis=-1)
 
     def of_segment(self, segment: Segment) -> Array:
-        """Return the features of every step, shape [T, F]."""
-        return self.features(segment.observations, segment.actions)
+        """Return the features of every step, shape [T, F].
+
+        Raises:
+            RewardModelError: The segment lacks the observation after its last action.
+        """
+        if not self.next_observation:
+            return self.features(segment.observations, segment.actions)
+        if segment.next_observation is None:
+            raise RewardModelError(
+                "A segment lacks the observation after its last action, which this reward reads; record it, or "
+                "make the reward with `next_observation` false."
+            )
+        following = np.concatenate([segment.observations[1:], segment.next_observation[None]])
+        return self.features(segment.observations, segment.actions, following)
 
     def normalise(self, read: Tensor) -> Tensor:
         """Centre, scale and clip features of shape [..., F]; differentiable."""
@@ -165,7 +216,7 @@ class FeatureInputs:
 
     def normalise_array(self, read: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Do the same in NumPy, for the few rows of one environment step."""
-        scaled = read - self._mean
+        scaled: npt.NDArray[np.float32] = read - self._mean
         scaled *= self._scale
         # `clip` takes longer for the rows of one step than these two.
         np.minimum(scaled, CLIP, out=scaled)
@@ -177,8 +228,8 @@ class FeatureInputs:
         self.learn(self.features(observations, actions))
 
     def learn(self, read: Array) -> None:
-        """Merge features [n, F] into mean and standard deviation."""
-        self.moments.update(read)
+        """Merge features [n, F] into mean and standard deviation; those of next observations are not needed."""
+        self.moments.update(read[:, : self._n_before])
         self._refresh()
 
     def state_arrays(self) -> dict[str, Array]:
@@ -200,8 +251,9 @@ class FeatureInputs:
 
     def _refresh(self) -> None:
         sd = np.maximum(np.sqrt(self.moments.variance), SD_FLOOR)
-        self._mean = np.where(self._indicator, 0.0, self.moments.mean).astype(np.float32)
-        self._scale = np.where(self._indicator, 1.0, 1.0 / sd).astype(np.float32)
+        mean = np.where(self._indicator, 0.0, self.moments.mean).astype(np.float32)
+        scale = np.where(self._indicator, 1.0, 1.0 / sd).astype(np.float32)
+        self._mean, self._scale = (np.concatenate([values, values[self._again]]) for values in (mean, scale))
         self._mean_tensor = torch.as_tensor(self._mean, device=self._device)
         self._scale_tensor = torch.as_tensor(self._scale, device=self._device)
 
@@ -220,6 +272,7 @@ class PixelInputs:
 
     dtype: type[np.generic] = np.uint8
     is_fixed = True
+    next_observation = False
     n_seen = 0
 
     def __init__(self, observation_space: spaces.Box, frame_stack: int) -> None:
@@ -234,7 +287,7 @@ class PixelInputs:
         self.shape: tuple[int, ...] = (height, width, n_channels // frame_stack)
         self.n_before = frame_stack - 1
 
-    def of_steps(self, observations: Any, actions: Array) -> Array:
+    def of_steps(self, observations: Any, actions: Array, next_observations: Any) -> Array:
         """Return the frames of stacks [N, height, width, K·C] one by one, uint8, [N, K, height, width, C]."""
         stacks = self._with_channels_last(np.asarray(observations))
         apart = stacks.reshape(*stacks.shape[:3], self.n_before + 1, self.shape[2])

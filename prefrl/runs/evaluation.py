@@ -201,7 +201,7 @@ def _run_policy(
             _keep(steps, "actions", actions[0])
             _keep(steps, "env_rewards", np.float32(infos[0][ENV_REWARD]))
             if ensemble is not None:
-                _keep(steps, "predicted_rewards", ensemble.predict(raw, actions)[0])
+                _keep(steps, "predicted_rewards", ensemble.predict(raw, actions, rewarded.next_observations)[0])
             if render_states is not None:
                 _keep(steps, "render_states", render_states[0])
             first_runs = not dones[0] and len(steps["env_rewards"]) < MAX_KEPT_STEPS

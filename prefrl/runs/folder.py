@@ -154,7 +154,7 @@ class RunFolder:
             RunError: The file is damaged.
             SettingError: The settings are not this version's.
         """
-        return RunConfig.from_json(self.description()["config"])
+        return RunConfig.from_saved(self.description()["config"])
 
     def description(self) -> dict[str, Any]:
         """Return settings (under their present names), versions, git revision and date.

@@ -45,7 +45,7 @@ def check_unchanged(path: Path, now: RunConfig, checkpoint: Checkpoint) -> None:
     """
     if checkpoint.config is None:
         return
-    before, after = flat(RunConfig.from_json(checkpoint.config).to_json()), flat(now.to_json())
+    before, after = flat(RunConfig.from_saved(checkpoint.config).to_json()), flat(now.to_json())
     changed = [
         f"`{name}` (from {before.get(name)!r} to {after.get(name)!r})"
         for name in dict.fromkeys([*before, *after])
@@ -99,7 +99,7 @@ def check_budget(config: RunConfig, checkpoint: Checkpoint) -> None:
         RunError: It says how large the budget has to be.
     """
     steps, labels = checkpoint.num_timesteps, checkpoint.progress["labels"]
-    before = config if checkpoint.config is None else RunConfig.from_json(checkpoint.config)
+    before = config if checkpoint.config is None else RunConfig.from_saved(checkpoint.config)
     if config.total_timesteps < min(steps, before.total_timesteps):
         raise RunError(
             f"`total_timesteps` must not be below the {steps} steps that the run has taken. Received "

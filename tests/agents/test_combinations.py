@@ -62,6 +62,7 @@ class Combination:
     """Whether all calls are announced."""
     schedule: str
     strategy: str
+    next_observation: bool
     n_labels: int
     people: bool
     overlap: int
@@ -83,6 +84,7 @@ combinations = st.builds(
     planned=st.booleans(),
     schedule=st.sampled_from(sorted(SCHEDULES)),
     strategy=st.sampled_from(sorted(STRATEGIES)),
+    next_observation=st.booleans(),
     n_labels=st.integers(3, 12),
     people=st.booleans(),
     overlap=st.integers(1, 2),
@@ -129,7 +131,13 @@ def make_learning(drawn: Combination, store: Store, old_labels: OldLabels, **cha
             overlap=drawn.overlap,
             stock=6,
         ),
-        reward=RewardSettings(hidden_sizes=(4,), first_epochs=1, epochs=1, batch_size=4),
+        reward=RewardSettings(
+            hidden_sizes=(4,),
+            first_epochs=1,
+            epochs=1,
+            batch_size=4,
+            next_observation=drawn.next_observation,
+        ),
     )
 
 

@@ -220,7 +220,9 @@ def test_no_segment_crosses_a_reset_in_the_middle_of_an_episode(drift_venv: Make
 
 
 def test_a_reset_forgets_the_return_of_the_episode_under_way(drift_venv: MakeVenv) -> None:
-    venv = LearnedRewardVecEnv(drift_venv(2), lambda observations, actions: np.ones(2, dtype=np.float32))
+    venv = LearnedRewardVecEnv(
+        drift_venv(2), lambda observations, actions, following: np.ones(2, dtype=np.float32)
+    )
     venv.reset()
     for _ in range(4):
         venv.step(np.zeros((2, 1), dtype=np.float32))

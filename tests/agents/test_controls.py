@@ -161,7 +161,7 @@ def survived_after_a_constant_reward(make_env: Callable[[], gym.Env[Any, Any]], 
     """Mean true return of the last episodes minus that of the first."""
     venv = LearnedRewardVecEnv(
         make_vec_env(make_env, n_envs=8, seed=seed),
-        lambda observations, actions: np.ones(len(actions), dtype=np.float32),
+        lambda observations, actions, following: np.ones(len(actions), dtype=np.float32),
     )
     returns: list[float] = []
     model = PPO(

@@ -19,11 +19,11 @@ from prefrl_envs.testing import EXAMPLE_SPACES, ActionRewardEnv, CountingEnv, Sp
 FloatArray = npt.NDArray[np.float32]
 
 
-def negative_torque(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+def negative_torque(observations: Any, actions: npt.NDArray[Any], following: Any = None) -> FloatArray:
     return np.asarray(-np.abs(actions[:, 0]), dtype=np.float32)
 
 
-def first_number_plus_action(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+def first_number_plus_action(observations: Any, actions: npt.NDArray[Any], following: Any = None) -> FloatArray:
     return np.asarray(observations[:, 0] + 100 * actions[:, 0], dtype=np.float32)
 
 
@@ -84,13 +84,15 @@ def test_it_agrees_with_the_vectorised_wrapper(observation: str, action: str) ->
 def test_a_dict_within_a_dict_is_read() -> None:
     inner = spaces.Dict({"gear": spaces.Discrete(3), "speed": spaces.Box(-1, 1, (2,), np.float32)})
     space = spaces.Dict({"car": inner, "flags": spaces.MultiBinary(2)})
-    ensemble = RewardEnsemble(space, EXAMPLE_SPACES["box"], settings=RewardSettings(hidden_sizes=(8,)))
+    settings = RewardSettings(hidden_sizes=(8,), next_observation=True)
+    ensemble = RewardEnsemble(space, EXAMPLE_SPACES["box"], settings=settings)
     ensemble.set_output_moments(np.zeros(3), np.ones(3))
     env = LearnedReward(SpacesEnv(space, EXAMPLE_SPACES["box"]), ensemble.predict)
     observation, _ = env.reset(seed=0)
     action = np.array([0.1, 0.2, 0.3], dtype=np.float32)
-    _, reward, *_ = env.step(action)
-    flat = np.concatenate([spaces.flatten(space, observation), action]).astype(np.float32)
+    following, reward, *_ = env.step(action)
+    before, after = (spaces.flatten(space, seen) for seen in (observation, following))
+    flat = np.concatenate([before, action, after]).astype(np.float32)
     assert reward == pytest.approx(
         float(ensemble.raw(torch.as_tensor(flat)[None, None]).mean().detach()), abs=1e-6
     )

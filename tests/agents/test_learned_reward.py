@@ -24,7 +24,7 @@ MakeVenv = Callable[..., VecEnv]
 FloatArray = npt.NDArray[np.float32]
 
 
-def first_number_plus_action(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+def first_number_plus_action(observations: Any, actions: npt.NDArray[Any], following: Any = None) -> FloatArray:
     return np.asarray(observations[:, 0] + 100 * actions[:, 0], dtype=np.float32)
 
 
@@ -78,7 +78,7 @@ def test_returned_rewards_belong_to_the_caller(drift_venv: MakeVenv) -> None:
     """SB3 adds the bootstrap of time limits into them."""
     kept = np.full(4, 2.0, dtype=np.float32)
     inner = drift_venv(length=3)
-    venv = LearnedRewardVecEnv(inner, lambda observations, actions: kept, recorder_of(inner))
+    venv = LearnedRewardVecEnv(inner, lambda observations, actions, following: kept, recorder_of(inner))
     venv.reset()
     for _ in range(3):
         _, rewards, _, _ = venv.step(np.zeros((4, 1), dtype=np.float32))
@@ -91,7 +91,7 @@ def test_returned_rewards_belong_to_the_caller(drift_venv: MakeVenv) -> None:
 def test_learned_returns_add_up_per_episode() -> None:
     venv = LearnedRewardVecEnv(
         make_vec_env(lambda: CountingEnv((2, 4)), n_envs=1),
-        lambda observations, actions: observations[:, 0].astype(np.float32),
+        lambda observations, actions, following: observations[:, 0].astype(np.float32),
     )
     act(venv, 12)
     assert list(venv.predicted_returns) == [1.0, 6.0, 1.0, 6.0]
@@ -122,7 +122,9 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     act(LearnedRewardVecEnv(venv, first_number_plus_action, recorder), 30)
     rng = np.random.default_rng(0)
     ensemble = RewardEnsemble(
-        venv.observation_space, venv.action_space, settings=RewardSettings(hidden_sizes=(8,))
+        venv.observation_space,
+        venv.action_space,
+        settings=RewardSettings(hidden_sizes=(8,), next_observation=False),
     )
     trainer = RewardTrainer(ensemble)
     segments = recorder.sample(20, length=4, rng=rng)
@@ -264,7 +266,7 @@ def test_normalisation_of_observations_above_leaves_the_reward_alone(drift_venv:
     recorder = recorder_of(inner)
     seen: list[FloatArray] = []
 
-    def remember(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+    def remember(observations: Any, actions: npt.NDArray[Any], following: Any = None) -> FloatArray:
         seen.append(np.array(observations))
         return np.zeros(4, dtype=np.float32)
 
@@ -334,7 +336,7 @@ def test_the_agent_gets_no_reward_beyond_one_and_the_recorder_all_of_it() -> Non
 def test_negative_rewards_are_clipped_too() -> None:
     inner = make_vec_env(lambda: CountingEnv((5,)), n_envs=2, seed=0)
     venv = ClippedRewardVecEnv(
-        LearnedRewardVecEnv(inner, lambda observations, actions: np.array([-3.0, 0.5], "f"))
+        LearnedRewardVecEnv(inner, lambda observations, actions, following: np.array([-3.0, 0.5], "f"))
     )
     venv.reset()
     assert venv.step(np.zeros((2, 1), np.float32))[1].tolist() == [-1.0, 0.5]
@@ -342,7 +344,7 @@ def test_negative_rewards_are_clipped_too() -> None:
 
 def test_running_means_look_back_over_the_window() -> None:
     inner = make_vec_env(lambda: CountingEnv((2,)), n_envs=1, seed=0)
-    venv = LearnedRewardVecEnv(inner, lambda observations, actions: observations[:, 0], window=3)
+    venv = LearnedRewardVecEnv(inner, lambda observations, actions, following: observations[:, 0], window=3)
     venv.reset()
     for _ in range(10):
         venv.step(np.zeros((1, 1), np.float32))

@@ -602,8 +602,8 @@ def test_a_reward_that_was_given_is_gone_on_with_and_pays(drift_venv: MakeVenv) 
     assert again.reward_model is first.reward_model
     observations = np.asarray(again.venv.reset()).copy()
     actions = np.full((4, 1), 0.5, dtype=np.float32)
-    _, rewards, _, _ = again.venv.step(actions)
-    np.testing.assert_array_equal(rewards, first.trainer.ensemble.predict(observations, actions))
+    following, rewards, _, _ = again.venv.step(actions)
+    np.testing.assert_array_equal(rewards, first.trainer.ensemble.predict(observations, actions, following))
     assert np.abs(rewards).min() > 0
 
 

@@ -1,7 +1,9 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
-from prefrl.agents.progress_watch import ProgressWatch, Window, joined_windows, packed, thinned, unpacked
+from prefrl.agents.progress_watch import ProgressWatch, Steps, Window, joined_windows, packed, thinned, unpacked
 from prefrl.parts import State
 
 N_ENVS, EPISODE = 4, 10
@@ -9,20 +11,26 @@ N_ENVS, EPISODE = 4, 10
 
 def play(watch: ProgressWatch, n_steps: int, *, start: int = 0, named: bool = False) -> list[Window]:
     """Take steps; observations say which step it was, rewards ten times that, actions which environment."""
+
+    def seen(step: int) -> Any:
+        observations = np.full((N_ENVS, 2), step, dtype=np.float32)
+        return {"a": observations, "b": observations + 0.5} if named else observations
+
     windows = []
     for step in range(start, start + n_steps):
-        observations = np.full((N_ENVS, 2), step, dtype=np.float32)
-        watch.record(
-            {"a": observations, "b": observations + 0.5} if named else observations,
-            np.arange(N_ENVS, dtype=np.float32)[:, None],
-            np.full(N_ENVS, 10.0 * step),
-            np.full(N_ENVS, step % EPISODE == EPISODE - 1),
-            (step + 1) * N_ENVS,
-        )
+        environments, rewards = np.arange(N_ENVS, dtype=np.float32)[:, None], np.full(N_ENVS, 10.0 * step)
+        steps = Steps(seen(step), environments, seen(step + 1), rewards)
+        watch.record(steps, np.full(N_ENVS, step % EPISODE == EPISODE - 1), (step + 1) * N_ENVS)
         window = watch.take()
         if window is not None:
             windows.append(window)
     return windows
+
+
+def nothing(n_envs: int = N_ENVS, size: int = 1) -> Steps:
+    """Return a step in which nothing happens."""
+    observations = np.zeros((n_envs, size), np.uint8)
+    return Steps(observations, np.zeros((n_envs, 1)), observations, np.zeros(n_envs))
 
 
 def watch_of(length: int, seed: int = 0) -> ProgressWatch:
@@ -39,15 +47,16 @@ def test_a_window_ends_with_the_episode_in_which_it_is_long_enough() -> None:
 def test_a_window_holds_all_environments_at_steps_of_its_own() -> None:
     first, second = play(watch_of(20 * N_ENVS), 40)
     for window, steps in ((first, range(20)), (second, range(20, 40))):
-        np.testing.assert_array_equal(window.observations[:, 0], np.repeat(steps, N_ENVS))
-        np.testing.assert_array_equal(window.rewards, 10 * window.observations[:, 0])
-        np.testing.assert_array_equal(window.actions[:, 0], np.tile(range(N_ENVS), 20))
+        np.testing.assert_array_equal(window.steps.observations[:, 0], np.repeat(steps, N_ENVS))
+        np.testing.assert_array_equal(window.steps.rewards, 10 * window.steps.observations[:, 0])
+        np.testing.assert_array_equal(window.steps.actions[:, 0], np.tile(range(N_ENVS), 20))
+        np.testing.assert_array_equal(window.steps.next_observations, window.steps.observations + 1)
 
 
 def test_of_long_windows_one_step_of_each_stretch_is_kept() -> None:
     length = 4096  # 1024 steps of the environments are kept, 256 of each: one of four
     (window,) = play(watch_of(length * N_ENVS), 4100)
-    kept = window.observations[::N_ENVS, 0].astype(int)
+    kept = window.steps.observations[::N_ENVS, 0].astype(int)
     np.testing.assert_array_equal(kept // 16, np.arange(len(kept)))
     assert len(set(kept % 16)) > 8
 
@@ -56,10 +65,10 @@ def test_of_large_observations_fewer_steps_are_kept() -> None:
     watch = ProgressWatch(1, 0)
     watch.plan(1000)
     for step in range(1000):
-        watch.record(np.zeros((1, 2**17), np.uint8), np.zeros((1, 1)), np.zeros(1), np.array([step == 999]), step)
+        watch.record(nothing(1, 2**16), np.array([step == 999]), step)
     window = watch.take()
     assert window is not None
-    assert 64 <= len(window.actions) < 80
+    assert 64 <= len(window.steps.actions) < 80
 
 
 def test_a_window_is_never_shorter_than_an_episode() -> None:
@@ -71,7 +80,7 @@ def test_a_window_is_never_shorter_than_an_episode() -> None:
 def test_where_episodes_never_end_a_window_ends_some_time() -> None:
     watch = watch_of(8 * N_ENVS)
     for step in range(165):
-        watch.record(np.zeros((N_ENVS, 1)), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.zeros(N_ENVS, bool), step)
+        watch.record(nothing(), np.zeros(N_ENVS, bool), step)
     window = watch.take()
     assert window is not None
     assert window.until == 159
@@ -82,14 +91,14 @@ def test_another_policy_begins_with_the_next_episode() -> None:
     assert play(watch, 15)
     watch.begin()
     (window,) = play(watch, 15, start=15)
-    np.testing.assert_array_equal(np.unique(window.observations), np.arange(20, 30))
+    np.testing.assert_array_equal(np.unique(window.steps.observations), np.arange(20, 30))
 
 
 def test_another_policy_begins_some_time_where_episodes_never_end() -> None:
     watch = watch_of(2 * N_ENVS)
     watch.begin()
     for step in range(100):
-        watch.record(np.zeros((N_ENVS, 1)), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.zeros(N_ENVS, bool), step)
+        watch.record(nothing(), np.zeros(N_ENVS, bool), step)
     window = watch.take()
     assert window is not None
     assert window.until == 79
@@ -102,7 +111,7 @@ def test_a_window_knows_how_long_its_episodes_are() -> None:
     watch.plan(16)
     for step in range(8):
         dones = np.array([step % 4 == 3, step % 2 == 1])
-        watch.record(np.zeros((2, 1)), np.zeros((2, 1)), np.zeros(2), dones, step)
+        watch.record(nothing(2), dones, step)
     window = watch.take()
     assert window is not None
     assert window.episode_length == pytest.approx(16 / 6)
@@ -129,9 +138,8 @@ def test_a_watch_that_is_restored_goes_on_as_if_nothing_had_been(stopped_after: 
 def test_a_window_that_nobody_has_taken_is_kept_in_a_state() -> None:
     watch = watch_of(10 * N_ENVS)
     for step in range(10):
-        watch.record(
-            np.full((N_ENVS, 1), step), np.zeros((N_ENVS, 1)), np.zeros(N_ENVS), np.full(N_ENVS, step == 9), step
-        )
+        seen = nothing()._replace(observations=np.full((N_ENVS, 1), step))
+        watch.record(seen, np.full(N_ENVS, step == 9), step)
     other = watch_of(10 * N_ENVS)
     other.restore(*watch.state())
     taken, expected = other.take(), watch.take()
@@ -146,16 +154,16 @@ def test_packing_is_undone_by_unpacking() -> None:
         arrays, values = packed(window)
         again = unpacked({f"x.{name}": array for name, array in arrays.items()}, "x.", values)
         assert same(packed(again), (arrays, values))
-        assert isinstance(again.observations, dict) == named
+        assert isinstance(again.steps.observations, dict) == named
 
 
 def test_windows_are_thinned_evenly_and_joined_in_their_order() -> None:
     first, second = play(watch_of(20 * N_ENVS), 40)
     thin = thinned(first, 15)
-    np.testing.assert_array_equal(thin.observations[:, 0], [0, 3, 7, 11, 15, 18])
-    np.testing.assert_array_equal(thin.actions[:, 0], [0, 3, 2, 1, 0, 3])
+    np.testing.assert_array_equal(thin.steps.observations[:, 0], [0, 3, 7, 11, 15, 18])
+    np.testing.assert_array_equal(thin.steps.actions[:, 0], [0, 3, 2, 1, 0, 3])
     both = joined_windows([thin, second])
-    np.testing.assert_array_equal(both.rewards, np.concatenate([thin.rewards, second.rewards]))
+    np.testing.assert_array_equal(both.steps.rewards, np.concatenate([thin.steps.rewards, second.steps.rewards]))
     assert both.until == second.until
 
 

@@ -68,7 +68,7 @@ def up_and_down(step: int) -> float:
     return 5 - abs(step - TOTAL / 2) / 160
 
 
-def paid(observations: Any, actions: npt.NDArray[Any]) -> FloatArray:
+def paid(observations: Any, actions: npt.NDArray[Any], following: Any = None) -> FloatArray:
     return np.asarray(observations[:, 0], dtype=np.float32)
 
 
@@ -251,7 +251,7 @@ def test_what_was_done_before_is_judged_by_the_reward_of_now() -> None:
     """By the reward of its time the policy rises; by the one that comes, it has fallen all the time."""
     sign = {"now": 1.0}
 
-    def pays(observations: Any, actions: Any) -> FloatArray:
+    def pays(observations: Any, actions: Any, following: Any) -> FloatArray:
         return np.asarray(sign["now"] * observations[:, 0], dtype=np.float32)
 
     trial = Trial(rising, pays).learn(640)
@@ -263,13 +263,13 @@ def test_what_was_done_before_is_judged_by_the_reward_of_now() -> None:
 
 def test_how_much_is_gained_is_counted_in_standard_deviations_of_all_that_was_done() -> None:
     for scale in (0.001, 1000.0):
-        calm = Trial(rising, lambda o, a, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
+        calm = Trial(rising, lambda o, a, then, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
         assert calm.said == ""
 
         def crawling(step: int) -> float:
             return 0.00005 * step  # 0.016 from two windows to the next two, of noise of 1
 
-        stuck = Trial(crawling, lambda o, a, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
+        stuck = Trial(crawling, lambda o, a, then, s=scale: np.asarray(s * o[:, 0], dtype=np.float32)).learn()
         assert stuck.restarts.n_policies == 3
 
 
@@ -355,7 +355,7 @@ def test_the_best_of_all_is_so_by_the_reward_of_now() -> None:
     """By the reward of its turn the second one was the best; by the one that comes it is the worst."""
     sign = {"now": 1.0}
 
-    def pays(observations: Any, actions: Any) -> FloatArray:
+    def pays(observations: Any, actions: Any, following: Any) -> FloatArray:
         return np.asarray(sign["now"] * observations[:, 0], dtype=np.float32)
 
     trial = Trial(second_is_best, pays, first_policies=2, first_share=0.4, at_most=0).learn(800)

@@ -68,26 +68,6 @@ def test_the_step_that_ends_an_episode_begins_the_next() -> None:
     assert infos["_final_obs"].all()
 
 
-def test_a_step_in_two_parts_is_the_same_step() -> None:
-    sent: list[Array] = []
-
-    class Sending(Walkers):
-        def _send(self, actions: Array) -> None:
-            sent.append(actions)
-
-    one, other = Walkers(2), Sending(2)
-    one.reset(seed=1)
-    other.reset(seed=1)
-    for n in range(1, HORIZON + 2):
-        actions = np.array([[0.5], [-0.5 * n]])
-        other.begin_step(actions)
-        assert len(sent) == n, "the simulators are at work before the result is asked for"
-        np.testing.assert_array_equal(sent[-1], actions)
-        for left, right in zip(one.step(actions)[:4], other.end_step()[:4], strict=True):
-            np.testing.assert_array_equal(left, right)
-    np.testing.assert_array_equal(one.state_dict()["actions"], other.state_dict()["actions"])
-
-
 def test_nothing_counted_is_nothing_told() -> None:
     walkers = Walkers(1, counts=False)
     walkers.reset(seed=0)

@@ -216,8 +216,16 @@ def test_room_that_is_no_longer_needed_is_given_back() -> None:
 
 
 def test_images_are_compressed_but_for_a_gpu() -> None:
-    pixels = make_inputs(spaces.Box(0, 255, (43, 43, 4), np.uint8), spaces.Discrete(2), 2, CPU)
-    numbers = make_inputs(spaces.Box(-1, 1, (3,)), spaces.Discrete(2), 1, CPU)
+    pixels = make_inputs(
+        spaces.Box(0, 255, (43, 43, 4), np.uint8),
+        spaces.Discrete(2),
+        frame_stack=2,
+        next_observation=True,
+        device=CPU,
+    )
+    numbers = make_inputs(
+        spaces.Box(-1, 1, (3,)), spaces.Discrete(2), frame_stack=1, next_observation=False, device=CPU
+    )
     assert isinstance(make_data(pixels, CPU), CompressedComparisons)
     for inputs, dtype in ((pixels, torch.uint8), (numbers, torch.float32)):
         data = make_data(inputs, torch.device("meta"))

@@ -216,17 +216,18 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
         kind.seed(0)
     samples = [[kind.sample() for _ in range(6)] for kind in kinds]
     observations, actions = (batch(kind, values) for kind, values in zip(kinds, samples, strict=True))
-    ensemble = RewardEnsemble(*kinds, settings=RewardSettings(hidden_sizes=(8, 8), n_members=2))
-    flat = np.concatenate(
-        [flattened(k, values) for k, values in zip(kinds, samples, strict=True)],
-        axis=1,
-    )
+    settings = RewardSettings(hidden_sizes=(8, 8), n_members=2, next_observation=True)
+    ensemble = RewardEnsemble(*kinds, settings=settings)
+    observed, acted = (flattened(k, values) for k, values in zip(kinds, samples, strict=True))
+    flat = np.concatenate([observed, acted, observed], axis=1)  # nothing moves: what follows is what was before
     assert ensemble.inputs.shape == flat.shape[1:]
-    assert not ensemble.predict(observations, actions).any()
+    assert not ensemble.predict(observations, actions, observations).any()
 
     recorder = SegmentRecorder(*kinds, 6, capacity=4)
     for _ in range(4):
-        recorder.record(observations, actions, np.zeros(6), np.zeros(6, dtype=bool))
+        recorder.record(
+            observations, actions, np.zeros(6), np.zeros(6, dtype=bool), next_observations=observations
+        )
     segments = recorder.sample(20, length=4, rng=np.random.default_rng(0))
     for segment in segments:
         features = ensemble.inputs.of_segment(segment)
@@ -235,7 +236,7 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
     trainer = RewardTrainer(ensemble)
     trainer.add([Comparison(segments=(a, b), preference=1.0) for a, b in itertools.pairwise(segments)])
     trainer.fit(2)
-    rewards = ensemble.predict(observations, actions)
+    rewards = ensemble.predict(observations, actions, observations)
     assert rewards.shape == (6,)
     inputs = ensemble.inputs.normalise_array(flat.astype(np.float32))
     np.testing.assert_allclose(
@@ -246,14 +247,17 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, 
 def test_numbers_are_normalised_and_indicators_are_not() -> None:
     """A state that was seen once in a thousand must not be blown up."""
     space = spaces.Dict({"speed": spaces.Box(-np.inf, np.inf, (1,), np.float32), "state": spaces.Discrete(2)})
-    ensemble = RewardEnsemble(space, spaces.Discrete(2))
+    ensemble = RewardEnsemble(space, spaces.Discrete(2), settings=RewardSettings(next_observation=True))
     observations = np.zeros((1000, 3), dtype=np.float32)
     observations[:, 0] = np.arange(1000)
     observations[0, 1] = 1.0
     ensemble.inputs.update(observations, np.zeros(1000, dtype=np.int64))
-    normalised = ensemble.inputs.normalise(torch.tensor([[499.5, 1.0, 0.0, 1.0, 0.0], [788.175, 0, 1, 0, 1]]))
-    # The sd of 0, 1, ... 999 is 288.675.
-    np.testing.assert_allclose(normalised.numpy(), [[0, 1, 0, 1, 0], [1, 0, 1, 0, 1]], atol=1e-5)
+    rows = torch.tensor([[499.5, 1.0, 0.0, 1.0, 0.0, 788.175, 0.0, 1.0], [788.175, 0, 1, 0, 1, 499.5, 1, 0]])
+    normalised = ensemble.inputs.normalise(rows)
+    # The sd of 0, 1, ... 999 is 288.675. What follows is normalised as what was before.
+    expected = [[0, 1, 0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0, 1, 0]]
+    np.testing.assert_allclose(normalised.numpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(ensemble.inputs.normalise_array(rows.numpy()), normalised.numpy())
 
 
 def test_a_simulator_that_explodes_does_not_take_the_reward_with_it(fitted: RewardEnsemble) -> None:
@@ -276,7 +280,7 @@ def test_an_input_that_never_changed_does_not_explode(make_ensemble: MakeEnsembl
 
 def test_inputs_are_frozen_until_they_are_updated(fitted: RewardEnsemble) -> None:
     before = fitted.predict(*steps(5))
-    fitted.inputs.of_steps(*steps(5, seed=9))
+    fitted.inputs.of_steps(*steps(5, seed=9), None)
     fitted.predict(*steps(1000, seed=9))
     np.testing.assert_array_equal(fitted.predict(*steps(5)), before)
     observations, actions = steps(1000, seed=9)
@@ -338,14 +342,15 @@ def test_an_ensemble_that_was_never_fitted_stays_so(make_ensemble: MakeEnsemble,
 @pytest.mark.parametrize("action", ["discrete", "multi-discrete"])
 def test_every_kind_of_space_comes_back_from_disk(tmp_path: Path, observation: str, action: str) -> None:
     kinds = OBSERVATIONS[observation], ACTIONS[action]
-    ensemble = RewardEnsemble(*kinds, settings=RewardSettings(hidden_sizes=(8,)))
+    ensemble = RewardEnsemble(*kinds, settings=RewardSettings(hidden_sizes=(8,), next_observation=True))
     ensemble.set_output_moments(np.zeros(3), np.ones(3))
     ensemble.save(tmp_path)
     loaded = RewardEnsemble.load(tmp_path)
     for kind in kinds:
         kind.seed(0)
     observations, actions = (batch(kind, [kind.sample() for _ in range(5)]) for kind in kinds)
-    np.testing.assert_array_equal(loaded.predict(observations, actions), ensemble.predict(observations, actions))
+    args = observations, actions, observations
+    np.testing.assert_array_equal(loaded.predict(*args), ensemble.predict(*args))
 
 
 def test_training_goes_on_after_loading(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,9 @@ def test_run_without_checkpoint(counting: RunFolder) -> None:
 
 @pytest.fixture
 def gridworld(small_config: MakeConfig, tmp_path: Path, train_only: None) -> RunFolder:
-    start(small_config("gridworld"), tmp_path / "run", lambda progress: None)
+    config = small_config("gridworld")
+    reward = replace(config.reward_model, next_observation=True)
+    start(replace(config, reward_model=reward), tmp_path / "run", lambda progress: None)
     return RunFolder(tmp_path / "run")
 
 
@@ -197,8 +200,9 @@ def test_what_is_written(gridworld: RunFolder) -> None:
     # The state drawn with a step is the one in which its observation was seen.
     np.testing.assert_array_equal(arrays["render_states"][:, 0], arrays["observations"])
     ensemble = RewardEnsemble.load(gridworld.reward_model)
-    expected = ensemble.predict(arrays["observations"], arrays["actions"])
-    np.testing.assert_allclose(arrays["predicted_rewards"], expected, rtol=1e-4, atol=1e-5)
+    observations = arrays["observations"]
+    expected = ensemble.predict(observations[:-1], arrays["actions"][:-1], observations[1:])
+    np.testing.assert_allclose(arrays["predicted_rewards"][:-1], expected, rtol=1e-4, atol=1e-5)
     assert gridworld.clip.stat().st_size > 0
     assert not gridworld.clip_error.exists()
 

@@ -40,6 +40,7 @@ def test_settings_have_their_present_names(old: Path) -> None:
     assert (config.task, config.labels, config.total_timesteps) == ("gridworld", 12, 512)
     assert (config.feedback.initial_timesteps, config.feedback.initial_share) == (128, 0.7)
     assert (config.feedback.strategy, config.segment_length) == ("uniform", 8)
+    assert config.reward_model.bootstrap
 
 
 def test_the_policy_is_evaluated_as_it_was(old: Path) -> None:

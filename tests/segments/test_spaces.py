@@ -9,6 +9,7 @@ from prefrl.errors import SpaceError
 from prefrl.reward import RewardEnsemble
 from prefrl.segments import SegmentRecorder, as_array, encode, n_features, space_from_json, space_to_json
 from prefrl.segments.spaces import check_space
+from prefrl.settings import RewardSettings
 
 INNER = spaces.Dict({"flags": spaces.MultiBinary(2), "dial": spaces.MultiDiscrete([2, 3], start=[5, -1])})
 KINDS: dict[str, spaces.Space[Any]] = {
@@ -150,6 +151,7 @@ def test_spaces_that_start_anywhere_are_recorded_described_and_learned_on(kind: 
     np.testing.assert_array_equal(segment.actions, acted[1:10:2])
     np.testing.assert_array_equal(segment.next_observation, kept[5])
     assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
-    ensemble = RewardEnsemble(space, actions)
-    rewards = ensemble.predict(batch(space, samples[1:10:2]), np.array(acted[1:10:2]))
+    ensemble = RewardEnsemble(space, actions, settings=RewardSettings(next_observation=True))
+    following = batch(space, samples[3:12:2])
+    rewards = ensemble.predict(batch(space, samples[1:10:2]), np.array(acted[1:10:2]), following)
     np.testing.assert_allclose(ensemble.predict_segment(segment), rewards, rtol=1e-4, atol=1e-6)

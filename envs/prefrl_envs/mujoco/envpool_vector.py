@@ -73,12 +73,9 @@ class EnvpoolVector(LockstepVector):
             self._counts = [self._behaviour.begin(position) for position in positions]
         return self._observations, positions
 
-    def _send(self, actions: Array) -> None:
-        self._pool.send(actions.astype(np.float64))
-
     def _advance(self, actions: Array) -> tuple[Array, Array, Array]:
         stepping = self._stepping
-        full, rewards, _, _, terms = self._pool.recv()
+        full, rewards, _, _, terms = self._pool.step(actions.astype(np.float64))
         before, (observations, positions) = self._observations, self._read(full)
         self._observations = observations
         if self._paper is not None:
