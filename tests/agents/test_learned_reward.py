@@ -58,6 +58,18 @@ def test_the_reward_belongs_to_the_observation_before_the_action(lengths: tuple[
         assert [info["env_reward"] for info in infos] == (10 * before[:, 0]).tolist()
 
 
+@pytest.mark.parametrize("lengths", [(1,), (2,), (3, 5), (7,)])
+def test_the_reward_may_belong_to_what_follows_the_action(lengths: tuple[int, ...]) -> None:
+    """At the end of an episode that is the terminal observation, not the first one of the next."""
+
+    def way_made(observations: Any, actions: Any, following: Any) -> FloatArray:
+        return np.asarray(1000 * (following - observations)[:, 0] + following[:, 0], dtype=np.float32)
+
+    venv = LearnedRewardVecEnv(make_vec_env(lambda: CountingEnv(lengths), n_envs=2), way_made)
+    for before, _, rewards, _, _ in act(venv, 20):
+        np.testing.assert_array_equal(rewards, 1000 + before[:, 0] + 1)
+
+
 def test_observations_written_over_in_place_are_not_mixed_up(drift_venv: MakeVenv) -> None:
     """Seen from a VecEnv that hands out its own memory, as fast simulators do."""
 

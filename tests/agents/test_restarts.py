@@ -247,12 +247,16 @@ def test_a_fresh_policy_must_have_time_to_learn() -> None:
     assert trial.restarts.n_policies == 1
 
 
-def test_what_was_done_before_is_judged_by_the_reward_of_now() -> None:
+@pytest.mark.parametrize("reads", ["before", "after"])
+def test_what_was_done_before_is_judged_by_the_reward_of_now(reads: str) -> None:
     """By the reward of its time the policy rises; by the one that comes, it has fallen all the time."""
     sign = {"now": 1.0}
 
     def pays(observations: Any, actions: Any, following: Any) -> FloatArray:
-        return np.asarray(sign["now"] * observations[:, 0], dtype=np.float32)
+        if reads == "after":  # as it is in the scripted world: the next level, the noise turned round
+            np.testing.assert_allclose(np.abs(following - observations), 2, atol=0.5)
+        seen = observations if reads == "before" else following
+        return np.asarray(sign["now"] * seen[:, 0], dtype=np.float32)
 
     trial = Trial(rising, pays).learn(640)
     assert trial.said == ""

@@ -103,6 +103,17 @@ def test_at_the_end_of_an_episode_it_is_the_terminal_observation() -> None:
     assert read[:, 3].tolist() == [1, 2, 3, 99]
 
 
+def test_what_follows_is_centred_and_scaled_as_what_was_before() -> None:
+    """By what was seen before actions, so that a difference of the two is one of what was observed."""
+    ensemble = make()
+    seen = np.array([[0, 10], [2, 30]], dtype=np.float32)  # means 1 and 20, standard deviations 1 and 10
+    acted = np.array([[-0.5], [0.5]], dtype=np.float32)
+    ensemble.inputs.learn(ensemble.inputs.features(seen, acted, seen + np.float32([5, 100])))
+    read = ensemble.inputs.features(seen, acted, seen)
+    expected = [[-1, -1, -1, -1, -1], [1, 1, 1, 1, 1]]
+    np.testing.assert_allclose(ensemble.inputs.normalise_array(read), expected, rtol=1e-5)
+
+
 def test_what_is_missing_is_asked_for() -> None:
     ensemble = trained()
     segment = moving(np.random.default_rng(0))

@@ -21,7 +21,7 @@ from prefrl.errors import InterruptedRunError, RunError, SettingError
 from prefrl.runs import RunFolder, TrainingProgress, evaluate, resume, start, training
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.metrics_log import read_metrics
-from prefrl.runs.settings_changes import check_budget
+from prefrl.runs.settings_changes import check_budget, check_unchanged
 from prefrl.store import Store
 
 MakeConfig = Callable[..., RunConfig]
@@ -255,6 +255,16 @@ def test_a_budget_that_was_used_up_and_a_little_more_is_no_reason_to_refuse(
         check_budget(replace(config, labels=23), checkpoint)
     with pytest.raises(RunError, match="must not be below the 640 steps"):
         check_budget(replace(config, total_timesteps=599), checkpoint)
+
+
+def test_what_both_files_lack_was_not_edited(small_config: MakeConfig, tmp_path: Path) -> None:
+    """A run of before there was a setting: the folder and the checkpoint know nothing of it."""
+    old = small_config("pendulum").to_json()
+    del old["reward_model"]["bootstrap"]
+    checkpoint: Any = SimpleNamespace(config=old, folder=tmp_path / "128")
+    check_unchanged(tmp_path, RunConfig.from_saved(old), checkpoint)
+    with pytest.raises(RunError, match=r"`reward_model.bootstrap` \(from True to False\)"):
+        check_unchanged(tmp_path, small_config("pendulum"), checkpoint)
 
 
 def test_labels_must_not_exceed_the_steps_of_an_extension(finished: Path, quiet: Listener) -> None:
