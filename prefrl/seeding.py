@@ -4,7 +4,6 @@ A stream depends on the seed and its own name only, not on the order in which st
 adding one leaves the others as they were.
 """
 
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -44,17 +43,6 @@ class Streams:
         The same name always gives the same number.
         """
         return int(np.random.default_rng(self._entropy(name)).integers(2**31))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the seed and the position of every stream drawn from so far, ready for JSON."""
-        states = {name: generator.bit_generator.state for name, generator in self._generators.items()}
-        return {"seed": self.seed, "generators": states}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken. Generators handed out before keep their identity."""
-        self.seed = int(state["seed"])
-        for name, generator_state in state["generators"].items():
-            self.generator(name).bit_generator.state = generator_state
 
     def _entropy(self, name: str) -> list[int]:
         return [self.seed, crc32(name.encode())]

@@ -54,10 +54,11 @@ class FeedbackSettings:
     """Labels that must be due before a round of asking and fitting starts."""
     strategy: StrategyName = "uniform"
     """Which pairs are asked: any; segments spread evenly over the range of predicted return; of ten times as many
-    pairs, those on which the ensemble disagrees most (the paper's); or, of ten times as many segments, what a
-    member drawn at random likes best, against what another one does (thompson)."""
+    pairs, those on which the ensemble disagrees most (the paper's); or, for each clip, what a member drawn at
+    random likes best of ten segments (thompson)."""
     recent_share: float = 0.0
-    """Share of segments taken from the last `recent_steps` only; the rest comes from all recorded experience."""
+    """Share of the segments drawn, from which a strategy then chooses, that are of the last `recent_steps`; the
+    rest is of all recorded experience."""
     recent_steps: int = 256
     """Steps per environment that count as recent."""
     recorder_steps: int = 2560

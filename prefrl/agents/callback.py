@@ -86,7 +86,12 @@ class PreferenceCallback(BaseCallback):
         return refit
 
     def watch_policy(self) -> None:
-        """Look whether the policy still gets better, once the reward of the next rollout is known."""
+        """Look whether the policy still gets better, once the reward of the next rollout is known.
+
+        Not before the first fit: as long as the reward is 0 no policy can get better.
+        """
+        if not self.preferences.reward_model.fitted:
+            return
         watch_policy(self.preferences.restarts, self.model)
 
     def _on_step(self) -> bool:

@@ -21,7 +21,8 @@ def check_venv(venv: object) -> None:
     """Refuse what cannot lie below a learned reward.
 
     Raises:
-        SettingError: It is no VecEnv, or normalises what it hands out by statistics that still change.
+        SettingError: It is no VecEnv, normalises observations by statistics that still change, or hands out
+            another reward than the environments', by which comparisons would then go.
     """
     if not isinstance(venv, VecEnv):
         raise SettingError(
@@ -33,6 +34,12 @@ def check_venv(venv: object) -> None:
             raise SettingError(
                 "VecNormalize lies below the learned reward, which must see raw observations: clips would be kept "
                 "in a frame that drifts. Wrap it around `prefs.venv` instead."
+            )
+        scales = isinstance(layer, VecNormalize) and layer.norm_reward
+        if scales or getattr(type(layer), "changes_reward", False):
+            raise SettingError(
+                f"{type(layer).__name__} lies below the learned reward and changes the true one, which must come "
+                "as the environments pay it. Give the environments as they are, and wrap it around `prefs.venv`."
             )
 
 

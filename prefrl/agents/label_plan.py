@@ -24,6 +24,8 @@ class LabelPlan:
         if n_labels < 1:
             raise SettingError(f"`n_labels` must be at least 1. Received {n_labels}.")
         self.n_labels = n_labels
+        self.given = 0
+        """Labels of the budget that were there before the first step; the others are spread over the steps."""
         self._settings = settings
         self._schedule: LabelSchedule | None = None
         self._is_fixed = False
@@ -66,11 +68,12 @@ class LabelPlan:
         if self._is_fixed or end > self.total_timesteps:
             self._spread(self.total_timesteps if self._is_fixed else end, rollout)
         last = now + max(0, n_steps - 1) // rollout * rollout
-        enough = min(self.per_round, self.n_labels)
-        if end >= self.total_timesteps and self.n_due(last) < enough:
+        enough = min(self.per_round, self._n_missing)
+        n_due = max(0, self.n_due(last) - self.given)
+        if end >= self.total_timesteps and n_due < enough:
             raise SettingError(
                 f"Nothing would be asked: the last rollout of {rollout} steps begins at step {last:,}, when "
-                f"{max(0, self.n_due(last))} labels are due and {enough} make a round (first questions at step "
+                f"{n_due} labels are due and {enough} make a round (first questions at step "
                 f"{self._settings.initial_timesteps:,}, `initial_timesteps`). Train for more steps, make rollouts "
                 "shorter (`n_steps`, `n_envs`), or call `plan(total_timesteps)` if more calls of `learn` follow."
             )
@@ -79,22 +82,31 @@ class LabelPlan:
         """Return how many labels there should be in all at this step; −1 before anything may be asked."""
         if self._schedule is None or num_timesteps < self._settings.initial_timesteps:
             return -1
-        return self._schedule.n_labels(num_timesteps)
+        return min(self.n_labels, self.given + self._schedule.n_labels(num_timesteps))
 
     def state(self) -> State:
         """Return the length of the training as far as it was said."""
-        return {}, {"total_timesteps": self.total_timesteps, "is_fixed": self._is_fixed}
+        return {}, {"total_timesteps": self.total_timesteps, "is_fixed": self._is_fixed, "given": self.given}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken; a length that was fixed since stays."""
+        given = values.get("given", 0)
+        if self.given != given:
+            self.given = given
+            if self._schedule is not None:
+                self._spread(self.total_timesteps, 1)
         if not self._is_fixed:
             self._is_fixed = values["is_fixed"]
             if values["total_timesteps"]:
                 self._spread(values["total_timesteps"], 1)
 
+    @property
+    def _n_missing(self) -> int:
+        return max(0, self.n_labels - self.given)
+
     def _spread(self, total_timesteps: int, rollout: int) -> None:
         """Plan so that all labels are due when the last rollout begins, at the latest."""
         last_rollout = (total_timesteps - 1) // rollout * rollout
         asking = min(self._settings.asking_share * total_timesteps, last_rollout)
-        self._schedule = make_schedule(self.n_labels, max(1, int(asking)), self._settings)
+        self._schedule = make_schedule(max(1, self._n_missing), max(1, int(asking)), self._settings)
         self.total_timesteps = total_timesteps

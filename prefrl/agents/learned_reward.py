@@ -64,9 +64,11 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         window: Episodes over which predicted returns and task metrics are kept.
 
     Raises:
-        SettingError: `venv` is no VecEnv, `reward` is none of these, or a `VecNormalize` that still learns lies
-            below.
+        SettingError: `reward` is none of these, or `venv` is nothing that a reward can be learned on (see
+            `check_venv`).
     """
+
+    changes_reward = True
 
     def __init__(
         self,
@@ -102,6 +104,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         """Reset all environments; episodes under way end here without having been finished."""
         if self.recorder is not None:
             self.recorder.cut()
+        if self.watch is not None:
+            self.watch.cut()
         observations = self.venv.reset()
         self._last_observations = _copy(observations)
         self._render_states = _stacked_states(self.venv.unwrapped.reset_infos)
@@ -251,6 +255,8 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
 
 class ClippedRewardVecEnv(VecEnvWrapper):
     """Gives the agent no reward beyond ±1, as is usual for Atari (Mnih et al. 2015)."""
+
+    changes_reward = True
 
     def reset(self) -> VecEnvObs:
         """Reset all environments."""

@@ -22,6 +22,7 @@ from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback.strategies import check_members
 from prefrl.memory import give_back_memory
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
@@ -111,6 +112,7 @@ class PreferenceLearning:
         self.feedback = feedback
         self.trainer = _trainer(venv, reward, seed) if isinstance(reward, RewardSettings) else reward
         _check_reward(venv, self.trainer)
+        check_members(feedback, self.trainer.ensemble.n_members)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
@@ -124,6 +126,8 @@ class PreferenceLearning:
         self.store = store if store is not None else Store()
         self.run = self._run(venv, old_labels)
         self._recalls = old_labels
+        if old_labels == "continue":
+            self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
         maker = QueryMaker(
             self.recorder, feedback, Streams(seed).generator("selection"), self.reward_model.returns
         )
@@ -139,7 +143,7 @@ class PreferenceLearning:
         self._normalised_until = 0
         self._fresh: list[Fresh] = []
         self._n_changed = 0
-        self._n_ties = 0
+        self._ties: set[int] = set()
         self._has_warned: set[str] = set()
 
     @property
@@ -180,16 +184,18 @@ class PreferenceLearning:
         self.has_begun = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
         self.restarts.plan(self.plan_of_labels.total_timesteps)
-        if self.labels.n_labels >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
+        n_given = max(self.labels.n_labels, self.plan_of_labels.given)
+        if n_given >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
                 f"All {self.plan_of_labels.n_labels} labels have been given; this call of `learn` trains on the "
-                "reward as it is. `plan(total_timesteps)` before the first call spreads them over all calls.",
+                "reward as it is. A larger `n_labels`, which counts all of the run, asks for more; "
+                "`plan(total_timesteps)` before the first call spreads them over all calls.",
             )
 
     def end(self) -> None:
         """Take note of the end of a call of `learn`; the callback does it."""
-        if self.num_timesteps >= self.plan_of_labels.total_timesteps and self.labels.n_labels == 0:
+        if self.num_timesteps >= self.plan_of_labels.total_timesteps and not self.reward_model.fitted:
             self._warn(
                 "no label",
                 f"{self.num_timesteps:,} steps and not one label: the reward was 0 all the time. "
@@ -238,7 +244,7 @@ class PreferenceLearning:
             "refit_seconds": self.refit_seconds,
             "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
             "n_changed": self._n_changed,
-            "n_ties": self._n_ties,
+            "ties": sorted(self._ties),
         }
 
     def restore(self, arrays: Arrays, values: Json) -> None:
@@ -259,7 +265,7 @@ class PreferenceLearning:
         self._fresh = [
             Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
         ]
-        self._n_changed, self._n_ties = values["n_changed"], values["n_ties"]
+        self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
         self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))
 
     @property
@@ -282,7 +288,8 @@ class PreferenceLearning:
             self._warn(
                 "no callback",
                 f"{self.num_timesteps:,} steps and nothing has been asked: no callback is at work, and the reward "
-                "is 0. Give `callback=prefs.callback()` to every call of `learn`.",
+                "stays as it is, 0 where nothing was learned before. Give `callback=prefs.callback()` to every "
+                "call of `learn`.",
             )
         return self.reward_model.predict(observations, actions, next_observations)
 
@@ -324,29 +331,31 @@ class PreferenceLearning:
         mode, self._recalls = self._recalls, "refuse"
         if mode == "continue":
             for news in self.labels.recall():
-                self._take(news)
+                self._take(news, is_new=False)
         elif mode == "learn":
             for part in read_in_parts(self.store, self.store.comparison_seqs(), self.labels.most_at_once):
-                self._take(News(part, []))
+                self._take(News(part, []), is_new=False)
         return mode in ("continue", "learn") and bool(self._fresh)
 
-    def _take(self, news: News) -> None:
-        """Have the trainer keep what it needs of comparisons; what the reward says of them is asked first."""
+    def _take(self, news: News, *, is_new: bool = True) -> None:
+        """Have the trainer keep what it needs of comparisons; what the reward says of new ones is asked first."""
         outdated = set(news.outdated)
         if outdated:
             self._fresh = [fresh for fresh in self._fresh if fresh.seq not in outdated]
+            self._ties -= outdated
             self.trainer.forget(outdated)
             self._n_changed += len(outdated)
         comparisons = news.comparisons
         if not comparisons:
             return
-        self._fresh += self._judged(comparisons)
-        self._n_ties += sum(comparison.preference == 0.5 for comparison in comparisons)
+        self._fresh += self._judged(comparisons, is_new)
+        self._ties.update(comparison.seq for comparison in comparisons if comparison.preference == 0.5)
         self.trainer.add(comparisons)
 
-    def _judged(self, comparisons: list[Comparison]) -> list[Fresh]:
+    def _judged(self, comparisons: list[Comparison], are_new: bool) -> list[Fresh]:
+        """Return what the reward says of comparisons, as long as it was not trained on them."""
         seqs = [comparison.seq for comparison in comparisons]
-        if not self.reward_model.fitted:
+        if not self.reward_model.fitted or not are_new:
             return [Fresh(seq, math.nan, math.nan, math.nan) for seq in seqs]
         said = self.trainer.evaluate(comparisons)
         return list(map(Fresh, seqs, said.right.tolist(), said.log_loss.tolist(), said.disagreement.tolist()))
@@ -364,15 +373,15 @@ class PreferenceLearning:
         inputs = self.reward_model.inputs
         if not inputs.is_fixed and n_new:
             inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
-        settings = self.reward_model.settings
+        settings = self.trainer.settings
         metrics = self.trainer.fit(settings.epochs if self.reward_model.fitted else settings.first_epochs)
         give_back_memory()
-        if metrics.n_comparisons >= ENOUGH_ANSWERS and self._n_ties > MANY_TIES * self.trainer.n_known:
+        if metrics.n_comparisons >= ENOUGH_ANSWERS and len(self._ties) > MANY_TIES * self.trainer.n_known:
             self._warn(
                 "ties",
-                f"{self._n_ties} of {self.trainer.n_known} answers are ties, from which the reward learns next to "
-                "nothing: the true reward is nearly the same in all clips. Make segments longer, choose another "
-                "teacher, or start from behaviour that sometimes earns something.",
+                f"{len(self._ties)} of {self.trainer.n_known} answers are ties, from which the reward learns next "
+                "to nothing: the true reward is nearly the same in all clips. Make segments longer, choose "
+                "another teacher, or start from behaviour that sometimes earns something.",
             )
         return Refit(
             metrics,

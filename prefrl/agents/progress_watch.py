@@ -85,6 +85,11 @@ class ProgressWatch:
         self._empty()
         self._waits = LENGTHS_AT_MOST * self._length
 
+    def cut(self) -> None:
+        """Begin the window under way anew: all environments were reset, maybe in the middle of episodes."""
+        self._empty()
+        self._waits = 0
+
     def record(self, steps: Steps, dones: npt.NDArray[np.bool_], num_timesteps: int) -> None:
         """Take note of one step of all environments.
 

@@ -70,6 +70,17 @@ class RestartedSchedule:
         return self.schedule(min(1.0, progress_remaining / self.left))
 
 
+class _Restarted(NamedTuple):
+    """Where a schedule began anew."""
+
+    left: float
+    """Share of the training that was left."""
+    at: int
+    """Step of the model, as SB3 counts, at which the policy began to learn."""
+    total: int
+    """Steps of the model when its training ends."""
+
+
 class PolicyRestarts:
     """Watches the policy of an on-policy algorithm of Stable-Baselines3, and replaces it where it is stuck.
 
@@ -92,7 +103,7 @@ class PolicyRestarts:
         self._began = 0
         self._first_log_std: float | None = None
         self._since: int | None = None
-        self._left = 1.0
+        self._schedule: _Restarted | None = None
         self._is_gathering = settings.first_policies > 0
         self.number = 1
         """Of the policy that learns now."""
@@ -116,8 +127,7 @@ class PolicyRestarts:
             What was found; None while no window has ended since the last call.
         """
         self._attend(model)
-        if self._left < 1.0 and not isinstance(model.lr_schedule, RestartedSchedule):
-            self._restart_schedule(model, self._left)
+        self._keep_schedule(model)
         window = self._watch.take()
         if window is None:
             return None
@@ -155,7 +165,7 @@ class PolicyRestarts:
         before, self._model = self._model, model
         if before is None or before is model:
             return
-        self._kept, self._windows, self._since, self._left = {}, [], None, 1.0
+        self._kept, self._windows, self._since, self._schedule = {}, [], None, None
         self._n_windows, self._began, self._first_log_std = 0, self._venv.num_timesteps, None
         self._is_gathering = self._settings.first_policies > 0
         self.number = self.n_policies = 1
@@ -221,7 +231,7 @@ class PolicyRestarts:
             "began": self._began,
             "first_log_std": self._first_log_std,
             "since": self._since,
-            "left": self._left,
+            "schedule": None if self._schedule is None else list(self._schedule),
             "is_gathering": self._is_gathering,
             "number": self.number,
             "n_policies": self.n_policies,
@@ -244,7 +254,8 @@ class PolicyRestarts:
         self._total_timesteps = self._total_timesteps or values["total_timesteps"]
         self._n_windows, self._began = values["n_windows"], values["began"]
         self._first_log_std = values["first_log_std"]
-        self._since, self._left = values["since"], values["left"]
+        self._since, schedule = values["since"], values["schedule"]
+        self._schedule = None if schedule is None else _Restarted(*schedule)
         self._is_gathering = values["is_gathering"]
         self.number, self.n_policies = values["number"], values["n_policies"]
         self.notes = [Note(*note) for note in values["notes"]]
@@ -307,13 +318,31 @@ class PolicyRestarts:
         self._windows, self._since = [], None
         self._watch.begin()
         left = model._current_progress_remaining + age / max(self._total_timesteps, 1)
-        self._restart_schedule(model, min(1.0, max(left, 1e-8)))
+        self._restart_schedule(model, left, max(0, model.num_timesteps - age))
 
-    def _restart_schedule(self, model: OnPolicyAlgorithm, left: float) -> None:
-        """Have the learning rate begin anew with the policy; SB3 forgets it where it loads a model."""
+    def _keep_schedule(self, model: OnPolicyAlgorithm) -> None:
+        """See that the learning rate is still the policy's own.
+
+        SB3 forgets it where it loads a model; a training that was made longer has another share left; and a call
+        of `learn` that counts from 0 goes through the schedule once more.
+        """
+        began = self._schedule
+        if began is None:
+            return
+        total = model._total_timesteps
+        if model.num_timesteps < began.at:
+            self._restart_schedule(model, 1.0, 0)
+        elif total != began.total:
+            self._restart_schedule(model, 1 - began.at / total, began.at)
+        elif not isinstance(model.lr_schedule, RestartedSchedule):
+            self._restart_schedule(model, began.left, began.at)
+
+    def _restart_schedule(self, model: OnPolicyAlgorithm, left: float, at: int) -> None:
+        """Have the learning rate begin anew with the policy."""
         schedule = model.lr_schedule
         first = schedule.schedule if isinstance(schedule, RestartedSchedule) else schedule
-        self._left = left
+        left = min(1.0, max(left, 1e-8))
+        self._schedule = _Restarted(left, at, model._total_timesteps)
         model.lr_schedule = RestartedSchedule(first, left)
 
     def _exploration(self, model: OnPolicyAlgorithm) -> float:

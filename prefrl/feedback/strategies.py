@@ -44,6 +44,9 @@ class SegmentSource(Protocol):
 class QueryStrategy(Protocol):
     """A rule by which segments are paired for queries. Made of `FeedbackSettings`, listed in `prefrl.registry`."""
 
+    least_members: int
+    """Members that an ensemble needs for the rule to say anything."""
+
     def select(
         self,
         source: SegmentSource,
@@ -79,6 +82,20 @@ def make_strategy(settings: FeedbackSettings) -> QueryStrategy:
     return strategy
 
 
+def check_members(settings: FeedbackSettings, n_members: int) -> None:
+    """Refuse an ensemble that is too small for the strategy to choose by.
+
+    Raises:
+        SettingError: It is, or there is no strategy of that name.
+    """
+    least = make_strategy(settings).least_members
+    if n_members < least:
+        raise SettingError(
+            f"`strategy` {settings.strategy} needs an ensemble of at least {least} members. Received {n_members}; "
+            "give the reward model more (`n_members`), or choose another strategy."
+        )
+
+
 class UniformStrategy:
     """Pairs of segments drawn independently of each other and of what was learned.
 
@@ -86,6 +103,8 @@ class UniformStrategy:
         settings: `recent_share` of the segments start within the `recent_steps` last steps of their environment,
             the others anywhere in what is recorded.
     """
+
+    least_members = 1
 
     def __init__(self, settings: FeedbackSettings = FeedbackSettings()) -> None:
         self._settings = settings
@@ -117,7 +136,7 @@ class UniformStrategy:
         drawn = everywhere[rng.integers(len(everywhere), size=2 * n)]
         lately = everywhere
         if is_recent.any():
-            lately = self._lately(source, length)
+            lately = self._lately(source, length, everywhere)
             drawn[is_recent] = lately[rng.integers(len(lately), size=int(is_recent.sum()))]
         pairs = drawn.reshape(n, 2, 3)
         for pair in np.flatnonzero((pairs[:, 0] == pairs[:, 1]).all(axis=1)):
@@ -126,13 +145,15 @@ class UniformStrategy:
             pairs[pair, 1] = others[rng.integers(len(others))]
         return pairs
 
-    def _lately(self, source: SegmentSource, length: int) -> Places:
+    def _lately(self, source: SegmentSource, length: int, everywhere: Places) -> Places:
+        """Return the recent places; where episodes have just begun and there are none, all."""
         recent_steps = self._settings.recent_steps
         if recent_steps < length:
             raise SettingError(
                 f"No segment of {length} steps fits into `recent_steps`={recent_steps}; make it larger."
             )
-        return _two_at_least(source.places(length, recent_steps=recent_steps), length)
+        places = source.places(length, recent_steps=recent_steps)
+        return places if len(places) >= 2 else everywhere
 
 
 class DisagreementStrategy:
@@ -144,6 +165,8 @@ class DisagreementStrategy:
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
     """
+
+    least_members = 2
 
     def __init__(self, settings: FeedbackSettings = FeedbackSettings()) -> None:
         self._pool = UniformStrategy(settings)
@@ -162,10 +185,6 @@ class DisagreementStrategy:
             return []
         pool = self._pool.draw(source, n * POOL_FACTOR, length=length, rng=rng)
         returns = _look_at(pool.reshape(-1, 3), source, predict_returns)
-        if len(returns) < 2:
-            raise SettingError(
-                f"Choosing by disagreement needs an ensemble of at least 2 members. Received {len(returns)}."
-            )
         order = np.argsort(-disagreement(returns[:, ::2], returns[:, 1::2]), kind="stable")
         return _cut(source, pool[order[:n]])
 
@@ -181,6 +200,8 @@ class SpreadStrategy:
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
     """
+
+    least_members = 1
 
     def __init__(self, settings: FeedbackSettings = FeedbackSettings()) -> None:
         self._pool = UniformStrategy(settings)
@@ -215,6 +236,8 @@ class ThompsonStrategy:
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
     """
+
+    least_members = 2
 
     def __init__(self, settings: FeedbackSettings = FeedbackSettings()) -> None:
         self._pool = UniformStrategy(settings)

@@ -51,7 +51,7 @@ class RewardMetrics(NamedTuple):
     l2: float
     """Mean L2 coefficient after the fit."""
     n_comparisons: int
-    """Comparisons known."""
+    """Comparisons trained on."""
 
 
 class Evaluation(NamedTuple):

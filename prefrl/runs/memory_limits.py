@@ -50,7 +50,8 @@ def check_memory(config: RunConfig, environments: VecEnv) -> None:
         steps = fitting_recorder_steps(config, environments)
         needed["the recorder"] = steps * n_envs * _recorded_bytes(environments)
         if not is_image(observations):  # images are compressed
-            numbers = n_features(observations) + n_features(environments.action_space)
+            looks = 2 if config.reward_model.next_observation else 1
+            numbers = looks * n_features(observations) + n_features(environments.action_space)
             n_comparisons = min(config.labels, config.reward_model.memory or config.labels)
             needed["the comparisons"] = n_comparisons * 2 * config.segment_length * numbers * 4
     total = sum(needed.values())

@@ -147,11 +147,14 @@ class Training:
         return {name: float(np.mean(values)) for name, values in self.rewarded.task_metrics.items()}
 
     def save(self) -> None:
-        """Write a checkpoint. Between rollouts only: then going on from it is exactly going on.
+        """Write the learned reward and a checkpoint. Between rollouts only: then going on from it is exactly that.
 
         Raises:
-            RunError: It cannot be written.
+            RunError: They cannot be written.
         """
+        # Before the checkpoint, which may say that the training is over.
+        if self.preferences is not None and self.preferences.reward_model.fitted:
+            self.preferences.reward_model.save(self.folder.reward_model)
         write_checkpoint(
             self.folder.checkpoints,
             self.agent.num_timesteps,
@@ -161,14 +164,11 @@ class Training:
         )
 
     def finish(self) -> None:
-        """Write the learned reward and the last checkpoint, from which the run can be extended.
+        """Save what the run can be extended from.
 
         Raises:
-            RunError: They cannot be written.
+            RunError: It cannot be written.
         """
-        # Before the checkpoint, which says that the training is over.
-        if self.preferences is not None:
-            self.preferences.reward_model.save(self.folder.reward_model)
         if self.agent.use_sde:  # the first thing that SB3 would do in a rollout to come
             self.agent.policy.reset_noise(self.config.agent.n_envs)
         self.save()

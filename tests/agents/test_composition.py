@@ -1,5 +1,7 @@
 """Parts put together in ways that the command line does not: twice, in another order, on an old store."""
 
+import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +16,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning
-from prefrl.agents.learned_reward import NamedReward
+from prefrl.agents.learned_reward import ClippedRewardVecEnv, NamedReward
 from prefrl.agents.preference_learning import OldLabels
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import OracleTeacher, People, Teacher
@@ -107,6 +109,119 @@ def test_a_run_that_is_continued_learns_what_it_knew_before_its_first_step(
     assert again.trainer.n_known == 26
     ordinals = [store.query(answer.query_id).ordinal for answer in store.answers()]
     assert ordinals == list(range(26))
+
+
+def test_missing_labels_are_spread_over_the_steps_of_a_continued_run(drift_venv: MakeVenv, store: Store) -> None:
+    """Ten of thirty are missing, and are asked as ten are in a run of its own."""
+    settings: dict[str, Any] = {"initial_share": 0.3, "schedule": "constant", "time_constant": 1e6}
+    train(learning(drift_venv(), store, **settings))
+    again = learning(drift_venv(), store, n_labels=30, old_labels="continue", seed=1, **settings)
+    again.begin(640, 64)
+    with Store() as empty:
+        alone = learning(drift_venv(), empty, n_labels=10, **settings)
+        alone.begin(640, 64)
+    steps = (64, 128, 320, 639)
+    assert [again.n_due(step) for step in steps] == [20 + alone.n_due(step) for step in steps]
+    assert (again.n_due(0), again.n_due(64), again.n_due(639)) == (0, 24, 30)
+    arrays, values = again.state()
+    other = learning(drift_venv(), store, n_labels=30, old_labels="replay", seed=1, **settings)
+    other.plan(640)
+    assert other.n_due(320) < 27
+    other.restore(arrays, values)
+    assert other.n_due(320) == 27
+
+
+def test_a_continued_run_whose_budget_is_spent_says_so(drift_venv: MakeVenv, store: Store) -> None:
+    train(learning(drift_venv(), store))
+    again = learning(drift_venv(), store, old_labels="continue", seed=1)
+    with pytest.warns(UserWarning, match=r"All 20 labels have been given.*A larger `n_labels`"):
+        train(again)
+    assert (again.labels.n_labels, store.counts().comparisons) == (20, 20)
+
+
+def test_nothing_is_too_few_where_all_but_a_few_labels_are_there(drift_venv: MakeVenv, store: Store) -> None:
+    """One label is missing, and makes a round of its own."""
+    train(learning(drift_venv(), store))
+    again = learning(drift_venv(), store, n_labels=21, old_labels="continue", seed=1)
+    train(again, 192)
+    assert store.counts().comparisons == 21
+
+
+def test_what_a_reward_was_trained_on_says_nothing_new_of_it(drift_venv: MakeVenv, store: Store) -> None:
+    first = learning(drift_venv(), store)
+    train(first)
+    for old_labels in ("continue", "learn"):
+        again = PreferenceLearning(
+            drift_venv(),
+            teacher=OracleTeacher(),
+            n_labels=30,
+            store=store,
+            old_labels=old_labels,
+            feedback=FeedbackSettings(segment_length=5),
+            reward=RewardTrainer(first.reward_model),
+        )
+        refit = again.update()
+        assert refit is not None
+        assert refit.metrics.n_comparisons == 20
+        assert math.isnan(refit.fresh_accuracy)
+        assert math.isnan(refit.fresh_log_loss)
+        assert math.isnan(refit.fresh_disagreement)
+
+
+def test_old_labels_alone_are_labels(drift_venv: MakeVenv, store: Store) -> None:
+    """Nobody says anything new: the reward is not 0, and nothing says that it is."""
+    train(learning(drift_venv(), store))
+    again = learning(drift_venv(), store, teacher=People(), old_labels="learn", seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(again)
+    assert again.labels.n_labels == 0
+
+
+def test_a_trainer_s_own_settings_are_all_kept_to(
+    drift_venv: MakeVenv, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = drift_venv()
+    ensemble = RewardEnsemble(venv.observation_space, venv.action_space)
+    trainer = RewardTrainer(ensemble, settings=RewardSettings(first_epochs=7, epochs=5))
+    passes: list[int] = []
+    fit = trainer.fit
+
+    def noted(n_epochs: int) -> Any:
+        passes.append(n_epochs)
+        return fit(n_epochs)
+
+    monkeypatch.setattr(trainer, "fit", noted)
+    prefs = PreferenceLearning(
+        venv,
+        teacher=OracleTeacher(),
+        n_labels=9,
+        store=store,
+        feedback=FeedbackSettings(segment_length=5, initial_timesteps=64, labels_per_round=3),
+        reward=trainer,
+    )
+    train(prefs)
+    assert passes[0] == 7
+    assert set(passes[1:]) == {5}
+
+
+@pytest.mark.parametrize("strategy", ["disagreement", "thompson"])
+def test_an_ensemble_of_one_has_nothing_to_disagree_on(strategy: Any, drift_venv: MakeVenv) -> None:
+    with pytest.raises(SettingError, match=rf"`strategy` {strategy} needs an ensemble of at least 2 members"):
+        PreferenceLearning(
+            drift_venv(),
+            teacher=OracleTeacher(),
+            feedback=FeedbackSettings(segment_length=5, strategy=strategy),
+            reward=RewardSettings(n_members=1),
+        )
+
+
+def test_a_policy_is_not_judged_before_there_is_a_reward(drift_venv: MakeVenv, store: Store) -> None:
+    """People who have not answered yet: no policy gets better on a reward of 0."""
+    prefs = learning(drift_venv(), store, teacher=People())
+    with pytest.warns(UserWarning, match="not one label"):
+        train(prefs, 6400)
+    assert (prefs.restarts.notes, prefs.restarts.n_policies) == ([], 1)
 
 
 def test_a_state_knows_what_was_recalled_already(drift_venv: MakeVenv, store: Store) -> None:
@@ -335,9 +450,19 @@ def test_short_calls_of_a_longer_plan_are_not_refused(drift_venv: MakeVenv, stor
 def test_normalisation_below_is_refused(drift_venv: MakeVenv, store: Store) -> None:
     with pytest.raises(SettingError, match="VecNormalize lies below the learned reward"):
         learning(VecNormalize(drift_venv()), store)
-    frozen = VecNormalize(drift_venv())
+    frozen = VecNormalize(drift_venv(), norm_reward=False)
     frozen.training = False
     assert learning(frozen, store).num_timesteps == 0
+
+
+def test_what_changes_the_true_reward_is_refused_below(drift_venv: MakeVenv, store: Store) -> None:
+    """Comparisons would go by it: a second learned reward around the first, say, in a notebook."""
+    scaled = VecNormalize(drift_venv(), norm_obs=False, training=False)
+    second = VecNormalize(learning(drift_venv(), store).venv, norm_reward=False, training=False)
+    below = {"VecNormalize": scaled, "ClippedRewardVecEnv": ClippedRewardVecEnv(drift_venv())}
+    for name, venv in {**below, "LearnedRewardVecEnv": second}.items():
+        with pytest.raises(SettingError, match=f"{name} lies below the learned reward and changes the true one"):
+            learning(venv, store)
 
 
 def test_a_constant_true_reward_is_noticed(drift_venv: MakeVenv, store: Store) -> None:

@@ -117,6 +117,23 @@ def test_a_window_knows_how_long_its_episodes_are() -> None:
     assert window.episode_length == pytest.approx(16 / 6)
 
 
+def test_a_reset_in_the_middle_of_episodes_begins_the_window_anew() -> None:
+    """Else it would have the steps of episodes that never end, and too long a mean of those that do."""
+    watch = watch_of(20 * N_ENVS)
+    assert not play(watch, 15)
+    watch.cut()
+    (window,) = play(watch, 30, start=20)
+    assert (window.episode_length, window.until) == (10, 40 * N_ENVS)
+    assert window.steps.observations.min() == 20
+
+
+def test_after_a_reset_nothing_is_waited_for() -> None:
+    watch = watch_of(10 * N_ENVS)
+    watch.begin()
+    watch.cut()
+    assert len(play(watch, 10)) == 1
+
+
 def test_without_a_plan_nothing_is_kept() -> None:
     assert not play(ProgressWatch(N_ENVS, 0), 50)
 

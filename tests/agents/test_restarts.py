@@ -317,6 +317,43 @@ def test_a_learning_rate_that_falls_begins_anew_with_each_policy() -> None:
     assert rates[TOTAL] == pytest.approx(0.0, abs=0.05)
 
 
+def test_a_training_that_was_made_longer_stretches_the_learning_rate_of_the_policy() -> None:
+    """As SB3 does with the first one: it goes on in the share that is left of its own time."""
+    trial = Trial(flat, learning_rate=LinearSchedule(1.0, 0.0, 1.0), at_most=1).learn()
+    began = trial.restarts.notes[0].num_timesteps
+    trial.restarts.plan(2 * TOTAL)
+    trial.learn(TOTAL)
+    own = 2 * TOTAL - began
+    for step in (TOTAL + 2 * ROLLOUT, TOTAL + TOTAL // 2):
+        assert trial.rates[step] == pytest.approx((2 * TOTAL - step) / own, abs=0.03)
+    assert trial.rates[TOTAL + ROLLOUT] < 0.75
+
+
+def test_a_call_that_counts_from_0_goes_through_the_learning_rate_again() -> None:
+    trial = Trial(flat, learning_rate=LinearSchedule(1.0, 0.0, 1.0), at_most=1).learn()
+    trial.model.learn(TOTAL, callback=Rates(trial))
+    assert trial.rates[TOTAL // 2] == pytest.approx(0.5, abs=0.05)
+
+
+class Rates(BaseCallback):
+    """Notes the learning rates of a call that counts from 0."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.trial = trial
+
+    def _on_rollout_start(self) -> None:
+        watch_policy(self.trial.restarts, self.model)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        assert isinstance(self.model, OnPolicyAlgorithm)
+        remaining = self.model._current_progress_remaining
+        self.trial.rates[self.num_timesteps] = float(self.model.lr_schedule(remaining))
+
+
 # --- several to begin with -----------------------------------------------------------------------------------
 
 

@@ -191,10 +191,24 @@ def test_what_cannot_be_is_refused() -> None:
     few = FeedbackSettings(recent_share=0.5, recent_steps=5, segment_length=5)
     with pytest.raises(SettingError, match="No segment of 8 steps fits into `recent_steps`=5"):
         UniformStrategy(few).select(recorded(50), 1, length=8, rng=rng, predict_returns=not_asked)
-    with pytest.raises(SettingError, match=r"at least 2 members\. Received 1"):
-        DisagreementStrategy().select(
-            recorded(50), 1, length=8, rng=rng, predict_returns=lambda segments: np.zeros((1, len(segments)))
+
+
+def test_where_no_recent_segment_is_whole_it_is_drawn_from_all() -> None:
+    """Episodes have just begun: the last steps hold no segment."""
+    recorder = recorded(50)
+    recorder.cut()
+    for step in range(6):
+        recorder.record(
+            np.full((1, 1), step, dtype=np.float32),
+            np.zeros(1, dtype=np.int64),
+            np.zeros(1),
+            np.zeros(1, dtype=bool),
         )
+    settings = FeedbackSettings(recent_share=1.0, recent_steps=8, segment_length=8)
+    rng = np.random.default_rng(0)
+    pairs = UniformStrategy(settings).select(recorder, 3, length=8, rng=rng, predict_returns=not_asked)
+    assert len(pairs) == 3
+    assert all(segment.observations.shape == (8, 1) for pair in pairs for segment in pair)
 
 
 def test_every_bin_is_drawn_alike() -> None:

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from prefrl.errors import RewardModelError
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Comparison, Segment, SegmentRecorder
 from prefrl.settings import RewardSettings
 
@@ -105,13 +106,14 @@ def test_at_the_end_of_an_episode_it_is_the_terminal_observation() -> None:
 
 def test_what_follows_is_centred_and_scaled_as_what_was_before() -> None:
     """By what was seen before actions, so that a difference of the two is one of what was observed."""
-    ensemble = make()
+    inputs = make().inputs
+    assert isinstance(inputs, FeatureInputs)
     seen = np.array([[0, 10], [2, 30]], dtype=np.float32)  # means 1 and 20, standard deviations 1 and 10
     acted = np.array([[-0.5], [0.5]], dtype=np.float32)
-    ensemble.inputs.learn(ensemble.inputs.features(seen, acted, seen + np.float32([5, 100])))
-    read = ensemble.inputs.features(seen, acted, seen)
+    inputs.learn(inputs.features(seen, acted, seen + np.array([5, 100], dtype=np.float32)))
+    read = inputs.features(seen, acted, seen)
     expected = [[-1, -1, -1, -1, -1], [1, 1, 1, 1, 1]]
-    np.testing.assert_allclose(ensemble.inputs.normalise_array(read), expected, rtol=1e-5)
+    np.testing.assert_allclose(inputs.normalise_array(read), expected, rtol=1e-5)
 
 
 def test_what_is_missing_is_asked_for() -> None:

@@ -287,6 +287,19 @@ def test_what_this_machine_cannot_hold_is_refused(own: MakeConfig, monkeypatch: 
         memory_limits.check_memory(config, venv)
 
 
+@pytest.mark.parametrize(("reads_twice", "told"), [(False, "0.3 GB"), (True, "0.7 GB")])
+def test_comparisons_count_with_all_that_the_reward_reads(
+    reads_twice: bool, told: str, own: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 labels of two clips of 20 steps of 21,168 numbers, of 4 bytes each; or of twice as many."""
+    reward = {"next_observation": reads_twice}
+    config = own(env_kwargs={"sees": "flat"}, labels=100, segment_length=20, reward_model=reward)
+    venv = make_environments(config, n_envs=2, seed=0)
+    monkeypatch.setattr(memory_limits, "memory_bytes", lambda: 1)
+    with pytest.raises(SettingError, match=rf"the comparisons {told}"):
+        memory_limits.check_memory(config, venv)
+
+
 def test_many_numbers_that_are_no_image_are_told(own: MakeConfig) -> None:
     (note,) = notes(own(env_kwargs={"sees": "flat"}))
     assert note.startswith("Observations of 21,168 numbers are slow.")

@@ -18,6 +18,7 @@ from stable_baselines3 import PPO
 
 from prefrl.config import CHANGEABLE, RunConfig, flat
 from prefrl.errors import InterruptedRunError, RunError, SettingError
+from prefrl.reward import RewardEnsemble
 from prefrl.runs import RunFolder, TrainingProgress, evaluate, resume, start, training
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.metrics_log import read_metrics
@@ -255,6 +256,29 @@ def test_a_budget_that_was_used_up_and_a_little_more_is_no_reason_to_refuse(
         check_budget(replace(config, labels=23), checkpoint)
     with pytest.raises(RunError, match="must not be below the 640 steps"):
         check_budget(replace(config, total_timesteps=599), checkpoint)
+
+
+def test_a_stopped_run_has_the_reward_of_its_newest_checkpoint(stopped: Path, quiet: Listener) -> None:
+    """Also one that was finished, made longer and stopped: its policy is judged by the reward that paid it."""
+
+    def saved_and_kept() -> tuple[Any, Any]:
+        kept = newest(stopped).arrays
+        saved, _ = RewardEnsemble.load(RunFolder(stopped).reward_model).state()
+        name = next(name for name in saved if "weights.0" in name)
+        return saved[name], next(array for key, array in kept.items() if key.endswith(f"reward/{name}"))
+
+    def stop(progress: TrainingProgress) -> None:
+        if progress.num_timesteps >= 900:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    first = saved_and_kept()
+    np.testing.assert_array_equal(*first)
+    resume(stopped, quiet)
+    with pytest.raises(InterruptedRunError):
+        resume(stopped, stop, labels=60, total_timesteps=1280)
+    later = saved_and_kept()
+    np.testing.assert_array_equal(*later)
+    assert not np.array_equal(later[0], first[0])
 
 
 def test_what_both_files_lack_was_not_edited(small_config: MakeConfig, tmp_path: Path) -> None:
