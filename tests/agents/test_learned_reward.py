@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv,
 
 from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ClippedRewardVecEnv
+from prefrl.agents.progress_watch import ProgressWatch
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.segments import Comparison, SegmentRecorder
 from prefrl.settings import RewardSettings
@@ -68,6 +69,17 @@ def test_the_reward_may_belong_to_what_follows_the_action(lengths: tuple[int, ..
     venv = LearnedRewardVecEnv(make_vec_env(lambda: CountingEnv(lengths), n_envs=2), way_made)
     for before, _, rewards, _, _ in act(venv, 20):
         np.testing.assert_array_equal(rewards, 1000 + before[:, 0] + 1)
+
+
+def test_a_reset_in_the_middle_of_episodes_is_none_to_the_watch() -> None:
+    venv = LearnedRewardVecEnv(make_vec_env(lambda: CountingEnv((10,)), n_envs=2), first_number_plus_action)
+    venv.watch = ProgressWatch(2, 0)
+    venv.watch.plan(2 * 15)
+    act(venv, 14)
+    act(venv, 20)
+    window = venv.watch.take()
+    assert window is not None
+    assert (window.episode_length, len(window.steps.actions)) == (10, 2 * 20)
 
 
 def test_observations_written_over_in_place_are_not_mixed_up(drift_venv: MakeVenv) -> None:

@@ -1,6 +1,7 @@
 import copy
 import json
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -379,6 +380,26 @@ def test_the_reward_follows_a_change_of_mind(drift_venv: MakeVenv) -> None:
             PositionAnswer.opposite(store.query(query_id)).preference for query_id in queries[1:]
         ]
         assert np.mean(preferences.trainer.evaluate(comparisons).right) > 0.9
+
+
+def test_ties_that_somebody_took_back_are_none(drift_venv: MakeVenv) -> None:
+    """All is equal to Ann at first, and then she looks again; nothing is said of ties then."""
+    with Store() as store, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        preferences = small(drift_venv(), teacher=People(), store=store, n_labels=60, stock=24)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 64)
+        queries = [query.query_id for query in store.open_queries()]
+        assert len(queries) == 24
+        for number, query_id in enumerate(queries):
+            say(store, query_id, Answer.EQUAL, number)
+        at(preferences, 64, at_least=1000)  # read, and not fitted
+        for number, query_id in enumerate(queries):
+            say(store, query_id, PositionAnswer.of(store.query(query_id)), 100 + number, supersedes=f"a{number}")
+        refit = at(preferences, 68)
+    assert refit is not None
+    assert refit.metrics.n_comparisons == 24
 
 
 def test_when_everything_is_withdrawn_nothing_is_fitted(drift_venv: MakeVenv) -> None:
