@@ -131,7 +131,7 @@ class RewardSettings:
     first_epochs: int = 20
     """Passes over the comparisons in the first fit."""
     epochs: int = 3
-    """Passes in every other fit."""
+    """Passes in every other fit; fewer, and at least one, where less than a tenth of the comparisons are new."""
     bootstrap: bool = False
     """Whether each network trains on a draw with replacement, which leaves out 1/e of the comparisons (the
     paper's), and not on all but a tenth; it is validated on those left out."""

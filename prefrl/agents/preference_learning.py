@@ -36,6 +36,8 @@ OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
 """Where more than this share of so many answers are ties, they teach next to nothing."""
+MUCH_IS_NEW = 0.1
+"""Share of new comparisons from which on a fit has all of its passes (docs/findings/few-labels.md)."""
 
 
 class Refit(NamedTuple):
@@ -365,16 +367,24 @@ class PreferenceLearning:
         n_fitted = self.labels.n_labels - len(self._fresh)
         return min(self.plan_of_labels.per_round, max(self.plan_of_labels.n_labels - n_fitted, 1))
 
+    def _n_epochs(self) -> int:
+        """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""
+        settings = self.trainer.settings
+        if not self.reward_model.fitted:
+            return settings.first_epochs
+        share = (len(self._fresh) + self._n_changed) / max(1, self.trainer.n_comparisons)
+        return math.ceil(settings.epochs * min(1.0, share / MUCH_IS_NEW))
+
     def _refit(self) -> Refit:
         """Train the reward on all comparisons, the fresh ones included."""
+        n_epochs = self._n_epochs()
         fresh, self._fresh, self._n_changed = self._fresh, [], 0
         n_new = self.recorder.n_recorded - self._normalised_until
         self._normalised_until = self.recorder.n_recorded
         inputs = self.reward_model.inputs
         if not inputs.is_fixed and n_new:
             inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
-        settings = self.trainer.settings
-        metrics = self.trainer.fit(settings.epochs if self.reward_model.fitted else settings.first_epochs)
+        metrics = self.trainer.fit(n_epochs)
         give_back_memory()
         if metrics.n_comparisons >= ENOUGH_ANSWERS and len(self._ties) > MANY_TIES * self.trainer.n_known:
             self._warn(

@@ -1,8 +1,10 @@
 """Parts put together in ways that the command line does not: twice, in another order, on an old store."""
 
+import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gymnasium as gym
@@ -203,6 +205,28 @@ def test_a_trainer_s_own_settings_are_all_kept_to(
     train(prefs)
     assert passes[0] == 7
     assert set(passes[1:]) == {5}
+
+
+def test_a_fit_has_fewer_passes_where_little_is_new(
+    drift_venv: MakeVenv, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of 36 are less than a tenth: the more is known, the fewer passes for a round of three."""
+    prefs = learning(drift_venv(), store, n_labels=60, initial_share=0.25)
+    passes: list[tuple[int, int]] = []
+    fit = prefs.trainer.fit
+
+    def noted(n_epochs: int) -> Any:
+        passes.append((prefs.trainer.n_known, n_epochs))
+        return fit(n_epochs)
+
+    monkeypatch.setattr(prefs.trainer, "fit", noted)
+    monkeypatch.setattr(prefs.trainer, "settings", replace(prefs.trainer.settings, epochs=5))
+    train(prefs, 2560)
+    assert passes[0] == (16, 3)
+    new = [known - before for (before, _), (known, _) in itertools.pairwise(passes)]
+    for n_new, (known, n_epochs) in zip(new, passes[1:], strict=True):
+        assert n_epochs == max(1, min(5, -(-50 * n_new // known)))
+    assert {n_epochs for _, n_epochs in passes[1:]} >= {3, 5}
 
 
 @pytest.mark.parametrize("strategy", ["disagreement", "thompson"])
