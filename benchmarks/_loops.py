@@ -138,8 +138,9 @@ class Stopwatch:
         """Return each part's share of the loop's wall time; the parts add up to 1."""
         s = self._seconds
         parts = {name: s[name] for name in ("stepping", "reward prediction", "recording", "asking and refits")}
-        # The reward is predicted in `step_async`.
-        parts["wrapper"] = s["all of step_wait"] - s["stepping"] - s["recording"]
+        # The wrapper's `step_wait` steps, predicts and records.
+        inside = s["stepping"] + s["reward prediction"] + s["recording"]
+        parts["wrapper"] = s["all of step_wait"] - inside
         parts["policy and the rest"] = s["everything"] - sum(parts.values())
         return {name: parts[name] / s["everything"] for name in self.PARTS}
 

@@ -282,7 +282,9 @@ def measure_imitation(settings: Settings) -> list[Row]:
                 for name, rounds in loops.measure(PEER_TIMESTEPS, 1).items():
                     rates.setdefault("prefrl", {}).setdefault(name, []).extend(rounds)
         for reward, name in names.items():
-            result = _imitation.measure("ppo", reward=reward, clock=settings.clock, **_peer_options(config))
+            options = _imitation.shared_options(config, reward)
+            # The long first fit belongs to a training, and these few steps would make too much of it.
+            result = _imitation.measure("ppo", clock=settings.clock, first_fit_multiplier=1, **options)
             rates.setdefault("imitation", {}).setdefault(name, []).append(result["steps_per_s"])
     for system, by_name in rates.items():
         rows += [row(section, system, name, rounds) for name, rounds in by_name.items()]
@@ -290,20 +292,6 @@ def measure_imitation(settings: Settings) -> list[Row]:
             share = ratios(by_name[name], by_name["SB3 alone"])
             rows.append(row(section, system, f"{name} / SB3 alone", share))
     return rows
-
-
-def _peer_options(config: RunConfig) -> dict[str, str | float]:
-    """What is the same on both sides."""
-    return {
-        "total_timesteps": config.total_timesteps,
-        "n_comparisons": config.labels,
-        "segment_steps": config.segment_length,
-        "n_envs": config.agent.n_envs,
-        "n_steps": config.agent.settings["n_steps"],
-        "batch_size": config.agent.settings["batch_size"],
-        "n_epochs": config.agent.settings["n_epochs"],
-        "seed": config.seed,
-    }
 
 
 MEASURES: dict[Section, Callable[[Settings], list[Row]]] = {

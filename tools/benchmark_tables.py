@@ -18,8 +18,7 @@ from benchmarks.tables.table import Table  # noqa: E402
 
 PAGES = ("README.md", "docs/benchmarks.md")
 RESULTS = ROOT / "benchmarks" / "results"
-EARLIER = "9df563b"
-"""The revision at which results/learning.csv was last written."""
+EARLIER = "benchmarks/results/learning.csv"
 
 Line = dict[str, str]
 
@@ -35,9 +34,7 @@ def short_page(results: Path = RESULTS) -> str:
     """Return the README's table; as long as there are no runs for it, the earlier results."""
     behaviours, tasks = Table("flagship", results).rows(), Table("paper", results).rows()
     return (
-        short(behaviours, tasks)
-        if behaviours or tasks
-        else f"Earlier, at revision {EARLIER}:\n\n{earlier_table()}"
+        short(behaviours, tasks) if behaviours or tasks else f"Earlier, {earlier_origin()}:\n\n{earlier_table()}"
     )
 
 
@@ -45,15 +42,20 @@ def earlier_page(results: Path = RESULTS) -> str:
     """Return the earlier results as a section, as long as the tables that take their place are not complete."""
     if not any(Table(name, results).missing() for name in ("flagship", "paper")):
         return ""
-    return f"## Earlier results\n\nAt revision {EARLIER}, seeds 0 to 4 in order.\n\n{earlier_table()}"
+    return f"## Earlier results\n\nMade {earlier_origin()}.\n\n{earlier_table()}"
+
+
+def earlier_origin() -> str:
+    """Return where the earlier results come from."""
+    revisions = {line["git_revision"] for line in _earlier_lines()}
+    return f"with {len(revisions)} states of the code (`git_revision` in `{EARLIER}`), seeds from 0 on in order"
 
 
 def earlier_table() -> str:
-    """Return the table of results/learning.csv: means over seeds, and the seeds in brackets."""
+    """Return the table of the earlier results: means over seeds, and the seeds in brackets."""
     groups: dict[tuple[str, str, int, str], list[Line]] = defaultdict(list)
-    with (RESULTS / "learning.csv").open(newline="") as file:
-        for line in sorted(csv.DictReader(file), key=lambda line: int(line["seed"])):
-            groups[line["task"], line["algo"], int(line["total_timesteps"]), line["arm"]].append(line)
+    for line in _earlier_lines():
+        groups[line["task"], line["algo"], int(line["total_timesteps"]), line["arm"]].append(line)
     head = "| task | algo | steps | arm | labels | true return (seeds) | share | metrics | seconds |"
     lines = [head, "|---" * 9 + "|"]
     for (task, algo, steps, arm), group in sorted(groups.items()):
@@ -67,6 +69,11 @@ def earlier_table() -> str:
         )
         lines.append(f"| {task} | {algo} | {steps:,} | {arm} | {figures} |")
     return "\n".join(lines)
+
+
+def _earlier_lines() -> list[Line]:
+    with (ROOT / EARLIER).open(newline="") as file:
+        return sorted(csv.DictReader(file), key=lambda line: int(line["seed"]))
 
 
 def _metrics(group: Sequence[Line]) -> str:

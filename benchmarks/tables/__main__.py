@@ -4,7 +4,7 @@
     python -m benchmarks.tables paper --list
     python -m benchmarks.tables paper --summary
 
-Each run is one `prefrl train` in a process of its own, one thread each. What came of it is appended to
+Each run is one `prefrl train` in a process of its own with one thread of torch. What came of it is appended to
 benchmarks/results/NAME.csv, its learning curve to NAME-curves.csv, and a run that is there is not made again:
 delete its line to repeat it. Ctrl-C keeps all that has ended. The curves are drawn in docs/pictures/NAME.svg;
 `make docs` writes the tables of the pages.

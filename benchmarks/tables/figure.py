@@ -15,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
-from benchmarks.tables.plans import GOALS
+from benchmarks.tables.plans import GOALS, ONE_BY_ONE
 from benchmarks.tables.rows import Point
 from prefrl.files import write_whole
 
@@ -80,7 +80,7 @@ def arm_name(point: Point) -> str:
     """Return what tells a run's line from the others of its task."""
     if point.reward != "preferences":
         return point.reward
-    return point.variant or f"{point.labels:,} labels"
+    return f"{point.labels:,} labels" if point.variant in ("", ONE_BY_ONE) else point.variant
 
 
 def curve(points: Sequence[Point]) -> Curve:

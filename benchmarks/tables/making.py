@@ -61,7 +61,9 @@ def make(
                     except FailedRunError as error:
                         watcher.failed(run, error)
                         continue
-                    table.add(*outcome)
+                    table.add(outcome.row, outcome.points)
+                    if outcome.peer_versions is not None:
+                        table.note_peer(outcome.peer_versions)
                     rows.append(outcome.row)
                     watcher.finished(outcome.row)
         except BaseException:

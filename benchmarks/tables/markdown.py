@@ -1,14 +1,15 @@
 """A table's rows as Markdown: the long form for docs/benchmarks.md, and the short one for the README."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, median
 
-from benchmarks.tables.plans import GOALS, PENDULUM_SOLVED, PLANS, VARIANTS
+from benchmarks.tables.peers import is_peer
+from benchmarks.tables.plans import ABLATIONS, GOALS, PENDULUM_SOLVED, PLANS
 from benchmarks.tables.rows import Row, Run
 from benchmarks.tables.shares import interval, iqm, shares
 
-NOT_RUN = "Not run yet."
+NOT_RUN = "Not run yet"
 NAMES = {
     "preferences": "{} labels",
     "true": "true reward",
@@ -18,18 +19,31 @@ NAMES = {
 
 
 def page(name: str, rows: Sequence[Row]) -> str:
-    """Return a table with a line below it that says how complete it is, and of what revision."""
-    return f"{FORMS[name](rows)}\n\n{note(name, rows)}" if rows else NOT_RUN
+    """Return a table with a line below it that says how complete it is, and of what."""
+    return f"{FORMS[name](rows)}\n\n*{note(name, rows)}.*" if rows else f"{NOT_RUN}."
 
 
 def note(name: str, rows: Sequence[Row]) -> str:
-    """Return how many of a table's runs are there, and with which code they were made."""
-    n_runs, revisions = len(PLANS[name]()), list(dict.fromkeys(row.revision for row in rows))
+    """Return how many of a table's runs are there, with which code they were made, and whether alike."""
+    if not rows:
+        return NOT_RUN.lower()
+    n_runs = len(PLANS[name]())
     made = f"{len(rows)} runs" if len(rows) == n_runs else f"{len(rows)} of {n_runs} runs so far"
-    if len(revisions) == 1:
-        return f"*{made}, at revision {revisions[0]}.*"
-    counts = ", ".join(f"{sum(row.revision == r for row in rows)} at {r}" for r in revisions)
-    return f"*{made}, not all with the same code: {counts}.*"
+    own, others = [row for row in rows if not is_peer(row)], [row for row in rows if is_peer(row)]
+    said = [_of_revisions(own)] if own else []
+    said += [f"imitation's {_of_revisions(others)}"] if others else []
+    stepped = Counter(row.stepping for row in rows)
+    if len(stepped.keys() - {None}) > 1:
+        ways = ", ".join(f"{n} by {way}" if way else f"{n} unknown" for way, n in stepped.items())
+        said.append(f"not all stepped in the same way: {ways}")
+    return f"{made}, {'; '.join(said)}"
+
+
+def _of_revisions(rows: Sequence[Row]) -> str:
+    counts = Counter(row.revision for row in rows)
+    if len(counts) == 1:
+        return f"at revision {rows[0].revision}"
+    return f"not all with the same code: {', '.join(f'{n} at {revision}' for revision, n in counts.items())}"
 
 
 def flagship(rows: Sequence[Row]) -> str:
@@ -89,7 +103,7 @@ def ablations(rows: Sequence[Row]) -> str:
     share = shares(rows)
     tasks = list(dict.fromkeys(row.task for row in rows))
     lines = []
-    for variant in VARIANTS:
+    for variant in ABLATIONS:
         cells = [
             [row for row in rows if (row.task, row.variant, row.reward) == (task, variant, "preferences")]
             for task in tasks
@@ -111,26 +125,26 @@ def label_efficiency(rows: Sequence[Row]) -> str:
 
 
 def imitation(rows: Sequence[Row]) -> str:
-    """Return a line per task, system and arm: true return, share of its own true reward, time and memory."""
+    """Return a line per task, system and arm: true return, share of its own true reward, steps, time, memory."""
     share = shares(rows)
     lines = []
     for arm in _arms(rows):
         returns, own = [row.true_return for row in arm], [share[row.run] for row in arm if row.run in share]
-        peaks = [row.peak_mb for row in arm if row.peak_mb is not None]
         lines.append(
             [
                 arm[0].task,
-                arm[0].variant or "prefrl",
+                arm[0].variant if is_peer(arm[0]) else "prefrl",
                 _arm_name(arm[0]),
                 f"{mean(returns):,.0f} ({min(returns):,.0f} – {max(returns):,.0f})",
                 _mean_or_empty(own),
-                f"{median(row.training_s for row in arm):.0f}",
-                f"{median(row.refit_s for row in arm):.0f}",
-                f"{median(peaks):.0f}" if peaks else "",
+                _median_or_empty([row.agent_steps for row in arm]),
+                _median_or_empty([row.training_s for row in arm]),
+                _median_or_empty([row.refit_s for row in arm]),
+                _median_or_empty([row.peak_mb for row in arm]),
             ]
         )
     head = ["task", "by", "learns from", "true return (lowest – highest)", "share of its own true reward"]
-    return _table([*head, "seconds", "of these for the reward", "MB"], lines)
+    return _table([*head, "steps", "seconds", "of these for the reward", "MB"], lines)
 
 
 def pendulum(rows: Sequence[Row]) -> str:
@@ -152,7 +166,7 @@ FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
 
 
 def short(behaviours: Sequence[Row], tasks: Sequence[Row]) -> str:
-    """Return the README's table: each behaviour, and the paper's tasks together."""
+    """Return the README's table: each behaviour, and together those of the paper's tasks that have a share."""
     lines = []
     share = shares(behaviours)
     for arm in _arms(behaviours):
@@ -165,10 +179,14 @@ def short(behaviours: Sequence[Row], tasks: Sequence[Row]) -> str:
     share = shares(tasks)
     for labels in sorted({row.labels for row in tasks if row.reward == "preferences"}):
         arm = [row for row in tasks if (row.labels, row.algo, row.reward) == (labels, "ppo", "preferences")]
+        arm = [row for row in arm if row.run in share]
+        if not arm:
+            continue
         minutes = f"{median(row.training_s for row in arm) / 60:.1f}"
         n_tasks = len({row.task for row in arm})
         lines.append([f"{n_tasks} of the paper's MuJoCo tasks", f"{labels:,}", minutes, "", _overall(arm, share)])
-    return _table(["task", "labels", "minutes", "seeds that made it", "share of true reward"], lines)
+    table = _table(["task", "labels", "minutes", "seeds that made it", "share of true reward"], lines)
+    return f"{table}\n\n*Behaviours: {note('flagship', behaviours)}. The paper's tasks: {note('paper', tasks)}.*"
 
 
 def _arms(rows: Iterable[Row]) -> list[list[Row]]:
@@ -228,6 +246,11 @@ def _overall(rows: Sequence[Row], share: Mapping[Run, float]) -> str:
 
 def _mean_or_empty(values: Sequence[float]) -> str:
     return f"{mean(values):.2f}" if values else ""
+
+
+def _median_or_empty(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{median(known):,.0f}" if known else ""
 
 
 def _range(values: Sequence[float]) -> str:

@@ -1,13 +1,31 @@
 """Runs of other systems: how one is started, and what it says in the end in the words of `prefrl train --json`."""
 
+from dataclasses import replace
 from typing import Any
 
-from benchmarks._imitation import FOLDER
+from benchmarks import _imitation
 from benchmarks.tables.rows import Run
 from prefrl.config import load_preset
 
 IMITATION = "imitation 1.0.1"
 """The variant of a run that imitation makes."""
+DECIDES = (
+    "benchmarks/peers/imitation",
+    "benchmarks/tables/peers.py",
+    "benchmarks/_imitation.py",
+    "prefrl/presets",
+)
+"""Files that decide what is learned in such a run; its agent has the settings of our presets."""
+N_REFITS = 30
+"""Iterations of a run: as many as leave a whole episode of every environment in each.
+
+imitation's tutorial says 60, "for better performance" (its script 5, "arbitrary"), with episodes that are shorter
+than its iterations. Ours are of 1,000 steps, and 60 iterations of 16 environments would have half of one each.
+imitation takes its clips from ended episodes only, so it would step an episode more of every environment each
+time, in all twice as many steps as the agent learns from.
+"""
+STEPPING = "sb3"
+"""What steps imitation's environments: SB3's `DummyVecEnv`, one after another."""
 
 
 def is_peer(run: Run) -> bool:
@@ -16,34 +34,17 @@ def is_peer(run: Run) -> bool:
 
 
 def command(run: Run) -> list[str]:
-    """Return the command of a run of imitation, with the agent, steps, labels and segments that ours has.
-
-    Its reward has what its documentation sets. The learning rate begins where ours does, and falls on the true
-    reward only: imitation calls `learn` once per iteration, which has SB3 begin such a schedule anew.
-    """
-    config = load_preset(run.task, run.algo)
-    options: dict[str, Any] = {
-        "reward": run.reward,
-        "task": run.task,
-        "total-timesteps": run.steps,
-        "n-comparisons": max(run.labels, 1),
-        "segment-steps": config.feedback.segment_length,
-        "n-envs": config.agent.n_envs,
-        "n-steps": config.agent.settings["n_steps"],
-        "batch-size": config.agent.settings["batch_size"],
-        "n-epochs": config.agent.settings["n_epochs"],
-        "learning-rate": str(config.agent.settings["learning_rate"]).removeprefix("lin_"),
-        "log-std-init": config.agent.log_std_init,
-        "seed": run.seed,
-    }
-    given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    given += ["--falling-rate"] if run.reward == "true" else []
-    return [str(FOLDER / ".venv" / "bin" / "python"), str(FOLDER / "measure.py"), "ppo", *given, "--evaluate"]
+    """Return the command of a run of imitation, whose agent has the settings that ours has."""
+    preset = load_preset(run.task, run.algo)
+    config = replace(preset, total_timesteps=run.steps, labels=run.labels or preset.labels, seed=run.seed)
+    options = _imitation.shared_options(config, run.reward)
+    return _imitation.command("ppo", n_refits=N_REFITS, evaluate=True, **options)
 
 
 def result(said: dict[str, Any], run: Run) -> dict[str, Any]:
     """Return what `measure.py` printed as `prefrl train --json` would say it."""
     return {
+        "num_timesteps": said["agent_steps"],
         "labels": run.labels,
         "policies": 1,
         "training_seconds": round(said["seconds"], 1),

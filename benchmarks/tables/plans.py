@@ -55,7 +55,7 @@ GOALS = {
 }
 
 # The paper's regression on returns is missing: rewards are learned from comparisons, and no setting changes that.
-VARIANTS: dict[str, tuple[str, ...]] = {
+ABLATIONS: dict[str, tuple[str, ...]] = {
     "": (),
     "one network": ("--reward-model.n-members", "1"),
     "by disagreement": ("--feedback.strategy", "disagreement"),
@@ -66,7 +66,10 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "segments of 10": ("--segment-length", "10"),
     "segments of 60": ("--segment-length", "60"),
 }
-"""Options of `prefrl train` for what is unlike the preset."""
+"""Options of `prefrl train` for what is left out of the preset, or changed."""
+ONE_BY_ONE = "one by one"
+VARIANTS = ABLATIONS | {ONE_BY_ONE: ("--stepping", "sb3")}
+"""Options of `prefrl train` for all that is unlike the preset."""
 
 
 def flagship() -> list[Run]:
@@ -109,26 +112,26 @@ def ablations() -> list[Run]:
     for seed in range(100, 103):
         for task in ("hopper", "halfcheetah"):
             runs += [_paper_run(task, seed, 0)]
-            runs += [_paper_run(task, seed, 700, variant=variant) for variant in VARIANTS]
+            runs += [_paper_run(task, seed, 700, variant=variant) for variant in ABLATIONS]
     return runs
 
 
 def label_efficiency() -> list[Run]:
     """From how few labels?"""
     runs: list[Run] = []
-    for seed in range(100, 103):
+    for seed, of_backflip in zip(range(100, 103), range(120, 123), strict=True):
         for labels in (0, 400, 200, 100, 50, 25):
             runs += [_paper_run(task, seed, labels) for task in ("hopper", "halfcheetah")]
-            runs += [_run("hopper-backflip", "preferences" if labels else "true", seed, labels=labels)]
+            runs += [_run("hopper-backflip", "preferences" if labels else "true", of_backflip, labels=labels)]
     return runs
 
 
 def imitation() -> list[Run]:
-    """Three tasks of the paper by imitation and by prefrl."""
+    """Three tasks of the paper by imitation and by prefrl, which steps one by one here, as imitation does."""
     runs: list[Run] = []
     for seed in range(100, 103):
         for task in ("hopper", "halfcheetah", "walker2d"):
-            for variant in (IMITATION, ""):
+            for variant in (IMITATION, ONE_BY_ONE):
                 runs += [_paper_run(task, seed, labels, variant=variant) for labels in (700, 0)]
     return runs
 

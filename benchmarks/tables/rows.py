@@ -2,14 +2,14 @@
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from prefrl.errors import RunError
-
-T = TypeVar("T")
+from prefrl.files import write_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Run:
     labels: int
     """Comparisons to be given; 0 where none are asked."""
     variant: str
-    """What is unlike the preset besides labels and steps (see `plans.VARIANTS`); empty for nothing."""
+    """What is unlike the preset besides labels and steps (see `plans.VARIANTS`), or the system that makes it."""
     steps: int
     seed: int
 
@@ -54,7 +54,10 @@ class Row(Run):
     refit_s: float
     """Of that, for the reward's training."""
     peak_mb: float | None
-    """Most memory that the process had, 10^6 bytes; empty where it was not looked at."""
+    """Most memory that the process had before its evaluation ended, 10^6 bytes; empty where it was not looked at.
+
+    In rows without `stepping` before the command ended, with the final clip.
+    """
     jobs: int
     """Runs that shared the machine."""
     half_labels: int | None
@@ -65,6 +68,10 @@ class Row(Run):
     goal_minutes: float | None
     revision: str
     """Of what decides learning, with "+" where files were changed."""
+    agent_steps: int | None = None
+    """Steps that the agent learned from, in whole rollouts; empty in older rows, as all that follows."""
+    stepping: str | None = None
+    """What stepped the environments, as `prefrl train --stepping` calls it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,19 +85,25 @@ class Point(Run):
     metric: float | None
 
 
+T = TypeVar("T", Row, Point)
+
+
 def read(path: Path, kind: type[T]) -> list[T]:
-    """Read the lines of a file as `kind`, one of the dataclasses here; none where there is no file.
+    """Read the lines of a file as `kind`; none where there is no file.
+
+    An older file may lack columns that have a default.
 
     Raises:
         RunError: A line is cut short, or the columns are others.
     """
     if not path.exists():
         return []
-    types = {field.name: field.type for field in fields(kind)}  # type: ignore[arg-type]
+    types: dict[str, Any] = {field.name: field.type for field in fields(kind)}
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
     found: list[T] = []
     with path.open(newline="", encoding="utf-8") as file:
         for number, line in enumerate(csv.DictReader(file), start=2):
-            if set(line) != set(types) or None in line.values():
+            if not needed <= set(line) <= set(types) or None in line.values():
                 raise RunError(
                     f"Line {number} of {path} does not have the columns {', '.join(types)}; mend it or remove it."
                 )
@@ -98,25 +111,43 @@ def read(path: Path, kind: type[T]) -> list[T]:
     return found
 
 
-def append(path: Path, things: Sequence[Run]) -> None:
-    """Add rows or points to a file, all of them in one write, so that a stop leaves whole lines."""
+def append(path: Path, things: Sequence[T]) -> None:
+    """Add rows or points to a file, all of them in one write, so that a stop leaves whole lines.
+
+    A file with older columns is written anew.
+    """
     if not things:
         return
-    names = _columns(things)
+    kind: type[T] = type(things[0])
+    if path.exists() and _head(path) != _names(kind):
+        older: list[T] = read(path, kind)
+        write(path, kind, older + list(things))
+        return
     new = not path.exists()
-    lines = [",".join(names) + "\n"] if new else []
-    lines += [",".join(_text(asdict(thing)[name]) for name in names) + "\n" for thing in things]
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
-        file.write("".join(lines))
+        file.write(",".join(_names(kind)) + "\n" + _lines(things) if new else _lines(things))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _columns(things: Iterable[Run]) -> list[str]:
-    """Return the fields' names; the table's comes first, as people look for it there."""
-    [names] = {tuple(field.name for field in fields(thing)) for thing in things}
-    return sorted(names, key=lambda name: name != "table")
+def write(path: Path, kind: type[T], things: Sequence[T]) -> None:
+    """Write a file anew, whole or not at all."""
+    write_whole(path, ",".join(_names(kind)) + "\n" + _lines(things))
+
+
+def _head(path: Path) -> list[str]:
+    with path.open(encoding="utf-8") as file:
+        return file.readline().rstrip("\n").split(",")
+
+
+def _names(kind: type[Row] | type[Point]) -> list[str]:
+    """Return the columns; the table's comes first, as people look for it there."""
+    return sorted((field.name for field in fields(kind)), key=lambda name: name != "table")
+
+
+def _lines(things: Sequence[Row] | Sequence[Point]) -> str:
+    return "".join(",".join(_text(asdict(thing)[name]) for name in _names(type(thing))) + "\n" for thing in things)
 
 
 def _text(value: Any) -> str:
@@ -130,5 +161,5 @@ def _text(value: Any) -> str:
 def _value(text: str, kind: Any) -> Any:
     if kind in (str, int, float):
         return kind(text)
-    number = {int | None: int, float | None: float}[kind]
-    return number(text) if text else None
+    [inner] = set(get_args(kind)) - {NoneType}
+    return inner(text) if text else None

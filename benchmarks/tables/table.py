@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.tables.plans import PLANS
-from benchmarks.tables.rows import Point, Row, Run, append, read
+from benchmarks.tables.rows import Point, Row, Run, append, read, write
 from prefrl.files import read_json, write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -35,12 +35,8 @@ class Table:
 
     def points(self) -> list[Point]:
         """Return the learning curves of those rows."""
-        wanted, found = set(self.runs), {}
-        for name in self._names:
-            for point in read(self.folder / f"{name}-curves.csv", Point):
-                if point.run in wanted:
-                    found[point.run, point.num_timesteps] = point
-        return list(found.values())
+        wanted = {row.run for row in self.rows()}
+        return [point for name in self._names for point in read(self._curves(name), Point) if point.run in wanted]
 
     def missing(self) -> list[Run]:
         """Return the runs that have no row yet."""
@@ -49,17 +45,36 @@ class Table:
 
     def add(self, row: Row, points: Sequence[Point]) -> None:
         """Keep what came of a run; the row comes last, as it says that the run need not be made again."""
-        append(self.folder / f"{self.name}-curves.csv", points)
+        self._forget_points(row.run)
+        append(self._curves(self.name), points)
         append(self.folder / f"{self.name}.csv", [row])
 
     def note_machine(self, about: Mapping[str, Any]) -> None:
         """Write down on what machine and with which versions runs are made; rows have the revision."""
+        self._note("made_on", {name: about[name] for name in ("hardware", "versions")})
+
+    def note_peer(self, versions: Mapping[str, str]) -> None:
+        """Write down the versions of the packages that another system's runs are made with."""
+        self._note("peers", dict(versions))
+
+    def _note(self, key: str, said: dict[str, Any]) -> None:
+        """Add to a list in the table's JSON what it does not hold yet."""
         path = self.folder / f"{self.name}.json"
-        said = {name: about[name] for name in ("hardware", "versions")}
-        made_on = read_json(path)["made_on"] if path.exists() else []
-        if said not in made_on:
+        noted = read_json(path) if path.exists() else {}
+        if said not in noted.get(key, []):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, {"made_on": [*made_on, said]})
+            write_json(path, {**noted, key: [*noted.get(key, []), said]})
+
+    def _forget_points(self, run: Run) -> None:
+        """Remove the curve of a run whose row somebody has deleted, in whichever table it was."""
+        for name in self._names:
+            points = read(self._curves(name), Point)
+            kept = [point for point in points if point.run != run]
+            if len(kept) < len(points):
+                write(self._curves(name), Point, kept)
+
+    def _curves(self, name: str) -> Path:
+        return self.folder / f"{name}-curves.csv"
 
     @property
     def _names(self) -> list[str]:

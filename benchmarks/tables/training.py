@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import prefrl
+from benchmarks import _imitation
 from benchmarks.tables import peers
 from benchmarks.tables.plans import GOALS, options
 from benchmarks.tables.rows import Point, Row, Run
@@ -33,7 +34,7 @@ DECIDES = (
     "envs",
     "constraints.txt",
 )
-"""Files that decide what is learned; a change of others leaves a table's runs comparable."""
+"""Files that decide what our runs learn; a change of others leaves a table's runs comparable."""
 
 Line = dict[str, float]
 
@@ -47,6 +48,8 @@ class Outcome(NamedTuple):
 
     row: Row
     points: list[Point]
+    peer_versions: dict[str, str] | None = None
+    """Of another system's packages, where that made the run."""
 
 
 class TrainingProcesses:
@@ -71,13 +74,17 @@ class TrainingProcesses:
             FailedRunError: It failed, or was stopped.
         """
         with tempfile.TemporaryDirectory(prefix="prefrl-table-") as scratch:
-            out, revision, started = Path(scratch) / "run", learning_revision(), time.monotonic()
-            result, peak_mb = self._train(run, out)
-            wall_s = time.monotonic() - started
-            lines = [] if peers.is_peer(run) else read_metrics(RunFolder.open(out).metrics)
-        facts = {"table": self._table, "jobs": self._jobs, "revision": revision, "wall_s": round(wall_s, 1)}
-        facts["peak_mb"] = peak_mb
-        return Outcome(row_of(run, result, lines, **facts), points_of(run, lines))
+            out, revision, started = Path(scratch) / "run", revision_of(run), time.monotonic()
+            said, peak_mb = self._train(run, out)
+            facts: dict[str, Any] = {"table": self._table, "jobs": self._jobs, "revision": revision}
+            facts |= {"wall_s": round(time.monotonic() - started, 1), "peak_mb": peak_mb}
+            if peers.is_peer(run):
+                row = row_of(run, peers.result(said, run), [], stepping=peers.STEPPING, **facts)
+                return Outcome(row, [], said["versions"])
+            folder = RunFolder.open(out)
+            lines = read_metrics(folder.metrics)
+            row = row_of(run, said, lines, stepping=folder.config().stepping, **facts)
+            return Outcome(row, points_of(run, lines))
 
     def stop(self) -> None:
         """End all that is under way, and start nothing any more."""
@@ -87,11 +94,11 @@ class TrainingProcesses:
                 process.kill()  # nothing of it is kept
 
     def _train(self, run: Run, out: Path) -> tuple[dict[str, Any], float | None]:
-        """Return what a run says in the end, and the most memory that it took, in 10^6 bytes."""
-        if peers.is_peer(run):
-            command = peers.command(run)
-        else:
-            command = [sys.executable, "-m", "prefrl", "train", *options(run), "--out", str(out), "--json"]
+        """Return what a run says in the end, and the most memory that it took, in 10^6 bytes.
+
+        Memory is looked at until the evaluation is over: our runs then draw a clip, which others do not.
+        """
+        command, evaluation = command_of(run, out), RunFolder(out).evaluation
         with self._lock:
             if self._stopped:
                 raise FailedRunError("Stopped before it began.")
@@ -106,7 +113,8 @@ class TrainingProcesses:
                     stdout, stderr = process.communicate(timeout=LOOK_EVERY)
                     break
                 except subprocess.TimeoutExpired:
-                    peak_mb = peak_memory(process.pid) or peak_mb
+                    seen = peak_memory(process.pid)
+                    peak_mb = peak_mb if evaluation.exists() else seen or peak_mb
         finally:
             with self._lock:
                 self._processes.discard(process)
@@ -114,7 +122,14 @@ class TrainingProcesses:
             last = stderr.strip().splitlines()[-3:]
             raise FailedRunError(f"`{' '.join(command[1:])}` ended with {process.returncode}: {' '.join(last)}")
         said: dict[str, Any] = json.loads(stdout)
-        return (peers.result(said, run) if peers.is_peer(run) else said), peak_mb
+        return said, peak_mb
+
+
+def command_of(run: Run, out: Path) -> list[str]:
+    """Return the command of a run; ours writes into the folder `out`."""
+    if peers.is_peer(run):
+        return peers.command(run)
+    return [sys.executable, "-m", "prefrl", "train", *options(run), "--out", str(out), "--json"]
 
 
 def peak_memory(process: int) -> float | None:
@@ -132,7 +147,7 @@ def row_of(run: Run, result: dict[str, Any], lines: Sequence[Line], **facts: Any
 
     Args:
         run: The run.
-        result: What `prefrl train --json` printed.
+        result: What `prefrl train --json` printed, or what another system said in its words.
         lines: Its log.
         **facts: The fields of the row that only who started it knows.
     """
@@ -145,6 +160,7 @@ def row_of(run: Run, result: dict[str, Any], lines: Sequence[Line], **facts: Any
         metric_name=goal.metric if goal else "",
         metric=round(result["metrics"][metric_key(goal.metric)], 4) if goal else None,
         labels_given=result["labels"],
+        agent_steps=result["num_timesteps"],
         policies=result["policies"],
         training_s=result["training_seconds"],
         refit_s=result["refit_seconds"],
@@ -187,15 +203,16 @@ def points_of(run: Run, lines: Sequence[Line]) -> list[Point]:
     return points
 
 
-def learning_revision() -> str:
-    """Return the last commit that changed what decides learning, with "+" where files of it are changed now.
+def revision_of(run: Run) -> str:
+    """Return the last commit that changed what decides a run, with "+" where files of it are changed now.
 
     Raises:
         PrefRLError: prefrl does not lie in a clone: where a figure comes from has to be known.
     """
+    decides = peers.DECIDES if peers.is_peer(run) else DECIDES
     try:
-        commit = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *DECIDES)
-        changed = _git("status", "--porcelain", "--", *DECIDES)
+        commit = _git("log", "-1", "--format=%h", "--abbrev=12", "--", *decides)
+        changed = _git("status", "--porcelain", "--", *decides)
     except (OSError, subprocess.SubprocessError) as error:
         raise PrefRLError(f"The revision of {TREE} cannot be told: {error}; make tables in a clone.") from error
     return f"{commit}+" if changed else commit
@@ -210,7 +227,7 @@ def _git(*arguments: str) -> str:
 def _environment(run: Run) -> dict[str, str]:
     """Return the environment of a training, which imports the packages of this tree where others are installed."""
     if peers.is_peer(run):
-        return {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+        return _imitation.environment()
     own = [str(TREE / folder) for folder in (".", "envs", "labeling_gui")]
     path = os.pathsep.join([*own, *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path}

@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from benchmarks.tables.figure import arm_name, curve, draw
+from benchmarks.tables.plans import ONE_BY_ONE
 from benchmarks.tables.rows import Point
 from tests.benchmarks.conftest import RUN
 
@@ -24,6 +25,7 @@ def test_a_curve_is_the_median_in_a_band_of_quartiles() -> None:
 def test_arms_are_told_apart() -> None:
     arms = [point(), point(labels=1400), point(variant="no L2"), point(reward="true"), point(reward="shuffled")]
     assert [arm_name(arm) for arm in arms] == ["700 labels", "1,400 labels", "no L2", "true", "shuffled"]
+    assert arm_name(point(variant=ONE_BY_ONE)) == "700 labels"
 
 
 def test_the_figure_has_a_panel_per_task_and_is_small(tmp_path: Path) -> None:

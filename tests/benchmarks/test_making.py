@@ -1,6 +1,7 @@
 """Making a table: what is there is not made again, what ends is kept, what does not fit is not begun."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,34 @@ def test_a_line_that_was_removed_is_made_again(table: MakeTable, train: Train, t
     assert len(table([1, 2]).points()) == 2  # those of the second time take the place of the first
 
 
+def test_points_of_a_row_that_was_removed_are_not_shown(table: MakeTable, train: Train, tmp_path: Path) -> None:
+    run_all(table([1, 2]), train, jobs=1)
+    path = tmp_path / "paper.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    assert [point.seed for point in table([1, 2]).points()] == [1]
+
+
+@pytest.mark.parametrize("name", ["paper", "reliability"])
+def test_points_of_a_row_that_was_removed_do_not_mix_with_the_new_ones(
+    table: MakeTable, train: Train, tmp_path: Path, name: str
+) -> None:
+    def at_steps(*steps: int) -> Train:
+        def outcome(run: Run) -> Outcome:
+            row, [point], _ = train(run)
+            return Outcome(row, [replace(point, num_timesteps=step) for step in steps])
+
+        return outcome
+
+    run_all(table([1, 2], "paper"), at_steps(10, 20, 30), jobs=1)
+    path = tmp_path / "paper.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    run_all(table([1, 2], name), at_steps(20, 30))
+    for shown in ("paper", "reliability"):
+        points = table([1, 2], shown).points()
+        assert [point.num_timesteps for point in points if point.seed == 1] == [10, 20, 30]
+        assert [point.num_timesteps for point in points if point.seed == 2] == [20, 30]
+
+
 def test_runs_of_other_tables_count(table: MakeTable, train: Train) -> None:
     run_all(table([1, 2], "paper"), train)
     assert run_all(table([2, 3], "reliability"), train).started_runs == [3]
@@ -148,6 +177,15 @@ def test_a_stop_keeps_what_has_ended_and_drops_the_rest(table: MakeTable, train:
         )
     assert stopped == [True]
     assert [run.seed for run in table([1, 2, 3]).missing()] == [3]
+
+
+def test_the_versions_of_another_system_are_noted_once(table: MakeTable, train: Train) -> None:
+    made = table([1, 2])
+    made.note_machine({"hardware": "one", "versions": {}})
+    run_all(made, lambda run: train(run)._replace(peer_versions={"imitation": "1.0.1"}))
+    noted = read_json(made.folder / "paper.json")
+    assert noted["peers"] == [{"imitation": "1.0.1"}]
+    assert [about["hardware"] for about in noted["made_on"]] == ["one"]
 
 
 def test_the_machine_is_noted_once(table: MakeTable) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.tables import markdown
 from benchmarks.tables.peers import IMITATION
+from benchmarks.tables.plans import ONE_BY_ONE
 from benchmarks.tables.rows import append
 from tests.benchmarks.conftest import MakeRow
 
@@ -107,17 +108,17 @@ def test_label_efficiency_has_a_line_per_number_of_labels(make_row: MakeRow) -> 
 
 def test_systems_stand_side_by_side_each_with_its_own_share(make_row: MakeRow) -> None:
     rows = [
-        make_row(reward="true", labels=0, true_return=2000.0),
-        make_row(true_return=1500.0),
+        make_row(reward="true", labels=0, true_return=2000.0, variant=ONE_BY_ONE),
+        make_row(true_return=1500.0, variant=ONE_BY_ONE, agent_steps=503_808),
         make_row(reward="true", labels=0, true_return=1000.0, variant=IMITATION),
         make_row(true_return=250.0, variant=IMITATION, training_s=300.0, refit_s=100.0, peak_mb=None),
     ]
     said = markdown.imitation(rows).splitlines()[2:]
     assert [line.strip("| ").split(" | ")[1:] for line in said] == [
-        ["prefrl", "700 labels", "1,500 (1,500 – 1,500)", "0.75", "120", "6", "500"],
-        ["imitation 1.0.1", "700 labels", "250 (250 – 250)", "0.25", "300", "100"],
-        ["prefrl", "true reward", "2,000 (2,000 – 2,000)", "1.00", "120", "6", "500"],
-        ["imitation 1.0.1", "true reward", "1,000 (1,000 – 1,000)", "1.00", "120", "6", "500"],
+        ["prefrl", "700 labels", "1,500 (1,500 – 1,500)", "0.75", "503,808", "120", "6", "500"],
+        ["imitation 1.0.1", "700 labels", "250 (250 – 250)", "0.25", "", "300", "100"],
+        ["prefrl", "true reward", "2,000 (2,000 – 2,000)", "1.00", "", "120", "6", "500"],
+        ["imitation 1.0.1", "true reward", "1,000 (1,000 – 1,000)", "1.00", "", "120", "6", "500"],
     ]
 
 
@@ -128,10 +129,25 @@ def test_pendulum_counts_what_is_above_the_threshold(make_row: MakeRow) -> None:
 
 def test_several_revisions_are_told_of(make_row: MakeRow) -> None:
     rows = [make_row(seed=seed) for seed in (100, 101, 102)]
-    assert markdown.note("paper", rows) == "*3 of 200 runs so far, at revision abc.*"
+    assert markdown.note("paper", rows) == "3 of 200 runs so far, at revision abc"
     rows.append(make_row(seed=103, revision="def+"))
-    assert (
-        markdown.note("paper", rows) == "*4 of 200 runs so far, not all with the same code: 3 at abc, 1 at def+.*"
+    assert markdown.note("paper", rows) == "4 of 200 runs so far, not all with the same code: 3 at abc, 1 at def+"
+    assert markdown.page("paper", rows).endswith(
+        "\n\n*4 of 200 runs so far, not all with the same code: 3 at abc, 1 at def+.*"
+    )
+
+
+def test_another_systems_code_is_another(make_row: MakeRow) -> None:
+    rows = [make_row(variant=ONE_BY_ONE), make_row(variant=IMITATION, revision="def")]
+    assert markdown.note("imitation", rows) == "2 of 36 runs so far, at revision abc; imitation's at revision def"
+
+
+def test_different_stepping_is_told_of(make_row: MakeRow) -> None:
+    rows = [make_row(seed=1), make_row(seed=2, stepping="envpool")]
+    assert markdown.note("paper", rows) == "2 of 200 runs so far, at revision abc"
+    rows.append(make_row(seed=3, stepping="sb3"))
+    assert markdown.note("paper", rows).endswith(
+        "; not all stepped in the same way: 1 unknown, 1 by envpool, 1 by sb3"
     )
 
 
@@ -149,7 +165,19 @@ def test_the_short_table_has_behaviours_and_the_tasks_together(make_row: MakeRow
     said = markdown.short(behaviours, tasks)
     assert cells(said, "`hopper-backflip`") == ["`hopper-backflip`", "300", "2.0", "1 of 1", "1.00"]
     assert cells(said, "2 of the paper's MuJoCo tasks")[1:] == ["700", "2.0", "", "1.00 (95 %: 1.00 – 1.00)"]
-    assert len(said.splitlines()) == 4
+    assert len(said.splitlines()) == 6
+    behaviours_said, tasks_said = markdown.note("flagship", behaviours), markdown.note("paper", tasks)
+    assert said.endswith(f"\n\n*Behaviours: {behaviours_said}. The paper's tasks: {tasks_said}.*")
+
+
+def test_the_short_table_counts_tasks_that_have_a_share(make_row: MakeRow) -> None:
+    tasks = [make_row(task="hopper", reward="true", labels=0)]
+    tasks += [make_row(task=task, training_s=s) for task, s in (("hopper", 60.0), ("ant", 600.0))]
+    tasks += [make_row(task="ant", labels=200)]
+    said = markdown.short([], tasks)
+    assert cells(said, "1 of the paper's MuJoCo tasks")[1:] == ["700", "1.0", "", "1.00"]
+    assert len(said.splitlines()) == 5  # nothing of the 200 labels
+    assert said.endswith("*Behaviours: not run yet. The paper's tasks: 4 of 200 runs so far, at revision abc.*")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +189,10 @@ def test_earlier_results_stay_until_the_new_ones_are_there(
     tool: dict[str, Any], make_row: MakeRow, tmp_path: Path
 ) -> None:
     assert tool["earlier_page"](tmp_path).startswith("## Earlier results\n")
-    assert tool["short_page"](tmp_path).startswith("Earlier, at revision")
+    source = "`git_revision` in `benchmarks/results/learning.csv`"
+    origin = f"with 18 states of the code ({source}), seeds from 0 on in order"
+    assert tool["short_page"](tmp_path).startswith(f"Earlier, {origin}:\n")
+    assert f"\n\nMade {origin}.\n\n" in tool["earlier_page"](tmp_path)
     plans = {name: plan() for name, plan in tool["PLANS"].items()}
     append(tmp_path / "flagship.csv", [make_row(**vars(run) | {"metric": 1.0}) for run in plans["flagship"]])
     assert "| `hopper-backflip` | 300 |" in tool["short_page"](tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.tables.markdown import FORMS
 from benchmarks.tables.peers import is_peer
-from benchmarks.tables.plans import GOALS, PAPER_TASKS, PLANS, VARIANTS, options
+from benchmarks.tables.plans import ABLATIONS, GOALS, ONE_BY_ONE, PAPER_TASKS, PLANS, VARIANTS, options
 from benchmarks.tables.rows import Run
 from prefrl.cli.parsing import train_settings
 from prefrl_envs.tasks import TASKS
@@ -21,7 +21,8 @@ def test_no_run_is_planned_twice(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANS)
 def test_seeds_are_none_of_those_that_settings_were_chosen_on(name: str) -> None:
-    assert all(100 <= run.seed < 200 for run in PLANS[name]())
+    for run in PLANS[name]():
+        assert (120 if run.task == "hopper-backflip" else 100) <= run.seed < 200
 
 
 def test_every_table_has_a_form() -> None:
@@ -77,14 +78,18 @@ def test_tables_share_what_they_have_in_common() -> None:
     shared = [run for run in PLANS["reliability"]() if run in paper]
     assert len(shared) == 30  # 3 tasks, 2 arms, seeds 100 to 104
     assert [run for run in PLANS["ablations"]() if run.variant == "" and run not in paper] == []
+    assert {run.variant for run in PLANS["ablations"]()} == set(ABLATIONS)
+    few = {run for run in PLANS["label_efficiency"]() if run.task == "hopper-backflip" and run.labels == 100}
+    assert len(few) == 3
+    assert few <= set(PLANS["flagship"]())
 
 
 def test_imitation_makes_the_runs_that_we_make() -> None:
     theirs = [run for run in PLANS["imitation"]() if is_peer(run)]
     assert len(theirs) == 18
-    assert {replace(run, variant="") for run in theirs} == {
-        run for run in PLANS["imitation"]() if not is_peer(run)
-    }
+    ours = [run for run in PLANS["imitation"]() if not is_peer(run)]
+    assert {replace(run, variant=ONE_BY_ONE) for run in theirs} == set(ours)
+    assert {train_settings(options(run))[1].stepping for run in ours} == {"sb3"}
 
 
 def test_goals_are_metrics_of_their_tasks() -> None:

@@ -13,7 +13,7 @@ def test_rows_come_back_as_they_were(make_row: MakeRow, tmp_path: Path) -> None:
     rows = [
         make_row(seed=1, true_return=-1.25),
         make_row(seed=2, metric_name="backflips", metric=0.1, half_labels=0, half_minutes=1.5, revision="abc+"),
-        make_row(seed=3, variant="no L2"),
+        make_row(seed=3, variant="no L2", agent_steps=503_808, stepping="envpool"),
     ]
     append(tmp_path / "new" / "t.csv", rows[:1])
     append(tmp_path / "new" / "t.csv", rows[1:])
@@ -50,6 +50,29 @@ def test_other_columns_are_refused(make_row: MakeRow, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("true_return", "return"))
     with pytest.raises(RunError, match="columns"):
         read(path, Row)
+
+
+OLD = """table,task,algo,reward,labels,variant,steps,seed,true_return,metric_name,metric,labels_given,policies,\
+wall_s,training_s,refit_s,peak_mb,jobs,half_labels,half_minutes,goal_labels,goal_minutes,revision
+paper,hopper,ppo,preferences,700,,500000,1,1.0,,,700,1,150.0,120.0,6.0,500.0,2,,,,,abc
+"""
+
+
+def test_older_columns_are_read(make_row: MakeRow, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(OLD)
+    assert read(tmp_path / "t.csv", Row) == [make_row(seed=1)]
+    assert (make_row().agent_steps, make_row().stepping) == (None, None)
+
+
+def test_a_file_with_older_columns_is_written_anew(make_row: MakeRow, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(OLD)
+    new = make_row(seed=2, agent_steps=503_808, stepping="envpool")
+    append(path, [new])
+    append(path, [make_row(seed=3)])
+    assert read(path, Row) == [make_row(seed=1), new, make_row(seed=3)]
+    assert {line.count(",") for line in path.read_text().splitlines()} == {24}
+    assert [file.name for file in tmp_path.iterdir()] == ["t.csv"]
 
 
 def test_what_would_need_quotes_is_refused(make_row: MakeRow, tmp_path: Path) -> None:
