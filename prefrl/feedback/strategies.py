@@ -88,7 +88,7 @@ def check_members(settings: FeedbackSettings, n_members: int) -> None:
     Raises:
         SettingError: It is, or there is no strategy of that name.
     """
-    least = make_strategy(settings).least_members
+    least: int = look_up(STRATEGIES, settings.strategy, "strategy").least_members
     if n_members < least:
         raise SettingError(
             f"`strategy` {settings.strategy} needs an ensemble of at least {least} members. Received {n_members}; "
