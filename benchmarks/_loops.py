@@ -60,6 +60,8 @@ class PlainLoop:
             seed=config.seed,
             settings=agent,
         )
+        for group in self.agent.policy.optimizer.param_groups:
+            group["fused"] = None  # as SB3's own scripts have it
 
     def steps_per_second(self, n_steps: int) -> float:
         """Learn for `n_steps` more."""

@@ -39,6 +39,26 @@ def test_a_name_gives_its_algorithm_with_the_settings(drift_venv: MakeVenv, algo
     assert dict(model.policy.named_parameters())["log_std"].tolist() == [-0.5]
 
 
+@pytest.mark.parametrize("algo", ["ppo", "trpo"])
+def test_one_call_for_all_weights_learns_what_stable_baselines_does(
+    drift_venv: MakeVenv, policy_weights: Weights, algo: str
+) -> None:
+    settings: dict[str, Any] = {"n_steps": 16, "batch_size": 8}
+    theirs = algorithm(algo)("MlpPolicy", drift_venv(), seed=0, device="cpu", **settings)
+    before = policy_weights(theirs)
+    theirs.learn(32)
+    ours = make_agent(algo, drift_venv(), seed=0, settings=AgentSettings(log_std_init=0.0, settings=settings))
+    assert ours.policy.optimizer.defaults == theirs.policy.optimizer.defaults | {"fused": True}
+    ours.learn(32)
+    step = np.abs(policy_weights(theirs) - before).mean()
+    np.testing.assert_allclose(policy_weights(ours), policy_weights(theirs), rtol=0, atol=step / 10)
+
+
+def test_an_optimiser_that_has_settings_of_its_own_keeps_them(drift_venv: MakeVenv) -> None:
+    ours = make_agent("a2c", drift_venv(), seed=0, settings=AgentSettings(settings={}))
+    assert ours.policy.optimizer.defaults == A2C("MlpPolicy", drift_venv()).policy.optimizer.defaults
+
+
 def test_names_are_those_of_the_literature() -> None:
     assert [algorithm(name) for name in ("ppo", "a2c", "trpo")] == [PPO, A2C, EntropyTRPO]
 
