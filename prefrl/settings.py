@@ -106,6 +106,9 @@ class RewardSettings:
 
     n_members: int = 3
     """Networks E in the ensemble."""
+    action: bool = True
+    """Whether networks that read numbers see the action, as the paper's do. Without it fewer labels tell as much
+    where a behaviour shows in what is observed: a policy finds what is wrong about actions at once."""
     next_observation: bool = False
     """Whether networks that read numbers see the observation after the action, too: where what counts is what a
     step brought about, such as the way made in it. Images are read without."""

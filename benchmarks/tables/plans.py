@@ -1,8 +1,8 @@
 """What the tables are made of: the runs of each, in the order in which they are made, and the goals of the tasks.
 
 A table that was stopped should be of use already: seed by seed, and of each seed what matters most first. Seeds
-from 100 on were never used to choose a setting. The backflip's are those from 120 on: those before them were seen
-when earlier presets were shown. Runs that two tables have in common are made once.
+from 100 on were never used to choose a setting; where a preset was changed after it had been shown, it is shown on
+others. Runs that two tables have in common are made once.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +24,16 @@ PAPER_TASKS = (
     "inverted-double-pendulum",
 )
 PAPER_STEPS = 500_000
-BEHAVIOURS = (
-    "hopper-front-flip",
-    "halfcheetah-backwards",
-    "halfcheetah-one-leg",
-    "walker2d-one-foot",
-    "ant-turning",
-)
+FIRST_SEEDS = {
+    "hopper-backflip": 120,
+    "hopper-front-flip": 105,
+    "halfcheetah-backwards": 100,
+    "halfcheetah-one-leg": 105,
+    "walker2d-one-foot": 105,
+    "ant-turning": 105,
+}
+"""The first of the seeds on which each behaviour is shown."""
+BEHAVIOURS = tuple(task for task in FIRST_SEEDS if task != "hopper-backflip")
 COSTS = ("reacher", "pendulum")
 """Tasks whose true returns are costs, below 0: a share of them says nothing until its zero is moved."""
 PENDULUM_SOLVED = -200.0
@@ -74,14 +77,17 @@ VARIANTS = ABLATIONS | {ONE_BY_ONE: ("--stepping", "sb3")}
 
 def flagship() -> list[Run]:
     """The behaviours: backflips from 300 labels and from 100, the others by their presets; then the controls."""
-    seeds, others = range(120, 130), range(100, 105)
-    runs = [_run("hopper-backflip", "preferences", seed, labels=labels) for labels in (300, 100) for seed in seeds]
-    runs += [_run(task, "preferences", seed) for seed in others for task in BEHAVIOURS]
-    for seed in seeds:
-        runs += [_run("hopper-backflip", reward, seed) for reward in _controls(seed, true=130, shuffled=125)]
-    for seed in others:
-        for reward in _controls(seed, true=103, shuffled=102):
-            runs += [_run(task, reward, seed) for task in BEHAVIOURS]
+    runs = [
+        _shown("hopper-backflip", "preferences", index, labels=labels)
+        for labels in (300, 100)
+        for index in range(10)
+    ]
+    runs += [_shown(task, "preferences", index) for index in range(5) for task in BEHAVIOURS]
+    for index in range(10):
+        runs += [_shown("hopper-backflip", reward, index) for reward in _controls(index, true=10, shuffled=5)]
+    for index in range(3):
+        for reward in _controls(index, true=3, shuffled=2):
+            runs += [_shown(task, reward, index) for task in BEHAVIOURS]
     return runs
 
 
@@ -119,10 +125,10 @@ def ablations() -> list[Run]:
 def label_efficiency() -> list[Run]:
     """From how few labels?"""
     runs: list[Run] = []
-    for seed, of_backflip in zip(range(100, 103), range(120, 123), strict=True):
+    for index in range(3):
         for labels in (0, 400, 200, 100, 50, 25):
-            runs += [_paper_run(task, seed, labels) for task in ("hopper", "halfcheetah")]
-            runs += [_run("hopper-backflip", "preferences" if labels else "true", of_backflip, labels=labels)]
+            runs += [_paper_run(task, 100 + index, labels) for task in ("hopper", "halfcheetah")]
+            runs += [_shown("hopper-backflip", "preferences" if labels else "true", index, labels=labels)]
     return runs
 
 
@@ -164,9 +170,14 @@ def options(run: Run) -> list[str]:
     return [*given, *VARIANTS[run.variant]]
 
 
-def _controls(seed: int, *, true: int, shuffled: int) -> Sequence[str]:
-    """Return the controls that a seed has, each up to a seed of its own."""
-    return [reward for reward, end in (("true", true), ("shuffled", shuffled)) if seed < end]
+def _shown(task: str, reward: str, index: int, *, labels: int | None = None) -> Run:
+    """Return a behaviour's run on one of the seeds on which it is shown."""
+    return _run(task, reward, FIRST_SEEDS[task] + index, labels=labels)
+
+
+def _controls(index: int, *, true: int, shuffled: int) -> Sequence[str]:
+    """Return the controls that a run has, each up to an index of its own."""
+    return [reward for reward, end in (("true", true), ("shuffled", shuffled)) if index < end]
 
 
 def _paper_run(task: str, seed: int, labels: int, *, algo: str = "ppo", variant: str = "") -> Run:

@@ -76,6 +76,7 @@ class RewardEnsemble:
             observation_space,
             action_space,
             frame_stack=frame_stack,
+            action=self.settings.action,
             next_observation=self.settings.next_observation,
             device=self.device,
         )

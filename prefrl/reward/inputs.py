@@ -89,15 +89,17 @@ def make_inputs(
     action_space: spaces.Space[Any],
     *,
     frame_stack: int,
+    action: bool = True,
     next_observation: bool,
     device: torch.device,
 ) -> "RewardInputs":
-    """Return the kind that fits: frames for images, else one vector of observations and action.
+    """Return the kind that fits: frames for images, else one vector of observation and action.
 
     Args:
         observation_space: Of raw observations.
         action_space: Of actions as the environment gets them.
         frame_stack: Frames that an image is a stack of.
+        action: Whether a vector holds the action.
         next_observation: Whether a vector holds the observation after the action, too.
         device: Where networks compute.
 
@@ -111,7 +113,9 @@ def make_inputs(
         return PixelInputs(observation_space, frame_stack)
     if frame_stack > 1:
         raise SpaceError(f"Only stacks of images are taken apart. Received {observation_space}.")
-    return FeatureInputs(observation_space, action_space, next_observation=next_observation, device=device)
+    return FeatureInputs(
+        observation_space, action_space, action=action, next_observation=next_observation, device=device
+    )
 
 
 def is_image(space: spaces.Space[Any]) -> bool:
@@ -136,6 +140,7 @@ class FeatureInputs:
     Args:
         observation_space: Of raw observations.
         action_space: Of actions as the environment gets them.
+        action: Whether the action is part of the vector.
         next_observation: Whether the observation after the action follows, centred and scaled as the one before
             it, so that a difference of the two is one of what was observed.
         device: Where `normalise` computes.
@@ -150,13 +155,15 @@ class FeatureInputs:
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
         *,
+        action: bool = True,
         next_observation: bool,
         device: torch.device,
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
         self.next_observation = next_observation
         n_observed = n_features(observation_space)
-        self._n_before = n_observed + n_features(action_space)
+        self._action = action
+        self._n_before = n_observed + (n_features(action_space) if action else 0)
         self._again = slice(0, n_observed if next_observation else 0)
         self.n_features = self._n_before + self._again.stop
         self.shape: tuple[int, ...] = (self.n_features,)
@@ -164,7 +171,8 @@ class FeatureInputs:
         """Of observation and action."""
         self._device = device
         # A one-hot feature stays as it is: scaling a rare state's indicator would blow it up.
-        self._indicator = np.concatenate([_is_indicator(observation_space), _is_indicator(action_space)])
+        indicator = np.concatenate([_is_indicator(observation_space), _is_indicator(action_space)])
+        self._indicator = indicator[: self._n_before]
         self._refresh()
 
     @property
@@ -186,10 +194,9 @@ class FeatureInputs:
 
         Without the observations after the actions their features are left out.
         """
-        parts = [
-            encode(self.observation_space, observations, batch_dims=1),
-            encode(self.action_space, actions, batch_dims=1),
-        ]
+        parts = [encode(self.observation_space, observations, batch_dims=1)]
+        if self._action:
+            parts.append(encode(self.action_space, actions, batch_dims=1))
         if next_observations is not None:
             parts.append(encode(self.observation_space, next_observations, batch_dims=1))
         return np.concatenate(parts, axis=-1)

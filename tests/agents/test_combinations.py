@@ -62,6 +62,7 @@ class Combination:
     """Whether all calls are announced."""
     schedule: str
     strategy: str
+    action_is_read: bool
     next_observation: bool
     n_labels: int
     people: bool
@@ -84,6 +85,7 @@ combinations = st.builds(
     planned=st.booleans(),
     schedule=st.sampled_from(sorted(SCHEDULES)),
     strategy=st.sampled_from(sorted(STRATEGIES)),
+    action_is_read=st.booleans(),
     next_observation=st.booleans(),
     n_labels=st.integers(3, 12),
     people=st.booleans(),
@@ -136,6 +138,7 @@ def make_learning(drawn: Combination, store: Store, old_labels: OldLabels, **cha
             first_epochs=1,
             epochs=1,
             batch_size=4,
+            action=drawn.action_is_read,
             next_observation=drawn.next_observation,
         ),
     )

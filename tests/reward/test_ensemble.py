@@ -209,17 +209,21 @@ def test_returns_of_nothing_are_none(fitted: RewardEnsemble) -> None:
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(observation: str, action: str) -> None:
+@pytest.mark.parametrize("action_is_read", [True, False])
+def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(
+    observation: str, action: str, action_is_read: bool
+) -> None:
     """From the batch of a step, and from the segments of a recorder."""
     kinds = OBSERVATIONS[observation], ACTIONS[action]
     for kind in kinds:
         kind.seed(0)
     samples = [[kind.sample() for _ in range(6)] for kind in kinds]
     observations, actions = (batch(kind, values) for kind, values in zip(kinds, samples, strict=True))
-    settings = RewardSettings(hidden_sizes=(8, 8), n_members=2, next_observation=True)
+    settings = RewardSettings(hidden_sizes=(8, 8), n_members=2, action=action_is_read, next_observation=True)
     ensemble = RewardEnsemble(*kinds, settings=settings)
     observed, acted = (flattened(k, values) for k, values in zip(kinds, samples, strict=True))
-    flat = np.concatenate([observed, acted, observed], axis=1)  # nothing moves: what follows is what was before
+    parts = [observed, acted, observed] if action_is_read else [observed, observed]
+    flat = np.concatenate(parts, axis=1)  # nothing moves: what follows is what was before
     assert ensemble.inputs.shape == flat.shape[1:]
     assert not ensemble.predict(observations, actions, observations).any()
 

@@ -131,3 +131,24 @@ def test_what_is_missing_is_asked_for() -> None:
     without = make(next_observation=False)
     RewardTrainer(without).add([Comparison(segments=(old, segment), preference=1.0)])
     assert without.predict(segment.observations, segment.actions).shape == (8,)
+
+
+def test_without_the_action_nothing_depends_on_it() -> None:
+    rng = np.random.default_rng(0)
+    labels = []
+    for _ in range(150):
+        acted = rng.uniform(-1, 1, size=(2, 2, 1)).astype(np.float32)
+        seen = rng.normal(size=(2, 2, 2)).astype(np.float32)
+        first, second = (
+            Segment(observations=o, actions=a, env_rewards=a[:, 0]) for o, a in zip(seen, acted, strict=True)
+        )
+        labels.append(Comparison(segments=(first, second), preference=float(first.env_return > second.env_return)))
+    spread = {}
+    for action in (True, False):
+        ensemble = make(action=action, next_observation=False)
+        trainer = RewardTrainer(ensemble)
+        trainer.add(labels)
+        trainer.fit(20)
+        spread[action] = float(ensemble.predict(np.zeros((50, 2)), np.linspace(-1, 1, 50)[:, None]).std())
+    assert spread[True] > 0.3
+    assert spread[False] < 1e-5

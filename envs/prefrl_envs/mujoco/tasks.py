@@ -116,7 +116,7 @@ TASKS: tuple[Task, ...] = (
         horizon=500,
         description="A four-legged robot turns on the spot.",
         question="In which clip does the robot turn faster to its left (against the clock) on the spot?",
-        oracle="Speed of turning left while upright [rad/s] minus half the speed over the floor [m/s].",
+        oracle="Speed of turning left while upright [rad/s] minus a fifth of the speed over the floor [m/s].",
         metrics=("turns_per_minute", "drift"),
         fast=envpool.ANT_WITHOUT_FORCES,
     ),

@@ -24,7 +24,7 @@ def observed(
     [
         (observed(spin=2.0), 2.0),
         (observed(spin=-2.0), -2.0),
-        (observed(spin=2.0, velocity=(3.0, -4.0)), -0.5),
+        (observed(spin=2.0, velocity=(3.0, -4.0)), 1.0),
         (observed(spin=2.0, tilt=math.pi / 3), 1.0),
         (observed(spin=2.0, tilt=math.pi / 2), 0.0),  # on its side
         (observed(spin=-2.0, tilt=math.pi), 0.0),  # on its back, where its own left is our right
