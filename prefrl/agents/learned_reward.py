@@ -5,6 +5,7 @@ TRUE return, the reward network sees raw observations and clipped actions, and t
 only.
 """
 
+import inspect
 import warnings
 from collections import deque
 from collections.abc import Mapping
@@ -79,7 +80,9 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         window: int = WINDOW,
     ) -> None:
         check_venv(venv)
-        if not callable(reward) and reward not in get_args(NamedReward):
+        if callable(reward):
+            _check_takes_three(reward)
+        elif reward not in get_args(NamedReward):
             raise SettingError(
                 f"`reward` must be a function or one of {get_args(NamedReward)}. Received {reward!r}."
             )
@@ -227,9 +230,13 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     Args:
         env: Any environment whose spaces the reward function reads.
         reward_fn: Rewards of a batch; gets batches of one.
+
+    Raises:
+        SettingError: `reward_fn` cannot be called with three batches.
     """
 
     def __init__(self, env: gym.Env[Any, Any], reward_fn: RewardFn) -> None:
+        _check_takes_three(reward_fn)
         gym.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_fn=reward_fn)
         gym.Wrapper.__init__(self, env)
         self.reward_fn = reward_fn
@@ -266,6 +273,26 @@ class ClippedRewardVecEnv(VecEnvWrapper):
         """Return the step under way with its rewards clipped."""
         observations, rewards, dones, infos = self.venv.step_wait()
         return observations, np.clip(rewards, -1.0, 1.0), dones, infos
+
+
+def _check_takes_three(reward: RewardFn) -> None:
+    """Refuse a reward function that cannot be called as it will be.
+
+    Raises:
+        SettingError: It does not take observations, actions and next observations.
+    """
+    try:
+        signature = inspect.signature(reward)
+    except ValueError:  # built in, and says nothing of its arguments
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError as error:
+        name = getattr(reward, "__qualname__", type(reward).__name__)
+        raise SettingError(
+            "A reward function takes three batches: observations, actions, and the observations after them. "
+            f"Received {name}{signature}."
+        ) from error
 
 
 def _copy(observations: VecEnvObs) -> Any:

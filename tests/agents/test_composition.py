@@ -17,7 +17,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning
+from prefrl.agents import LearnedReward, LearnedRewardVecEnv, PreferenceLearning
 from prefrl.agents.learned_reward import ClippedRewardVecEnv, NamedReward
 from prefrl.agents.preference_learning import OldLabels
 from prefrl.errors import SettingError, StoreError
@@ -506,6 +506,21 @@ def test_where_nobody_answered_the_end_says_so(drift_venv: MakeVenv, store: Stor
 def test_what_pays_the_agent_is_named(drift_venv: MakeVenv, reward: Any) -> None:
     with pytest.raises(SettingError, match=r"`reward` must be a function or one of \('true', 'constant'\)"):
         LearnedRewardVecEnv(drift_venv(), reward)
+
+
+def test_a_reward_function_takes_what_it_is_given(drift_venv: MakeVenv) -> None:
+    def of_two(observations: Any, actions: Any) -> Any:
+        return actions[:, 0]
+
+    makers: list[Callable[..., Any]] = [
+        LearnedRewardVecEnv,
+        lambda venv, reward: LearnedReward(gym.make("Pendulum-v1"), reward),
+    ]
+    for make in makers:
+        with pytest.raises(SettingError, match=r"three batches: .*Received .*of_two\("):
+            make(drift_venv(), of_two)
+        for fits in (lambda *batches: batches[1][:, 0], lambda before, actions, after=None: actions[:, 0], max):
+            make(drift_venv(), fits)
 
 
 def test_the_controls_pay_what_they_say(drift_venv: MakeVenv) -> None:
