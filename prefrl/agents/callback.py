@@ -1,4 +1,8 @@
-"""The callback: has `PreferenceLearning` ask and refit between rollouts, and logs what came of it."""
+"""The callback: has `PreferenceLearning` ask and refit between rollouts, and logs what came of it.
+
+Off-policy algorithms learn from their replay buffer, which is paid anew after every refit. Their rollouts are one
+step long by default, so for them the clock of asking is in steps.
+"""
 
 import math
 from typing import TYPE_CHECKING
@@ -6,14 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
-from prefrl.agents.environments import layers
+from prefrl.agents.environments import horizon_of, layers
+from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import SettingError
 
 if TYPE_CHECKING:
     from prefrl.agents.preference_learning import PreferenceLearning, Refit
+
+
+LOOK_EVERY = 256
+"""Environment steps between two looks at the labels where rollouts are shorter: off-policy."""
 
 
 def watch_policy(restarts: PolicyRestarts, model: BaseAlgorithm) -> None:
@@ -43,17 +54,20 @@ class PreferenceCallback(BaseCallback):
     def __init__(self, preferences: "PreferenceLearning") -> None:
         super().__init__()
         self.preferences = preferences
+        self._replay: Replay | None = None
+        self._between_looks, self._next_look = 0, 0
 
     def init_callback(self, model: BaseAlgorithm) -> None:
         """Refuse a model that cannot learn here, before its first step.
 
         Raises:
-            SettingError: It is off-policy, or learns in other environments than `prefs.venv`.
+            SettingError: It has neither rollouts nor a replay buffer, keeps experience that cannot be paid anew
+                (see `Replay`), or learns in other environments than `prefs.venv`.
         """
-        if not isinstance(model, OnPolicyAlgorithm):
+        if not isinstance(model, (OnPolicyAlgorithm, OffPolicyAlgorithm)):
             raise SettingError(
-                f"{type(model).__name__} is no on-policy algorithm of Stable-Baselines3: its replay buffer would "
-                "keep rewards of every age. Use PPO, A2C, TRPO or another on-policy one."
+                f"{type(model).__name__} is no on-policy or off-policy algorithm of Stable-Baselines3. Use PPO, "
+                "SAC or another one of those."
             )
         wrappers = list(layers(model.env)) if model.env is not None else []
         if self.preferences.venv not in wrappers:
@@ -62,14 +76,25 @@ class PreferenceCallback(BaseCallback):
                 "`prefs.venv`, or with wrappers around that."
             )
         super().init_callback(model)
+        if isinstance(model, OffPolicyAlgorithm):
+            preferences = self.preferences
+            reads_next = preferences.reward_model.inputs.next_observation
+            self._replay = Replay(model, preferences.venv, reads_next=reads_next)
+            preferences.venv.watch = None  # policies are replaced where they learn from their own rollouts only
 
     def _on_training_start(self) -> None:
-        assert isinstance(self.model, OnPolicyAlgorithm)
-        self.preferences.venv.look_back(self.model._stats_window_size)
-        n_steps = self.model._total_timesteps - self.model.num_timesteps
-        self.preferences.begin(n_steps, self.model.n_steps * self.model.n_envs)
+        model = self.model
+        self.preferences.venv.look_back(model._stats_window_size)
+        self._between_looks = self._rollout()
+        self.preferences.begin(model._total_timesteps - model.num_timesteps, self._between_looks)
+        if self._replay is not None:
+            self._replay.relabel(self.preferences.reward_model.predict)  # it may have been filled elsewhere
 
     def _on_rollout_start(self) -> None:
+        if self._replay is not None:
+            if self.preferences.num_timesteps < self._next_look:
+                return
+            self._next_look = self.preferences.num_timesteps + self._between_looks
         self.update()
         self.watch_policy()
 
@@ -78,6 +103,8 @@ class PreferenceCallback(BaseCallback):
         refit = self.preferences.update(at_least=at_least)
         if refit is None:
             return None
+        if self._replay is not None:
+            self._replay.relabel(self.preferences.reward_model.predict)
         for key, value in refit.metrics._asdict().items():
             self._record(f"reward_model/{key}", value)
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
@@ -90,7 +117,7 @@ class PreferenceCallback(BaseCallback):
 
         Not before the first fit: as long as the reward is 0 no policy can get better.
         """
-        if not self.preferences.reward_model.fitted:
+        if not self.preferences.reward_model.fitted or self._replay is not None:
             return
         watch_policy(self.preferences.restarts, self.model)
 
@@ -107,9 +134,21 @@ class PreferenceCallback(BaseCallback):
             self._record("rollout/ep_predicted_rew_mean", float(np.mean(preferences.venv.predicted_returns)))
 
     def _on_training_end(self) -> None:
-        assert isinstance(self.model, OnPolicyAlgorithm)
-        self.preferences.restarts.end(self.model)
+        if isinstance(self.model, OnPolicyAlgorithm):
+            self.preferences.restarts.end(self.model)
         self.preferences.end()
+
+    def _rollout(self) -> int:
+        """Return the environment steps from one look at the labels to the next: whole rollouts."""
+        model = self.model
+        if isinstance(model, OnPolicyAlgorithm):
+            return model.n_steps * model.n_envs
+        assert isinstance(model, OffPolicyAlgorithm)
+        assert isinstance(model.train_freq, TrainFreq)
+        rollout = model.train_freq.frequency * model.n_envs
+        if model.train_freq.unit is TrainFrequencyUnit.EPISODE:
+            rollout *= horizon_of(self.preferences.venv.venv) or 1
+        return -(-LOOK_EVERY // rollout) * rollout
 
     def _record(self, key: str, value: float) -> None:
         if not math.isnan(value):

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from stable_baselines3 import PPO, SAC
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -424,14 +424,6 @@ def test_a_segment_longer_than_an_episode_is_refused() -> None:
         PreferenceLearning(
             make_vec_env("Pendulum-v1"), teacher=OracleTeacher(), feedback=FeedbackSettings(segment_length=201)
         )
-
-
-def test_off_policy_algorithms_are_refused_in_a_sentence(drift_venv: MakeVenv, store: Store) -> None:
-    prefs = learning(drift_venv(), store)
-    model = SAC("MlpPolicy", prefs.venv, device="cpu")
-    with pytest.raises(SettingError, match="SAC is no on-policy algorithm"):
-        model.learn(100, callback=prefs.callback())
-    assert prefs.num_timesteps == 0
 
 
 def test_a_model_on_the_wrong_environments_is_refused(drift_venv: MakeVenv, store: Store) -> None:
