@@ -20,7 +20,8 @@ from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import SettingError
 
 if TYPE_CHECKING:
-    from prefrl.agents.preference_learning import PreferenceLearning, Refit
+    from prefrl.agents.preference_learning import PreferenceLearning
+    from prefrl.agents.refits import Refit
 
 
 LOOK_EVERY = 256

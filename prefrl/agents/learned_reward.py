@@ -160,7 +160,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
     def state(self) -> State:
         """Return what a resumed run needs of the episodes under way."""
         last = self._last_observations
-        named = last if isinstance(last, dict) else {"": last}
+        named = last if isinstance(last, dict) else {} if last is None else {"": last}
         arrays: Arrays = {f"observations.{key}": value for key, value in named.items()}
         arrays["running_returns"] = self._running_returns.copy()
         if self._render_states is not None:
@@ -181,7 +181,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         }
         prefix = "observations."
         named = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
-        self._last_observations = named.get("", named)
+        self._last_observations = named.get("", named or None)
         self._render_states = arrays.get("render_states")
 
     @property

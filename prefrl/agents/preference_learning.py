@@ -5,10 +5,10 @@ and the plan of how many labels are due when. Its `venv` goes to the algorithm, 
 rollout sees one reward: everything happens between rollouts (Christiano et al. 2017, section 2.2).
 """
 
-import math
 import time
 import warnings
-from typing import Any, Literal, NamedTuple, TypeAlias
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,52 +18,20 @@ from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.environments import check_segment_length, check_venv, frame_stack_of
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
+from prefrl.agents.old_labels import OldLabels, run_in
+from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
+from prefrl.agents.saved_preferences import read_preferences, write_preferences
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
 from prefrl.feedback.strategies import check_members
-from prefrl.memory import give_back_memory
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
-from prefrl.reward import RewardEnsemble, RewardMetrics, RewardTrainer
+from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.seeding import Streams
-from prefrl.segments import Comparison, SegmentRecorder, space_to_json
+from prefrl.segments import SegmentRecorder, space_to_json
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
-from prefrl.store import RunAbout, Store, StoredRun
-
-OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
-"""What is done with labels that a store holds already."""
-
-MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
-"""Where more than this share of so many answers are ties, they teach next to nothing."""
-MUCH_IS_NEW = 0.1
-"""Share of new comparisons from which on a fit has all of its passes (docs/findings/few-labels.md)."""
-
-
-class Refit(NamedTuple):
-    """One round of asking and fitting."""
-
-    metrics: RewardMetrics
-    fresh_accuracy: float
-    """Accuracy on the new comparisons before they were trained on; NaN in the first round."""
-    fresh_log_loss: float
-    """Log-loss on the same."""
-    fresh_disagreement: float
-    """Standard deviation over members of the preference they predict for the same, mean over comparisons."""
-    seconds: float
-    """Wall time of asking and fitting."""
-
-
-class Fresh(NamedTuple):
-    """What the reward said of a comparison before it was trained on it; NaN before the first fit."""
-
-    seq: int
-    right: float
-    """1 or 0; NaN for a tie."""
-    log_loss: float
-    """In nats; NaN for a tie."""
-    disagreement: float
-    """Standard deviation over members of the preference they predict."""
+from prefrl.store import RunAbout, Store
 
 
 class PreferenceLearning:
@@ -110,9 +78,12 @@ class PreferenceLearning:
     ) -> None:
         check_venv(venv)
         check_segment_length(venv, feedback.segment_length)
+        self.seed = seed
         self.plan_of_labels = LabelPlan(n_labels, feedback)
         self.feedback = feedback
-        self.trainer = _trainer(venv, reward, seed) if isinstance(reward, RewardSettings) else reward
+        if isinstance(reward, RewardSettings):
+            reward = RewardTrainer(_ensemble(venv, reward, seed))
+        self.trainer = reward
         _check_reward(venv, self.trainer)
         check_members(feedback, self.trainer.ensemble.n_members)
         self.reward_model = self.trainer.ensemble
@@ -126,7 +97,16 @@ class PreferenceLearning:
         self.venv = LearnedRewardVecEnv(venv, self._pay, self.recorder)
         self.restarts = PolicyRestarts(self.venv, restarts, Streams(seed).integer("restarts"))
         self.store = store if store is not None else Store()
-        self.run = self._run(venv, old_labels)
+        self.run = run_in(
+            self.store,
+            RunAbout.of(
+                venv.observation_space,
+                venv.action_space,
+                segment_length=feedback.segment_length,
+                frame_stack=self.reward_model.frame_stack,
+            ),
+            old_labels,
+        )
         self._recalls = old_labels
         if old_labels == "continue":
             self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
@@ -142,10 +122,7 @@ class PreferenceLearning:
         """Wall time spent asking and fitting so far."""
         self.has_begun = False
         """Whether a callback of this object has been given to `learn`."""
-        self._normalised_until = 0
-        self._fresh: list[Fresh] = []
-        self._n_changed = 0
-        self._ties: set[int] = set()
+        self._refits = Refits(self.trainer, self.recorder)
         self._has_warned: set[str] = set()
 
     @property
@@ -227,14 +204,73 @@ class PreferenceLearning:
         plan = self.plan_of_labels
         wanted = Wanted(plan.n_due(self.num_timesteps), plan.n_labels, plan.per_round)
         for news in self.labels.collect(wanted, self.num_timesteps):
-            self._take(news)
-        n_new = len(self._fresh) + self._n_changed
+            self._refits.take(news)
         refit = None
-        if (recalled or n_new >= (at_least or self._round())) and self.trainer.n_known:
-            refit = self._refit()
+        if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
+            refit = self._refits.fit()
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
         return refit._replace(seconds=seconds) if refit else None
+
+    def save(self, path: Path | str) -> None:
+        """Write all but the store and the policy into one file, with which `load` goes on.
+
+        Args:
+            path: The file, such as "my_run/preferences.safetensors"; one that is there is replaced once the new
+                one is whole.
+
+        Raises:
+            SettingError: The store is in memory, and what was asked and answered would be lost with it.
+            OSError: The file cannot be written.
+        """
+        if self.store.is_in_memory:
+            raise SettingError(
+                "The labels are in memory only and would not be there to go on with; make PreferenceLearning with "
+                "`store=Store(Path(...))`, a store in a folder."
+            )
+        write_preferences(self, Path(path))
+
+    @classmethod
+    def load(
+        cls,
+        path: Path | str,
+        venv: VecEnv,
+        *,
+        teacher: Teacher | People,
+        store: Store,
+        n_labels: int | None = None,
+    ) -> Self:
+        """Go on where `save` was called, with the labels in the store.
+
+        The environments begin an episode anew, and what was kept of their experience ends before it. The policy is
+        loaded by its own class, `PPO.load(…, env=prefs.venv)`, and goes on with `reset_num_timesteps=False`.
+
+        Args:
+            path: The file.
+            venv: Environments like those of then, and as many.
+            teacher: Who compares.
+            store: The one of then.
+            n_labels: Another number of comparisons in all.
+
+        Raises:
+            SettingError: The file cannot be read, or was made with other environments.
+            StoreError: The store is another one, or lacks what was learned from.
+        """
+        saved = read_preferences(Path(path), venv)
+        ensemble = _ensemble(venv, saved.reward, saved.reward_seed)
+        preferences = cls(
+            venv,
+            teacher=teacher,
+            n_labels=saved.n_labels if n_labels is None else n_labels,
+            seed=saved.seed,
+            store=store,
+            old_labels="replay",
+            feedback=saved.feedback,
+            reward=RewardTrainer(ensemble),
+            restarts=saved.restarts,
+        )
+        preferences.restore(saved.arrays, saved.values)
+        return preferences
 
     def state(self) -> State:
         """Return everything but the store: recorder, reward and its training, labels, plan, what is pending."""
@@ -242,11 +278,8 @@ class PreferenceLearning:
         return arrays, values | {
             "run": self.run,
             "has_begun": self.has_begun,
-            "normalised_until": self._normalised_until,
             "refit_seconds": self.refit_seconds,
-            "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
-            "n_changed": self._n_changed,
-            "ties": sorted(self._ties),
+            **self._refits.values(),
         }
 
     def restore(self, arrays: Arrays, values: Json) -> None:
@@ -263,11 +296,8 @@ class PreferenceLearning:
         restore_parts(self._parts, arrays, values)
         self._recalls = "refuse"  # what the checkpoint knows is all that is known
         self.has_begun = values["has_begun"]
-        self._normalised_until, self.refit_seconds = values["normalised_until"], values["refit_seconds"]
-        self._fresh = [
-            Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
-        ]
-        self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
+        self.refit_seconds = values["refit_seconds"]
+        self._refits.restore(values)
         self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))
 
     @property
@@ -295,111 +325,21 @@ class PreferenceLearning:
             )
         return self.reward_model.predict(observations, actions, next_observations)
 
-    def _run(self, venv: VecEnv, old_labels: OldLabels) -> int:
-        """Begin a run in the store, or find the one to go on with."""
-        about = RunAbout.of(
-            venv.observation_space,
-            venv.action_space,
-            segment_length=self.feedback.segment_length,
-            frame_stack=self.reward_model.frame_stack,
-        )
-        runs = self.store.runs()
-        n_old = sum(run.n_comparisons for run in runs)
-        if n_old and old_labels == "refuse":
-            raise SettingError(
-                f"The store holds {n_old} labels of an earlier run. Say what is to be done with them: "
-                'old_labels="continue" goes on with the latest run, "learn" begins one that learns from them '
-                'first, "ignore" begins a new one without them.'
-            )
-        goes_on = old_labels == "replay" or (n_old and old_labels == "continue")
-        if goes_on and runs:
-            self._check_same_spaces(runs[-1], about)
-            return runs[-1].id
-        if old_labels == "learn":
-            for run in runs:
-                self._check_same_spaces(run, about)
-        return self.store.begin_run(about)
-
-    def _check_same_spaces(self, run: StoredRun, about: RunAbout) -> None:
-        for name in ("observation_space", "action_space", "frame_stack"):
-            if run.about is not None and getattr(run.about, name) != getattr(about, name):
-                raise StoreError(
-                    f"Run {run.id} in the store has another {name}, {getattr(run.about, name)}, than these "
-                    f'environments, {getattr(about, name)}; use old_labels="ignore", or a store of its own.'
-                )
-
     def _recall(self) -> bool:
         """Take in, once, what earlier runs or processes have been told; return whether there was anything."""
         mode, self._recalls = self._recalls, "refuse"
         if mode == "continue":
             for news in self.labels.recall():
-                self._take(news, is_new=False)
+                self._refits.take(news, is_new=False)
         elif mode == "learn":
             for part in read_in_parts(self.store, self.store.comparison_seqs(), self.labels.most_at_once):
-                self._take(News(part, []), is_new=False)
-        return mode in ("continue", "learn") and bool(self._fresh)
-
-    def _take(self, news: News, *, is_new: bool = True) -> None:
-        """Have the trainer keep what it needs of comparisons; what the reward says of new ones is asked first."""
-        outdated = set(news.outdated)
-        if outdated:
-            self._fresh = [fresh for fresh in self._fresh if fresh.seq not in outdated]
-            self._ties -= outdated
-            self.trainer.forget(outdated)
-            self._n_changed += len(outdated)
-        comparisons = news.comparisons
-        if not comparisons:
-            return
-        self._fresh += self._judged(comparisons, is_new)
-        self._ties.update(comparison.seq for comparison in comparisons if comparison.preference == 0.5)
-        self.trainer.add(comparisons)
-
-    def _judged(self, comparisons: list[Comparison], are_new: bool) -> list[Fresh]:
-        """Return what the reward says of comparisons, as long as it was not trained on them."""
-        seqs = [comparison.seq for comparison in comparisons]
-        if not self.reward_model.fitted or not are_new:
-            return [Fresh(seq, math.nan, math.nan, math.nan) for seq in seqs]
-        said = self.trainer.evaluate(comparisons)
-        return list(map(Fresh, seqs, said.right.tolist(), said.log_loss.tolist(), said.disagreement.tolist()))
+                self._refits.take(News(part, []), is_new=False)
+        return mode in ("continue", "learn") and self._refits.n_fresh > 0
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
-        n_fitted = self.labels.n_labels - len(self._fresh)
+        n_fitted = self.labels.n_labels - self._refits.n_fresh
         return min(self.plan_of_labels.per_round, max(self.plan_of_labels.n_labels - n_fitted, 1))
-
-    def _n_epochs(self) -> int:
-        """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""
-        settings = self.trainer.settings
-        if not self.reward_model.fitted:
-            return settings.first_epochs
-        share = (len(self._fresh) + self._n_changed) / max(1, self.trainer.n_comparisons)
-        return math.ceil(settings.epochs * min(1.0, share / MUCH_IS_NEW))
-
-    def _refit(self) -> Refit:
-        """Train the reward on all comparisons, the fresh ones included."""
-        n_epochs = self._n_epochs()
-        fresh, self._fresh, self._n_changed = self._fresh, [], 0
-        n_new = self.recorder.n_recorded - self._normalised_until
-        self._normalised_until = self.recorder.n_recorded
-        inputs = self.reward_model.inputs
-        if not inputs.is_fixed and n_new:
-            inputs.update(self.recorder.latest_observations(n_new), self.recorder.latest_actions(n_new))
-        metrics = self.trainer.fit(n_epochs)
-        give_back_memory()
-        if metrics.n_comparisons >= ENOUGH_ANSWERS and len(self._ties) > MANY_TIES * self.trainer.n_known:
-            self._warn(
-                "ties",
-                f"{len(self._ties)} of {self.trainer.n_known} answers are ties, from which the reward learns next "
-                "to nothing: the true reward is nearly the same in all clips. Make segments longer, choose "
-                "another teacher, or start from behaviour that sometimes earns something.",
-            )
-        return Refit(
-            metrics,
-            fresh_accuracy=_mean([one.right for one in fresh]),
-            fresh_log_loss=_mean([one.log_loss for one in fresh]),
-            fresh_disagreement=_mean([one.disagreement for one in fresh]),
-            seconds=0.0,
-        )
 
     def _warn(self, kind: str, message: str) -> None:
         """Warn once of each kind of thing."""
@@ -408,15 +348,14 @@ class PreferenceLearning:
             warnings.warn(message, stacklevel=3)
 
 
-def _trainer(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardTrainer:
-    ensemble = RewardEnsemble(
+def _ensemble(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardEnsemble:
+    return RewardEnsemble(
         venv.observation_space,
         venv.action_space,
         settings=settings,
         frame_stack=frame_stack_of(venv),
         seed=seed,
     )
-    return RewardTrainer(ensemble)
 
 
 def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
@@ -446,9 +385,3 @@ def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
                 f"`reward` was made for other {what} than these environments have. Expected {expected}. Received "
                 f"{found}."
             )
-
-
-def _mean(values: list[float]) -> float:
-    """Mean of those that are numbers; NaN if none is."""
-    numbers = [value for value in values if not math.isnan(value)]
-    return float(np.mean(numbers)) if numbers else math.nan

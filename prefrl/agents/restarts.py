@@ -92,7 +92,7 @@ class PolicyRestarts:
 
     def __init__(self, venv: LearnedRewardVecEnv, settings: RestartSettings, seed: int) -> None:
         self._venv = venv
-        self._settings = settings
+        self.settings = settings
         self._streams = Streams(seed)
         self._total_timesteps = 0
         self._model: OnPolicyAlgorithm | None = None
@@ -118,7 +118,7 @@ class PolicyRestarts:
     def plan(self, total_timesteps: int) -> None:
         """Say how many environment steps the training has in all."""
         self._total_timesteps = total_timesteps
-        self._watch.plan(int(self._settings.window_share * total_timesteps))
+        self._watch.plan(int(self.settings.window_share * total_timesteps))
 
     def update(self, model: OnPolicyAlgorithm) -> Progress | None:
         """Look at the policy, and replace it if it is stuck; to be called between rollouts.
@@ -131,7 +131,7 @@ class PolicyRestarts:
         window = self._watch.take()
         if window is None:
             return None
-        patience = self._settings.patience
+        patience = self.settings.patience
         self._windows = [*self._windows[1 - 2 * patience :], window]
         self._history.append(thinned(window, HISTORY_SHARE))
         self._n_windows += 1
@@ -141,7 +141,7 @@ class PolicyRestarts:
         gain = math.nan
         if len(values) >= 2 * patience:
             gain = float((np.mean(values[-patience:]) - np.mean(values[:patience])) / self._spread(self._windows))
-        is_stuck = not self._is_gathering and gain < self._settings.least_gain
+        is_stuck = not self._is_gathering and gain < self.settings.least_gain
         if is_stuck:
             self._mend(model, exploration)
         else:
@@ -153,7 +153,7 @@ class PolicyRestarts:
     def end(self, model: OnPolicyAlgorithm) -> None:
         """Put the best policy in place, if the training is at its end and was long enough to tell."""
         self._attend(model)
-        long_enough = len(self._windows) > 0 and self._n_windows >= 2 * self._settings.patience
+        long_enough = len(self._windows) > 0 and self._n_windows >= 2 * self.settings.patience
         if long_enough and self._venv.num_timesteps >= self._total_timesteps:
             best = self._better()
             if best is not None:
@@ -167,13 +167,13 @@ class PolicyRestarts:
             return
         self._kept, self._windows, self._since, self._schedule = {}, [], None, None
         self._n_windows, self._began, self._first_log_std = 0, self._venv.num_timesteps, None
-        self._is_gathering = self._settings.first_policies > 0
+        self._is_gathering = self.settings.first_policies > 0
         self.number = self.n_policies = 1
         self._watch.begin()
 
     def _take_turns(self, model: OnPolicyAlgorithm) -> None:
         """Give the next of the first policies its turn, or a fresh one the rest of the training."""
-        settings = self._settings
+        settings = self.settings
         if self._age < settings.first_share / settings.first_policies * self._total_timesteps:
             return
         self._start_fresh(model)
@@ -186,7 +186,7 @@ class PolicyRestarts:
 
     def _mend(self, model: OnPolicyAlgorithm, exploration: float) -> None:
         """Do what can be done for a policy that is stuck, and say so, once for each thing that is done."""
-        settings, is_new = self._settings, self._since is None
+        settings, is_new = self.settings, self._since is None
         self._since = self._since or self._windows[settings.patience - 1].until
         said = f"Policy {self.number} has got no better since step {self._since:,}"
         if not math.isnan(exploration):
@@ -275,7 +275,7 @@ class PolicyRestarts:
         best = self._best
         gap = self._value(best.window) - self._value(self._windows[-1])
         spread = self._spread([best.window, self._windows[-1]])
-        return best if gap > self._settings.least_gain * spread else None
+        return best if gap > self.settings.least_gain * spread else None
 
     def _value(self, window: Window) -> float:
         """Return the mean return of a window's episodes, by the reward of now."""

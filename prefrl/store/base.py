@@ -63,6 +63,11 @@ class StoreBase:
         """Close the store."""
         self.close()
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether all is gone when this process ends."""
+        return self._database.is_in_memory
+
     def close(self) -> None:
         """Close the store for good. What was stored is safe without it."""
         self._database.close()

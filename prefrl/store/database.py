@@ -77,7 +77,7 @@ class Database:
         # Threads wait here in place of in SQLite, which has them sleep and try again.
         self._writing = RLock()
         # One connection is all there is in memory, so its transactions must not mix across threads.
-        self._reading = self._writing if self._in_memory else nullcontext()
+        self._reading = self._writing if self.is_in_memory else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -117,7 +117,8 @@ class Database:
             self._engine, self._closed = None, True
 
     @property
-    def _in_memory(self) -> bool:
+    def is_in_memory(self) -> bool:
+        """Whether all is gone when the database is closed."""
         return self._url.get_backend_name() == "sqlite" and self._url.database in (None, "", ":memory:")
 
     def _opened(self) -> Engine:
@@ -141,7 +142,7 @@ class Database:
             return engine
         module, journal_mode = sqlite_module()
         options: dict[str, Any] = {"module": module, "connect_args": {"timeout": _BUSY_SECONDS}}
-        if self._in_memory:
+        if self.is_in_memory:
             options["poolclass"] = StaticPool
             options["connect_args"]["check_same_thread"] = False
             journal_mode = "memory"
@@ -154,7 +155,7 @@ class Database:
 
     @property
     def _name(self) -> str:
-        return "the store in memory" if self._in_memory else str(self._url.database)
+        return "the store in memory" if self.is_in_memory else str(self._url.database)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -25,7 +25,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from prefrl.agents import PreferenceLearning, algorithm
-from prefrl.agents.preference_learning import OldLabels
+from prefrl.agents.old_labels import OldLabels
 from prefrl.feedback import People, Teacher
 from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES
 from prefrl.segments import Answer, Query

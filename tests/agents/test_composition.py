@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from prefrl.agents import LearnedReward, LearnedRewardVecEnv, PreferenceLearning
 from prefrl.agents.learned_reward import ClippedRewardVecEnv, NamedReward
-from prefrl.agents.preference_learning import OldLabels
+from prefrl.agents.old_labels import OldLabels
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import OracleTeacher, People, Teacher
 from prefrl.reward import RewardEnsemble, RewardTrainer

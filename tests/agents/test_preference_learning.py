@@ -17,7 +17,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import EntropyTRPO, PreferenceLearning, Refit
-from prefrl.agents.preference_learning import OldLabels
+from prefrl.agents.old_labels import OldLabels
 from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import OracleTeacher, People, QueryMaker, Teacher
 from prefrl.parts import State

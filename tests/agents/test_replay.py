@@ -20,7 +20,6 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecEnv, VecEnvWrapper,
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.agents import PreferenceLearning
-from prefrl.agents.callback import LOOK_EVERY
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
 from prefrl.settings import FeedbackSettings, RewardSettings
@@ -28,7 +27,7 @@ from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
 TORQUES = spaces.Box(np.array([-2.0, 0.5], dtype=np.float32), np.array([3.0, 1.0], dtype=np.float32))
-SCREENS = spaces.Box(0, 255, (43, 44, 1), np.uint8)
+SCREENS, COLOURS = (spaces.Box(0, 255, (43, 44, n_channels), np.uint8) for n_channels in (1, 3))
 CONTINUOUS = {"sac": SAC, "td3": TD3, "ddpg": DDPG, "tqc": TQC, "crossq": CrossQ}
 DISCRETE = {"dqn": DQN, "qrdqn": QRDQN}
 
@@ -124,7 +123,7 @@ def test_all_that_is_kept_is_paid_what_the_reward_says_now(algo: str, next_obser
 
 OBSERVED = {name: space for name, space in EXAMPLE_SPACES.items() if name != "discrete"} | {
     "discrete": spaces.Discrete(4),
-    "dict with a picture": spaces.Dict({"camera": SCREENS, "speed": spaces.Box(-1, 1, (2,), np.float32)}),
+    "dict with a picture": spaces.Dict({"camera": COLOURS, "speed": spaces.Box(-1, 1, (2,), np.float32)}),
 }
 
 
@@ -205,9 +204,20 @@ def test_what_was_filled_elsewhere_is_paid_before_the_first_step() -> None:
     assert max(seen) < 99.0
 
 
-def test_labels_are_looked_at_by_the_steps_of_environments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And not at every rollout, which is a single step here."""
-    prefs = learning(worlds(EXAMPLE_SPACES["box"], TORQUES))
+@pytest.mark.parametrize(
+    ("train_freq", "every"),
+    [
+        (3, 258),
+        (400, 800),
+        ((1, "episode"), 400),  # episodes of 200 steps
+    ],
+)
+def test_labels_are_looked_at_by_the_steps_of_environments(
+    train_freq: Any, every: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not at every rollout, which is a few steps here, but at the beginning of one."""
+    episodes = isinstance(train_freq, tuple)
+    prefs = learning(make_vec_env("Pendulum-v1", n_envs=1 if episodes else 2, seed=0))
     looks = []
     update = prefs.update
 
@@ -216,17 +226,9 @@ def test_labels_are_looked_at_by_the_steps_of_environments(monkeypatch: pytest.M
         return update(**given)
 
     monkeypatch.setattr(prefs, "update", watched)
-    agent(SAC, prefs.venv, train_freq=3).learn(1200, callback=prefs.callback())
-    every = -(-LOOK_EVERY // 6) * 6
-    assert looks == list(range(0, 1200, every))
+    agent(TD3, prefs.venv, train_freq=train_freq).learn(2400, callback=prefs.callback())
+    assert looks == list(range(0, 2400, every))
     assert prefs.labels.n_labels == 24, "all of them by the last look"
-
-
-def test_episodes_as_rollouts(drift_venv: MakeVenv) -> None:
-    prefs = learning(drift_venv(1))
-    model = agent(TD3, prefs.venv, train_freq=(1, "episode"))
-    model.learn(1200, callback=prefs.callback())
-    assert prefs.labels.n_labels == 24
 
 
 def test_what_cannot_be_paid_anew_is_refused_before_the_first_step(drift_venv: MakeVenv) -> None:

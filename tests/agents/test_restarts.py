@@ -493,7 +493,7 @@ def test_restarts_that_are_restored_go_on_as_if_nothing_had_been(stopped_after: 
     whole = Trial(up_and_down, at_most=1, first_policies=first_policies).learn()
     first = Trial(up_and_down, at_most=1, first_policies=first_policies).learn(stopped_after)
     arrays, values = first.restarts.state()
-    replaced = PolicyRestarts(first.venv, first.restarts._settings, 0)
+    replaced = PolicyRestarts(first.venv, first.restarts.settings, 0)
     replaced.plan(TOTAL)
     replaced.restore({name: array.copy() for name, array in arrays.items()}, values)
     first.restarts = replaced

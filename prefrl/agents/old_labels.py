@@ -1,0 +1,51 @@
+"""Labels that a store holds already: which of its runs a training is, and whether it may be that one."""
+
+from typing import Literal, TypeAlias
+
+from prefrl.errors import SettingError, StoreError
+from prefrl.store import RunAbout, Store, StoredRun
+
+OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
+"""What is done with labels that a store holds already; see `PreferenceLearning`."""
+
+
+def run_in(store: Store, about: RunAbout, old_labels: OldLabels) -> int:
+    """Begin a run in the store, or find the one to go on with.
+
+    Args:
+        store: Where it is.
+        about: The environments and segments of the training.
+        old_labels: What is done with the labels of earlier runs.
+
+    Returns:
+        The number of the run.
+
+    Raises:
+        SettingError: There are labels, and nobody has said what is to be done with them.
+        StoreError: Labels that are to be learned from are of other spaces.
+    """
+    runs = store.runs()
+    n_old = sum(run.n_comparisons for run in runs)
+    if n_old and old_labels == "refuse":
+        raise SettingError(
+            f"The store holds {n_old} labels of an earlier run. Say what is to be done with them: "
+            'old_labels="continue" goes on with the latest run, "learn" begins one that learns from them '
+            'first, "ignore" begins a new one without them.'
+        )
+    goes_on = old_labels == "replay" or (n_old and old_labels == "continue")
+    if goes_on and runs:
+        _check_same_spaces(runs[-1], about)
+        return runs[-1].id
+    if old_labels == "learn":
+        for run in runs:
+            _check_same_spaces(run, about)
+    return store.begin_run(about)
+
+
+def _check_same_spaces(run: StoredRun, about: RunAbout) -> None:
+    for name in ("observation_space", "action_space", "frame_stack"):
+        if run.about is not None and getattr(run.about, name) != getattr(about, name):
+            raise StoreError(
+                f"Run {run.id} in the store has another {name}, {getattr(run.about, name)}, than these "
+                f'environments, {getattr(about, name)}; use old_labels="ignore", or a store of its own.'
+            )
