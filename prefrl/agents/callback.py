@@ -77,11 +77,12 @@ class PreferenceCallback(BaseCallback):
                 "`prefs.venv`, or with wrappers around that."
             )
         super().init_callback(model)
+        preferences = self.preferences
         if isinstance(model, OffPolicyAlgorithm):
-            preferences = self.preferences
             reads_next = preferences.reward_model.inputs.next_observation
             self._replay = Replay(model, preferences.venv, reads_next=reads_next)
-            preferences.venv.watch = None  # policies are replaced where they learn from their own rollouts only
+        # Policies are replaced where they learn from rollouts only.
+        preferences.restarts.attend(self._replay is None)
 
     def _on_training_start(self) -> None:
         model = self.model

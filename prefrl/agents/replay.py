@@ -40,7 +40,7 @@ class Replay:
 
     Raises:
         SettingError: The buffer makes up experience of its own, lacks what the reward reads, or holds
-            observations that were changed on their way.
+            observations that were changed on their way; or rewards are normalised on theirs.
     """
 
     def __init__(self, model: OffPolicyAlgorithm, venv: LearnedRewardVecEnv, *, reads_next: bool) -> None:
@@ -54,6 +54,13 @@ class Replay:
             raise SettingError(
                 "HerReplayBuffer makes up goals and asks the environment what they are worth, which nobody was "
                 "asked about. Use the algorithm's own replay buffer."
+            )
+        normalizer = model.get_vec_normalize_env()
+        if normalizer is not None and normalizer.norm_reward:
+            raise SettingError(
+                "VecNormalize divides rewards by how much they varied so far, which is not at all before the "
+                "first fit: all that is kept would be paid ten or minus ten. Make it with `norm_reward=False`; "
+                "the learned reward has a standard deviation of its own."
             )
         if reads_next and buffer.optimize_memory_usage:
             raise SettingError(

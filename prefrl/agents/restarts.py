@@ -112,8 +112,11 @@ class PolicyRestarts:
         self.notes: list[Note] = []
         """What people should know of it, in the order of the steps."""
         self._watch = ProgressWatch(venv.num_envs, self._streams.integer("windows"))
-        if venv.reward != "constant":
-            venv.watch = self._watch
+        self.attend(True)
+
+    def attend(self, yes: bool) -> None:
+        """Say whether what is done in the environments is taken note of; a constant reward judges nobody."""
+        self._venv.watch = self._watch if yes and self._venv.reward != "constant" else None
 
     def plan(self, total_timesteps: int) -> None:
         """Say how many environment steps the training has in all."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, CrossQ
-from stable_baselines3 import DDPG, DQN, SAC, TD3, HerReplayBuffer
+from stable_baselines3 import DDPG, DQN, PPO, SAC, TD3, HerReplayBuffer
 from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.callbacks import ConvertCallback
 from stable_baselines3.common.env_util import make_vec_env
@@ -135,7 +135,9 @@ def test_whatever_is_observed(observation: str, normalize: bool) -> None:
     spy = Spy(worlds(OBSERVED[observation], TORQUES))
     prefs = learning(spy, next_observation=True)
     keys = ["speed"] if observation.startswith("dict") else None
-    venv: VecEnv = VecNormalize(VecCheckNan(prefs.venv), norm_obs_keys=keys) if normalize else prefs.venv
+    venv: VecEnv = (
+        VecNormalize(VecCheckNan(prefs.venv), norm_reward=False, norm_obs_keys=keys) if normalize else prefs.venv
+    )
     model = agent(SAC, venv, train_freq=10)
     model.learn(600, callback=prefs.callback())
     np.testing.assert_allclose(kept(model), expected(spy, prefs), atol=1e-4)
@@ -251,6 +253,8 @@ def test_what_cannot_be_paid_anew_is_refused_before_the_first_step(drift_venv: M
     reads_next = learning(drift_venv(), next_observation=True)
     with pytest.raises(SettingError, match=r"`optimize_memory_usage`.*`next_observation` false"):
         agent(SAC, reads_next.venv, **small).learn(100, callback=reads_next.callback())
+    with pytest.raises(SettingError, match=r"VecNormalize divides rewards.*`norm_reward=False`"):
+        agent(SAC, VecNormalize(prefs.venv)).learn(100, callback=prefs.callback())
     with pytest.raises(SettingError, match=r"does not learn in `prefs\.venv`"):
         agent(SAC, drift_venv()).learn(100, callback=prefs.callback())
     assert prefs.num_timesteps == reads_next.num_timesteps == 0
@@ -285,9 +289,12 @@ def test_hindsight_is_refused() -> None:
 
 def test_policies_are_neither_watched_nor_replaced(drift_venv: MakeVenv) -> None:
     prefs = learning(drift_venv())
+    prefs.plan(600)
     agent(SAC, prefs.venv).learn(600, callback=prefs.callback())
     assert prefs.restarts.n_policies == 1
     assert prefs.venv.watch is None
+    PPO("MlpPolicy", prefs.venv, n_steps=16, device="cpu").learn(64, callback=prefs.callback())
+    assert prefs.venv.watch is not None, "those of an on-policy algorithm are, also after another one"
 
 
 def test_an_agent_learns_what_is_preferred(drift_venv: MakeVenv) -> None:
