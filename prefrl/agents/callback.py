@@ -63,7 +63,8 @@ class PreferenceCallback(BaseCallback):
 
         Raises:
             SettingError: It has neither rollouts nor a replay buffer, keeps experience that cannot be paid anew
-                (see `Replay`), or learns in other environments than `prefs.venv`.
+                (see `Replay`), learns in other environments than `prefs.venv`, or is off-policy where there are to
+                be first policies.
         """
         if not isinstance(model, (OnPolicyAlgorithm, OffPolicyAlgorithm)):
             raise SettingError(
@@ -79,6 +80,11 @@ class PreferenceCallback(BaseCallback):
         super().init_callback(model)
         preferences = self.preferences
         if isinstance(model, OffPolicyAlgorithm):
+            if preferences.restarts.settings.first_policies:
+                raise SettingError(
+                    f"`first_policies` are followed by fresh ones, and the policy of {type(model).__name__} is "
+                    "not replaced, as it learns from a replay buffer. Set it to 0."
+                )
             reads_next = preferences.reward_model.inputs.next_observation
             self._replay = Replay(model, preferences.venv, reads_next=reads_next)
         # Policies are replaced where they learn from rollouts only.

@@ -266,7 +266,7 @@ class PreferenceLearning:
             store=store,
             old_labels="replay",
             feedback=saved.feedback,
-            reward=RewardTrainer(ensemble),
+            reward=RewardTrainer(ensemble, settings=saved.training, seed=saved.training_seed),
             restarts=saved.restarts,
         )
         preferences.restore(saved.arrays, saved.values)

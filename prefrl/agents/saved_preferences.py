@@ -36,9 +36,13 @@ class Saved(NamedTuple):
 
     n_labels: int
     seed: int
-    reward_seed: int
     feedback: FeedbackSettings
     reward: RewardSettings
+    """Of the ensemble."""
+    reward_seed: int
+    training: RewardSettings
+    """Of the trainer, which may have been given others than the ensemble's."""
+    training_seed: int
     restarts: RestartSettings
     arrays: Arrays
     values: Json
@@ -56,9 +60,11 @@ def write_preferences(preferences: "PreferenceLearning", path: Path) -> None:
         "environments": _environments(preferences.venv),
         "n_labels": preferences.plan_of_labels.n_labels,
         "seed": preferences.seed,
-        "reward_seed": preferences.reward_model.seed,
         "feedback": asdict(preferences.feedback),
-        "reward": asdict(preferences.trainer.settings),
+        "reward": asdict(preferences.reward_model.settings),
+        "reward_seed": preferences.reward_model.seed,
+        "training": asdict(preferences.trainer.settings),
+        "training_seed": preferences.trainer.seed,
         "restarts": asdict(preferences.restarts.settings),
         "state": values,
     }
@@ -83,13 +89,17 @@ def read_preferences(path: Path, venv: VecEnv) -> Saved:
             return Saved(
                 n_labels=document["n_labels"],
                 seed=document["seed"],
-                reward_seed=document["reward_seed"],
                 feedback=TypeAdapter(FeedbackSettings).validate_python(document["feedback"]),
                 reward=TypeAdapter(RewardSettings).validate_python(document["reward"]),
+                reward_seed=document["reward_seed"],
+                training=TypeAdapter(RewardSettings).validate_python(document["training"]),
+                training_seed=document["training_seed"],
                 restarts=TypeAdapter(RestartSettings).validate_python(document["restarts"]),
                 arrays={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118 - it is no mapping
                 values=document["state"],
             )
+    except SettingError:  # says what is the matter already
+        raise
     except (OSError, SafetensorError, ValidationError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"There is no readable PreferenceLearning in {path}: {error}.") from error
 

@@ -109,7 +109,7 @@ class RewardTrainer:
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
         self._past = np.empty(0, dtype=np.int64)
-        self._seed = seed
+        self.seed = seed
         self._rng = Streams(seed).generator("reward-trainer")
 
     @property
@@ -147,7 +147,7 @@ class RewardTrainer:
             self._keep(kept)
         self._append(comparisons)
         keys = map(query_key, comparisons)
-        drawn = member_draws(keys, self.ensemble.n_members, self._seed, bootstrap=self.settings.bootstrap)
+        drawn = member_draws(keys, self.ensemble.n_members, self.seed, bootstrap=self.settings.bootstrap)
         self._draws = np.concatenate([self._draws, drawn], axis=1)
         self._seqs = np.concatenate([self._seqs, _seqs_of(comparisons)])
 
@@ -215,7 +215,7 @@ class RewardTrainer:
             "l2": self.l2.cpu().numpy().copy(),
         }
         arrays |= {f"adam.{name}": array for name, array in self.optimizer.state().items()}
-        return arrays, {"rng": self._rng.bit_generator.state, "seed": self._seed}
+        return arrays, {"rng": self._rng.bit_generator.state, "seed": self.seed}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken, once `refill` has handed the comparisons back.
@@ -237,7 +237,7 @@ class RewardTrainer:
             ) from error
         prefix = "adam."
         self.optimizer.restore({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)})
-        self._seqs, self._draws, self._past, self._seed = seqs, draws, past, seed
+        self._seqs, self._draws, self._past, self.seed = seqs, draws, past, seed
         self.l2 = torch.as_tensor(l2, device=self.ensemble.device)
         self._data = make_data(self.ensemble.inputs, self.ensemble.device)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from gymnasium import spaces
 from sb3_contrib import ARS, QRDQN, TQC, CrossQ
 from stable_baselines3 import DDPG, DQN, PPO, SAC, TD3, HerReplayBuffer
@@ -22,11 +22,12 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from prefrl.agents import PreferenceLearning
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
-from prefrl.settings import FeedbackSettings, RewardSettings
+from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
 TORQUES = spaces.Box(np.array([-2.0, 0.5], dtype=np.float32), np.array([3.0, 1.0], dtype=np.float32))
+FEEDBACK = FeedbackSettings(segment_length=4, initial_timesteps=64, labels_per_round=3, recorder_steps=60)
 SCREENS, COLOURS = (spaces.Box(0, 255, (43, 44, n_channels), np.uint8) for n_channels in (1, 3))
 CONTINUOUS = {"sac": SAC, "td3": TD3, "ddpg": DDPG, "tqc": TQC, "crossq": CrossQ}
 DISCRETE = {"dqn": DQN, "qrdqn": QRDQN}
@@ -77,7 +78,7 @@ def learning(venv: VecEnv, **reward: Any) -> PreferenceLearning:
         venv,
         teacher=OracleTeacher(),
         n_labels=24,
-        feedback=FeedbackSettings(segment_length=4, initial_timesteps=64, labels_per_round=3, recorder_steps=60),
+        feedback=FEEDBACK,
         reward=replace(RewardSettings(hidden_sizes=(8,), first_epochs=2, epochs=1), **reward),
     )
 
@@ -297,13 +298,30 @@ def test_policies_are_neither_watched_nor_replaced(drift_venv: MakeVenv) -> None
     assert prefs.venv.watch is not None, "those of an on-policy algorithm are, also after another one"
 
 
-def test_an_agent_learns_what_is_preferred(drift_venv: MakeVenv) -> None:
-    """To go right, of which the true reward says the opposite; with shuffled labels it would not."""
-    torch.manual_seed(0)
-    prefs = learning(drift_venv(hidden_reward=lambda env, action: action), hidden_sizes=(16,))
-    model = agent(SAC, prefs.venv, learning_rate=3e-3, batch_size=64, gradient_steps=2, gamma=0.9)
-    model.learn(3000, callback=prefs.callback())
-    actions, _ = model.predict(
-        np.array([[0.0, 0.2], [0.2, 0.5], [-0.1, 0.0]], dtype=np.float32), deterministic=True
+def test_first_policies_are_refused(drift_venv: MakeVenv) -> None:
+    prefs = PreferenceLearning(
+        drift_venv(), teacher=OracleTeacher(), restarts=RestartSettings(first_policies=2), feedback=FEEDBACK
     )
-    assert actions.mean() > 0.5
+    with pytest.raises(SettingError, match=r"policy of SAC is not replaced.*Set it to 0"):
+        agent(SAC, prefs.venv).learn(100, callback=prefs.callback())
+
+
+def test_an_agent_does_more_of_what_is_preferred(drift_venv: MakeVenv) -> None:
+    """Of going right or going left, whichever the teacher likes better."""
+    acted = {}
+    for side in (1.0, -1.0):
+        hidden = partial(_paid_for_side, side)
+        prefs = learning(drift_venv(hidden_reward=hidden), hidden_sizes=(16,))
+        model = agent(SAC, prefs.venv, learning_rate=3e-3, batch_size=64, gradient_steps=2, gamma=0.9)
+        model.learn(3000, callback=prefs.callback())
+        venv = drift_venv()
+        observations, actions = venv.reset(), []
+        for _ in range(10):
+            actions.append(model.predict(np.asarray(observations), deterministic=True)[0])
+            observations, *_ = venv.step(actions[-1])
+        acted[side] = float(np.mean(actions))
+    assert acted[1.0] - acted[-1.0] > 0.4
+
+
+def _paid_for_side(side: float, env: Any, action: float) -> float:
+    return side * action
