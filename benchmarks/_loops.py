@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 import gymnasium
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from prefrl.agents import make_agent
@@ -187,7 +187,7 @@ class Loops:
         return rates
 
 
-def _timed(agent: OnPolicyAlgorithm, clock: Clock, learn: Callable[[], object]) -> float:
+def _timed(agent: BaseAlgorithm, clock: Clock, learn: Callable[[], object]) -> float:
     steps, started = agent.num_timesteps, clock()
     learn()
     return (agent.num_timesteps - steps) / (clock() - started)

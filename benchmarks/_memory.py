@@ -31,16 +31,16 @@ def _fill(env_id: str, render_states: bool, capacity: int) -> tuple[float, float
     observations = np.tile(env.observation_space.sample(), (N_ENVS, 1))
     actions = np.tile(env.action_space.sample(), (N_ENVS, 1))
     states = np.ones((N_ENVS, render_state_size(env))) if render_states else None
-    before = _resident_bytes()
+    before = resident_bytes()
     recorder = SegmentRecorder(env.observation_space, env.action_space, N_ENVS, capacity=capacity)
     for _ in range(capacity):
         recorder.record(observations, actions, np.ones(N_ENVS), np.ones(N_ENVS, dtype=bool), render_states=states)
-    grown, n_steps = _resident_bytes() - before, capacity * N_ENVS
+    grown, n_steps = resident_bytes() - before, capacity * N_ENVS
     env.close()
     return recorder.n_bytes / n_steps, grown / n_steps
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """Memory that this process has resident now (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()

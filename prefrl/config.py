@@ -1,8 +1,8 @@
 """The settings of a run: one source for the command line, the presets, the docs and the file in the run folder.
 
 A resolved configuration comes from, later wins: the defaults here, the settings of the algorithm
-(`presets/_algorithms.yaml`), the preset of the task, with what it says for this algorithm and teacher, a
-`--config` file, the command line.
+(`presets/_algorithms.yaml`), the preset of the task, with what it says for this algorithm (or for all that are
+off-policy) and teacher, a `--config` file, the command line.
 """
 
 import copy
@@ -18,7 +18,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from prefrl.errors import SettingError
-from prefrl.registry import ALGORITHMS
+from prefrl.registry import ALGORITHMS, OFF_POLICY
 from prefrl.settings import (
     AgentSettings,
     AlgorithmName,
@@ -37,6 +37,8 @@ CHANGEABLE = (
     "total_timesteps",
     "checkpoint_every",
     "evaluation_episodes",
+    "tensorboard",
+    "wandb",
     "question",
     "device",
     "n_threads",
@@ -91,6 +93,10 @@ class RunConfig:
     """Environment steps between checkpoints; one is also written on Ctrl-C and at the end."""
     evaluation_episodes: int = 20
     """Episodes of the final evaluation."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too, with pictures of what the reward says; it lies in RUN/log/tensorboard."""
+    wandb: bool = False
+    """Send the same to Weights & Biases, to the project `prefrl` or what WANDB_PROJECT says."""
     device: str = "auto"
     """Where the reward networks live: auto, cpu, cuda, …."""
     n_threads: int = 1
@@ -136,6 +142,7 @@ class RunConfig:
             raise SettingError(f"`seed` must lie between 0 and 2**63 - 1. Received {shown(self.seed)}.")
         self._settle_environment()
         self._check_people()
+        self._check_replay()
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
 
@@ -170,6 +177,35 @@ class RunConfig:
     def _check_people(self) -> None:
         if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):
             raise SettingError("`teacher=human` needs reward=preferences, and no shuffled labels.")
+
+    def _check_replay(self) -> None:
+        """Refuse what an agent with a replay buffer cannot have."""
+        if self.algo not in OFF_POLICY:
+            return
+        if self.restarts.first_policies:
+            raise SettingError(
+                f"`restarts.first_policies` must be 0 with algo={self.algo}: it learns from a replay buffer, and "
+                f"its policy is not replaced. Received {self.restarts.first_policies}."
+            )
+        if self.agent.normalize_rewards:
+            raise SettingError(
+                f"`agent.normalize_rewards` must be false with algo={self.algo}: the replay buffer keeps rewards "
+                "for long, and a learned reward has a standard deviation of its own."
+            )
+
+        own = self.agent.settings
+        starts, n_updates = own.get("learning_starts", 0), own.get("gradient_steps", 1)
+        if starts >= self.total_timesteps or n_updates == 0:
+            raise SettingError(
+                "Nothing would be learned: `learning_starts` of the agent must be below the "
+                f"{self.total_timesteps} steps of the training, and `gradient_steps` not 0. Received {starts} and "
+                f"{n_updates}."
+            )
+        if isinstance(own.get("train_freq"), list | tuple) and self.agent.n_envs > 1:
+            raise SettingError(
+                f"`train_freq` of the agent counts episodes with one environment only (agent.n_envs). Received "
+                f"{own['train_freq']} with {self.agent.n_envs}."
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON-able values."""
@@ -268,9 +304,13 @@ def load_preset(
         raise SettingError(f"`algo` must be one of {', '.join(ALGORITHMS)}. Received {chosen!r}.")
     by_algo: dict[str, Any] = values.pop("by_algo", {})
     by_teacher: dict[str, Any] = values.pop("by_teacher", {})
+    if chosen in OFF_POLICY:  # policies are replaced where they learn from rollouts only
+        values.pop("restarts", None)
     answers = teacher or own.get("teacher") or values.get("teacher", "oracle")
     resolved: dict[str, Any] = {"task": task, "algo": chosen}
-    for layer in (algorithms.get(chosen, {}), values, by_algo.get(chosen, {}), by_teacher.get(answers, {}), own):
+    family = by_algo.get("off-policy", {}) if chosen in OFF_POLICY else {}
+    by_algo = _merged(family, by_algo.get(chosen, {}))
+    for layer in (algorithms.get(chosen, {}), values, by_algo, by_teacher.get(answers, {}), own):
         resolved = _merged(resolved, upgraded(layer))
     resolved["algo"], resolved["teacher"] = chosen, answers
     return RunConfig.from_json(resolved)

@@ -32,12 +32,24 @@ TEACHERS: MutableMapping[str, str] = {
 }
 """Who compares: dataclasses made of `teacher_settings`, and of the run's seed where they have a field `seed`."""
 
-ALGORITHMS: MutableMapping[str, str] = {
+ON_POLICY: Mapping[str, str] = {
     "ppo": "stable_baselines3:PPO",
     "a2c": "stable_baselines3:A2C",
     "trpo": "prefrl.agents.trpo:EntropyTRPO",
+    "ppo_lstm": "sb3_contrib:RecurrentPPO",
 }
-"""Who learns: on-policy algorithms with SB3's interface. `presets/_algorithms.yaml` has settings for each."""
+OFF_POLICY: Mapping[str, str] = {
+    "sac": "stable_baselines3:SAC",
+    "td3": "stable_baselines3:TD3",
+    "ddpg": "stable_baselines3:DDPG",
+    "tqc": "sb3_contrib:TQC",
+    "crossq": "sb3_contrib:CrossQ",
+    "dqn": "stable_baselines3:DQN",
+    "qrdqn": "sb3_contrib:QRDQN",
+}
+ALGORITHMS: MutableMapping[str, str] = {**ON_POLICY, **OFF_POLICY}
+"""Who learns: algorithms with SB3's interface, from rollouts or from a replay buffer. `presets/_algorithms.yaml`
+has settings for each."""
 
 
 def look_up(table: Mapping[str, str], name: str, setting: str) -> Any:

@@ -46,6 +46,9 @@ class FeedbackSettings:
     """Steps c of the hyperbolic schedule, whose rate is proportional to c / (steps + c)."""
     initial_timesteps: int = 4096
     """Environment steps before the first questions; until then the learned reward is 0."""
+    pretraining: Literal["none", "state-entropy"] = "none"
+    """What pays the agent until the first labels are learned: nothing, or how far what it observes is from all
+    that it has observed (state-entropy); then its critic begins anew (Lee et al. 2021)."""
     initial_share: float = 0.25
     """Share of the labels asked first, about the initial policy (Christiano et al. 2017, A.1)."""
     asking_share: float = 0.9
@@ -91,6 +94,8 @@ class FeedbackSettings:
                 "Expected 0 < `asking_share` <= 1, 0 <= `initial_share` <= 1 and 0 <= `recent_share` <= 1. "
                 f"Received {self.asking_share}, {self.initial_share} and {self.recent_share}."
             )
+        if self.pretraining not in ("none", "state-entropy"):
+            raise SettingError(f"`pretraining` must be none or state-entropy. Received {self.pretraining!r}.")
         if min(self.stock, self.stale_after, self.overlap, self.slack + 1) < 1:
             raise SettingError(
                 "`stock`, `stale_after` and `overlap` must be at least 1, and `slack` at least 0. Received "
@@ -252,7 +257,7 @@ class AgentSettings:
                 f"{self.frame_stack} and {self.hidden_sizes}."
             )
         check_numbers({"log_std_init": self.log_std_init, **self.settings}, "of the agent ")
-        for name in ("learning_rate", "n_steps", "batch_size", "n_epochs"):
+        for name in ("learning_rate", "n_steps", "batch_size", "n_epochs", "buffer_size", "train_freq"):
             value = _number(self.settings.get(name))
             if value is not None and value <= 0:
                 raise SettingError(f"`{name}` of the agent must be above 0. Received {value}.")

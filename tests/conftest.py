@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 if sys.platform == "linux":
@@ -27,6 +28,9 @@ from prefrl.store import RunAbout, RunRecord, Store, TrainerRecord
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_envs.tasks import TASKS
 
+# For the processes that tests start, too: threads of several processes that wait for each other on two cores make
+# a script of one minute last for six.
+os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 # The same examples every time, and no failure because the machine was busy.
@@ -328,3 +332,32 @@ def serve_for_session() -> Iterator[Callable[..., ServerProcess]]:
     """As `serve`, for servers that many tests share."""
     with servers() as start:
         yield start
+
+
+@pytest.fixture
+def read_events(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], SimpleNamespace]:
+    """Read a TensorBoard log as TensorBoard does.
+
+    Scalars, by key, are pairs of step and value; images pairs of step and file; texts are texts.
+    """
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.summary.writer import event_file_writer
+
+    # Within one second event files are in the order of this number as text: a resume in a test takes less.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(1000))
+
+    def read(folder: Path) -> SimpleNamespace:
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0, "tensors": 0})
+        events.Reload()
+        tags = events.Tags()
+        return SimpleNamespace(
+            scalars={tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]},
+            images={tag: [(e.step, e.encoded_image_string) for e in events.Images(tag)] for tag in tags["images"]},
+            texts={
+                tag: [(e.step, e.tensor_proto.string_val[0].decode()) for e in events.Tensors(tag)]
+                for tag in tags["tensors"]
+            },
+        )
+
+    return read

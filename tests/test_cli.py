@@ -6,13 +6,14 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
 import pytest
 
 from prefrl import __version__, cli
-from prefrl.config import RunConfig
+from prefrl.config import RunConfig, load_preset
 from prefrl.errors import InterruptedRunError, SettingError
 from prefrl.registry import ALGORITHMS
 from prefrl_envs.extras import ATARI
@@ -108,7 +109,7 @@ def test_tasks(prefrl: Prefrl) -> None:
         )
         facts = [f"    asked:  {task.question}", f"    oracle: {task.oracle}"]
         facts += [f"    paper:  {task.paper_oracle}"] if task.paper_oracle else []
-        facts += [f"    needs:  ale-py: {ATARI.command}"] if task.family == "atari" else []
+        facts += [f"    needs:  {task.extra.package}: {task.extra.command}"] if task.extra else []
         assert lines[first + 1 : first + 1 + len(facts)] == facts
     code, out, _ = prefrl("tasks", "--json")
     tasks = json.loads(out)
@@ -215,7 +216,16 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ),
         ("train NeedsWings-v0", "NeedsWings-v0 needs a package: Wings is not installed, run `pip install wings`."),
         ("train Blackjack-v1", "The observation space of Blackjack-v1 is Tuple("),
-        ("train pendulum --algo dqn", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dqn'"),
+        ("train pendulum --algo dq", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dq'"),
+        ("train pendulum --algo dqn", "dqn cannot act in Box(-2.0, 2.0, (1,), float32); it acts in Discrete."),
+        (
+            "train hopper-backflip --algo sac --restarts.first-policies 2",
+            "`restarts.first_policies` must be 0 with algo=sac",
+        ),
+        (
+            "train pendulum --algo sac --agent.normalize-rewards",
+            "`agent.normalize_rewards` must be false with algo=sac",
+        ),
         ("train pendulum --labels 0", "`labels` must be at least 1. Received 0"),
         ("train pendulum --labels -5", "`labels` must be at least 1. Received -5"),
         ("train pendulum --labels 2000000", "`labels` must not exceed the 1000000 steps"),
@@ -281,6 +291,50 @@ def test_mistake_is_one_sentence(
     assert err.startswith(f"prefrl: {sentence}")
     assert err.count("\n") == 1
     assert {path.name for path in tmp_path.rglob("*")} == {"empty", "inf.yaml", "kwargs.yaml", "settings.yaml"}
+
+
+@pytest.mark.parametrize("flag", ["--tensorboard", "--wandb"])
+def test_a_log_without_its_package_is_one_sentence(
+    flag: str, prefrl: Prefrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prefrl_envs.extras.find_spec", lambda name: None)
+    code, out, err = prefrl("train", "pendulum", flag, "--out", tmp_path / "run")
+    name = flag.removeprefix("--")
+    assert (code, out) == (2, "")
+    assert err == f"prefrl: `{name}` needs the package {name}; install it by `pip install 'prefrl[{name}]'`.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], (True, False)),
+        (["--no-tensorboard"], (False, False)),
+        (["--wandb", "--labels", "9"], (True, True)),
+        (["--tensorboard", "--no-wandb"], (True, False)),
+    ],
+)
+def test_a_resumed_run_logs_where_it_did_unless_told_otherwise(
+    flags: list[str],
+    expected: tuple[bool, bool],
+    prefrl: Prefrl,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from prefrl import runs
+
+    told: dict[str, object] = {}
+
+    def resume(path: Path, listener: object, **settings: object) -> None:
+        told.update(settings, path=path)
+        raise SettingError("Enough.")
+
+    monkeypatch.setattr(runs, "resume", resume)
+    runs.RunFolder.create(tmp_path / "run", replace(load_preset("pendulum"), tensorboard=True))
+    assert prefrl("resume", tmp_path / "run", *flags)[2].endswith("prefrl: Enough.\n")
+    assert told["path"] == tmp_path / "run"
+    assert (told["tensorboard"], told["wandb"]) == expected
+    assert told["labels"] == (9 if "--labels" in flags else None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from prefrl import config as module
 from prefrl import settings
 from prefrl.config import RunConfig, load_preset, preset_names, upgraded
 from prefrl.errors import PrefRLError, SettingError
-from prefrl.registry import ALGORITHMS
+from prefrl.registry import ALGORITHMS, OFF_POLICY
 from prefrl_envs.clips import clip_timing
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
@@ -54,7 +54,11 @@ def test_presets_load_for_every_algorithm(task: str, algo: str) -> None:
     config = load_preset(task, algo)
     assert (config.task, config.algo) == (task, algo)
     assert config.segment_length <= TASKS[task].horizon
-    assert config.agent.settings["n_steps"] * config.agent.n_envs < config.total_timesteps
+    settings = config.agent.settings
+    rollout = settings["train_freq"] if algo in OFF_POLICY else settings["n_steps"]
+    assert rollout * config.agent.n_envs < config.total_timesteps
+    if algo in OFF_POLICY:
+        assert settings["learning_starts"] <= config.feedback.initial_timesteps < config.total_timesteps
 
 
 @pytest.mark.parametrize("task", [*preset_names(), "my_pkg:MyEnv-v0"])
@@ -140,7 +144,10 @@ def test_file_wins_over_the_preset(tmp_path: Path) -> None:
         ({"feedback": {"recent_share": 0.5, "recent_steps": 49}}, "must hold a segment of 50 steps. Received 49"),
         ({"labels": "many"}, "The setting `labels` is wrong: .*Received 'many'"),
         ({"feedback": 3}, "The setting `feedback` is wrong: .*Received 3"),
-        ({"algo": "dqn"}, "The setting `algo` is wrong: .*'ppo', 'a2c' or 'trpo'.*Received 'dqn'"),
+        (
+            {"algo": "reinforce"},
+            "The setting `algo` is wrong: .*'ppo', 'a2c', .* or 'qrdqn'.*Received 'reinforce'",
+        ),
         ({"labelz": 3}, "There is no setting `labelz`"),
         ({"feedback": {"schedul": "constant"}}, "There is no setting `feedback.schedul`"),
     ],
@@ -258,7 +265,7 @@ def test_true_reward_needs_no_labels() -> None:
         (b"labels: " + 5000 * b"1", "my.yaml cannot be read: .*limit"),
         (b"a: " + 3000 * b"[", "my.yaml cannot be read: .*recursion"),
         (b"\xff\xfe\x00", "my.yaml cannot be read: .*decode"),
-        (b"algo: dqn", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dqn'"),
+        (b"algo: dq", f"`algo` must be one of {', '.join(ALGORITHMS)}. Received 'dq'"),
         (b"task: !!python/object/apply:os.getcwd []", "my.yaml cannot be read: could not determine a constructor"),
         (None, "my.yaml cannot be read: .*No such file"),
     ],

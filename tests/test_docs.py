@@ -1,6 +1,7 @@
 """What the documents say is so: links, files, names, examples that run, keys of the log, warnings."""
 
 import ast
+import contextlib
 import json
 import re
 import runpy
@@ -11,14 +12,25 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+import numpy as np
 import pytest
 import yaml
 
 from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+from prefrl.reward import RewardEnsemble
 
 ROOT = Path(__file__).parents[1]
 ABOUT_CODE = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
-SCRIPTS = [ROOT / "README.md", ROOT / "docs" / "own-script.md"]
+OTHER_LIBRARIES = ROOT / "docs" / "other-libraries.md"
+SCRIPTS = [
+    ROOT / "README.md",
+    ROOT / "docs" / "own-script.md",
+    ROOT / "docs" / "logging.md",
+    OTHER_LIBRARIES,
+]
+FOREIGN = ("optuna", "ray", "sbx")
+"""Packages of examples that are none of ours; these run where the package is installed."""
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
@@ -201,7 +213,36 @@ def test_hooks_before_a_commit_download_nothing() -> None:
 def test_scripts_in_the_documents_run_to_their_end(page: Path, tmp_path: Path) -> None:
     """One after another in one folder; all they do less of is steps."""
     blocks = PYTHON.findall(page.read_text(encoding="utf-8"))
-    assert blocks
+    own = [block for block in blocks if not any(imports(block, package) for package in FOREIGN)]
+    assert own
+    run_blocks(own, tmp_path)
+    assert (tmp_path / "reward_model").is_dir()
+
+
+def imports(block: str, package: str) -> bool:
+    return re.search(rf"^(import|from) {package}\b", block, re.MULTILINE) is not None
+
+
+def run_blocks(blocks: list[str], folder: Path) -> None:
+    """Run scripts one after another in one process; one that begins with the name of its file gets that name."""
+    files = []
+    for number, block in enumerate(blocks):
+        name = re.match(r"# (\w+\.py)\n", block)
+        files.append(folder / (name[1] if name else f"block{number}.py"))
+        files[-1].write_text(shortened(block), encoding="utf-8")
+    run = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]"
+    warnings = ["-W", "error::UserWarning:__main__", "-W", "error::UserWarning:prefrl"]
+    done = subprocess.run(
+        [sys.executable, *warnings, "-c", run, *map(str, files)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def shortened(example: str) -> str:
     shorter = {
         "n_envs=16": "n_envs=2",
         "1_000_000": "9_000",
@@ -209,23 +250,64 @@ def test_scripts_in_the_documents_run_to_their_end(page: Path, tmp_path: Path) -
         "40_000": "16_384",
         "=2_560": "=1_024",
     }
-    files = []
-    for number, block in enumerate(blocks):
-        for long, short in shorter.items():
-            block = block.replace(long, short)
-        files.append(tmp_path / f"block{number}.py")
-        files[-1].write_text(block, encoding="utf-8")
-    run = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]"
-    warnings = ["-W", "error::UserWarning:__main__", "-W", "error::UserWarning:prefrl"]
+    for long, short in shorter.items():
+        example = example.replace(long, short)
+    return example
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", FOREIGN)
+def test_scripts_with_other_libraries_run_where_these_are_installed(package: str, tmp_path: Path) -> None:
+    pytest.importorskip(package)
+    first, *blocks = PYTHON.findall(OTHER_LIBRARIES.read_text(encoding="utf-8"))
+    run_blocks([first, *(block for block in blocks if imports(block, package))], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_settings_of_rl_zoo_train_on_the_saved_reward(tmp_path: Path) -> None:
+    pytest.importorskip("rl_zoo3")
+    page = OTHER_LIBRARIES.read_text(encoding="utf-8")
+    run_blocks([PYTHON.findall(page)[0]], tmp_path)
+    [settings] = re.findall(r"^```yaml\n# learned.yml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "learned.yml").write_text(shortened(settings), encoding="utf-8")
+    [command] = re.findall(r"^python (-m rl_zoo3\.train .*)$", page, re.MULTILINE)
     done = subprocess.run(
-        [sys.executable, *warnings, "-c", run, *map(str, files)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, *command.split()], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "reward_model").is_dir()
+    assert "LearnedReward" in done.stdout
+    assert list(tmp_path.glob("logs/ppo/Pendulum-v1_1/*.zip"))
+
+
+def test_the_settings_of_rl_zoo_name_a_wrapper_and_its_arguments(tmp_path: Path) -> None:
+    """As RL Zoo reads them: a path to a class, and keyword arguments."""
+    [text] = re.findall(
+        r"^```yaml\n# learned.yml\n(.*?)^```$",
+        OTHER_LIBRARIES.read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
+    )
+    settings = yaml.safe_load(text)["Pendulum-v1"]
+    assert (settings["n_timesteps"], settings["n_envs"]) == (20_000, 4)
+    [[(path, arguments)]] = [wrapper.items() for wrapper in settings["env_wrapper"]]
+    module, _, name = path.rpartition(".")
+    env = gymnasium.make("Pendulum-v1")
+    ensemble = RewardEnsemble(env.observation_space, env.action_space)
+    ensemble.set_output_moments(np.zeros(3), np.ones(3))
+    ensemble.save(tmp_path / arguments["reward_model"])
+    with contextlib.chdir(tmp_path):
+        wrapped = getattr(import_module(module), name)(env, **arguments)
+    assert isinstance(wrapped, gymnasium.Wrapper)
+    assert (wrapped.class_name(), wrapped.env) == ("LearnedReward", env)
+
+
+def test_what_was_tried_with_other_libraries_is_said_of_each() -> None:
+    """Each has a line with its version, and a section."""
+    page = OTHER_LIBRARIES.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!library|---)(.+?) \| (.+?) \| .*?\]\(#([\w-]+)\)", page, re.MULTILINE)
+    assert len(rows) == 6
+    for library, tried, section in rows:
+        assert re.search(r"\d", tried), library
+        assert section in headings(OTHER_LIBRARIES), library
 
 
 LOGGED = """
@@ -258,18 +340,13 @@ print(json.dumps(sorted(Keys.found)))
 
 
 def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
-    page = (ROOT / "docs" / "own-script.md").read_text(encoding="utf-8")
-    said = set(
-        re.findall(r"`((?:rollout|labels|policy|reward_model)/\w+)`", page[page.index("## What is logged") :])
-    )
+    page = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`((?:rollout|labels|policy|reward_model)/\w+)`", page))
     done = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, check=True)
     logged = {
         key for key in json.loads(done.stdout.splitlines()[-1]) if key.split("/")[0] not in ("time", "train")
     }
-    assert logged - {"rollout/ep_len_mean"} == said
-    code = source()
-    for key in re.findall(r"`(time/\w+)`", page):
-        assert f'"{key}"' in code
+    assert logged == said - {"rollout/exploration_rate"}
 
 
 def test_warnings_in_the_documents_are_those_of_the_code() -> None:

@@ -17,11 +17,17 @@ TASKS = """\
 # Tasks
 
 Every task there is. `make docs` writes this page. More about each family: [behaviours](behaviours.md),
-[MuJoCo](mujoco.md), [small ones](small-environments.md), [Atari](atari.md). *Steps* are those of every episode.
-*Fast* is what can step many environments at once ([fast stepping](fast-stepping.md); in brackets on request
-only). *Needs* is what to install for it.
+[MuJoCo](mujoco.md), [DeepMind Control](deepmind-control.md), [small ones](small-environments.md),
+[Atari](atari.md). *Steps* are those of every episode. *Fast* is what can step many environments at once
+([fast stepping](fast-stepping.md); in brackets on request only). *Needs* is what to install for it.
 """
-FAMILIES = {"behaviour": "Behaviours", "mujoco": "MuJoCo", "small": "Small ones", "atari": "Atari"}
+FAMILIES = {
+    "behaviour": "Behaviours",
+    "mujoco": "MuJoCo",
+    "dmc": "DeepMind Control",
+    "small": "Small ones",
+    "atari": "Atari",
+}
 COLUMNS = ("task", "id", "steps", "the oracle prefers", "`--oracle paper`", "counted", "fast", "needs")
 
 

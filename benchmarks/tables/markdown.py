@@ -159,9 +159,26 @@ def pendulum(rows: Sequence[Row]) -> str:
     return _table(["", "mean return", "median", "lowest", f"above {PENDULUM_SOLVED:.0f}"], lines)
 
 
+def algorithms(rows: Sequence[Row]) -> str:
+    """Return a line per algorithm and task: true returns from labels and from the true reward, and seconds."""
+    share = shares(rows)
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.task, row.algo].append(row)
+    lines = []
+    for (task, algo), own in groups.items():
+        learned, true = ([row for row in own if row.reward == reward] for reward in ("preferences", "true"))
+        returns = [_range([row.true_return for row in arm]) if arm else "" for arm in (learned, true)]
+        seconds = [_median_or_empty([row.training_s for row in arm]) for arm in (learned, true)]
+        of_true = _mean_or_empty([share[row.run] for row in learned if row.run in share])
+        lines.append([task, f"`{algo}`", f"{own[0].steps:,}", *returns, of_true, *seconds])
+    head = ["task", "algorithm", "steps", "from labels: median (lowest – highest)", "from the true reward"]
+    return _table([*head, "share", "seconds", "with the true reward"], lines)
+
+
 FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
     form.__name__: form
-    for form in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum)
+    for form in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum, algorithms)
 }
 
 

@@ -12,6 +12,7 @@ from functools import cache
 from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.rows import Run
 from prefrl.config import RunConfig, load_preset
+from prefrl.registry import ALGORITHMS, OFF_POLICY
 
 PAPER_TASKS = (
     "hopper",
@@ -24,15 +25,22 @@ PAPER_TASKS = (
     "inverted-double-pendulum",
 )
 PAPER_STEPS = 500_000
+SMALL_STEPS, CHEETAH_STEPS = 200_000, 100_000
+"""Of on-policy algorithms on the smallest tasks, and of off-policy ones on a HalfCheetah."""
+CHOOSES = ("dqn", "qrdqn")
+"""Algorithms that choose one of several actions, and cannot act on a HalfCheetah."""
+BOTH = ("preferences", "true")
 FIRST_SEEDS = {
-    "hopper-backflip": 120,
+    "hopper-backflip": 130,
     "hopper-front-flip": 105,
     "halfcheetah-backwards": 100,
-    "halfcheetah-one-leg": 105,
-    "walker2d-one-foot": 105,
+    "halfcheetah-one-leg": 110,
+    "walker2d-one-foot": 120,
     "ant-turning": 105,
 }
 """The first of the seeds on which each behaviour is shown."""
+PAPER_SEED = 110
+"""The first of the seeds on which the paper's tasks are shown."""
 BEHAVIOURS = tuple(task for task in FIRST_SEEDS if task != "hopper-backflip")
 COSTS = ("reacher", "pendulum")
 """Tasks whose true returns are costs, below 0: a share of them says nothing until its zero is moved."""
@@ -94,12 +102,12 @@ def flagship() -> list[Run]:
 def paper() -> list[Run]:
     """The paper's MuJoCo tasks at 200, 700 and 1,400 labels, with PPO; TRPO and A2C on two of them."""
     runs: list[Run] = []
-    for seed in range(100, 105):
+    for seed in range(PAPER_SEED, PAPER_SEED + 5):
         for labels in (0, 700, 200, 1400):
             runs += [_paper_run(task, seed, labels) for task in PAPER_TASKS]
-        if seed < 102:
+        if seed < PAPER_SEED + 2:
             runs += [_run(task, "shuffled", seed, labels=700, steps=PAPER_STEPS) for task in PAPER_TASKS]
-    for seed in range(100, 103):
+    for seed in range(PAPER_SEED, PAPER_SEED + 3):
         for algo in ("trpo", "a2c"):
             for task in ("hopper", "halfcheetah"):
                 runs += [_paper_run(task, seed, labels, algo=algo) for labels in (0, 700)]
@@ -109,13 +117,14 @@ def paper() -> list[Run]:
 def reliability() -> list[Run]:
     """Three tasks of the paper, ten seeds each: how bad is the worst?"""
     tasks = ("hopper", "halfcheetah", "walker2d")
-    return [_paper_run(task, seed, labels) for seed in range(100, 110) for labels in (700, 0) for task in tasks]
+    seeds = range(PAPER_SEED, PAPER_SEED + 10)
+    return [_paper_run(task, seed, labels) for seed in seeds for labels in (700, 0) for task in tasks]
 
 
 def ablations() -> list[Run]:
     """What the paper left out to see what it is good for, and longer and shorter segments."""
     runs: list[Run] = []
-    for seed in range(100, 103):
+    for seed in range(PAPER_SEED, PAPER_SEED + 3):
         for task in ("hopper", "halfcheetah"):
             runs += [_paper_run(task, seed, 0)]
             runs += [_paper_run(task, seed, 700, variant=variant) for variant in ABLATIONS]
@@ -127,7 +136,7 @@ def label_efficiency() -> list[Run]:
     runs: list[Run] = []
     for index in range(3):
         for labels in (0, 400, 200, 100, 50, 25):
-            runs += [_paper_run(task, 100 + index, labels) for task in ("hopper", "halfcheetah")]
+            runs += [_paper_run(task, PAPER_SEED + index, labels) for task in ("hopper", "halfcheetah")]
             runs += [_shown("hopper-backflip", "preferences" if labels else "true", index, labels=labels)]
     return runs
 
@@ -135,7 +144,7 @@ def label_efficiency() -> list[Run]:
 def imitation() -> list[Run]:
     """Three tasks of the paper by imitation and by prefrl, which steps one by one here, as imitation does."""
     runs: list[Run] = []
-    for seed in range(100, 103):
+    for seed in range(PAPER_SEED, PAPER_SEED + 3):
         for task in ("hopper", "halfcheetah", "walker2d"):
             for variant in (IMITATION, ONE_BY_ONE):
                 runs += [_paper_run(task, seed, labels, variant=variant) for labels in (700, 0)]
@@ -152,9 +161,27 @@ def pendulum() -> list[Run]:
     return runs
 
 
+def algorithms() -> list[Run]:
+    """Every algorithm on a small task that its actions fit, and on a HalfCheetah; off-policy with fewer steps."""
+    runs: list[Run] = []
+    for seed in range(100, 103):
+        for algo in ALGORITHMS:
+            task, steps = (
+                ("cartpole" if algo in CHOOSES else "pendulum"),
+                None if algo in OFF_POLICY else SMALL_STEPS,
+            )
+            runs += [_run(task, reward, seed, labels=200, steps=steps, algo=algo) for reward in BOTH]
+    for seed in range(100, 103):
+        for algo in ALGORITHMS:
+            steps = CHEETAH_STEPS if algo in OFF_POLICY else PAPER_STEPS
+            if algo not in CHOOSES:
+                runs += [_run("halfcheetah", reward, seed, labels=700, steps=steps, algo=algo) for reward in BOTH]
+    return runs
+
+
 PLANS: dict[str, Callable[[], list[Run]]] = {
     plan.__name__: plan
-    for plan in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum)
+    for plan in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum, algorithms)
 }
 
 

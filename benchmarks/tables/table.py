@@ -17,12 +17,14 @@ class Table:
     Args:
         name: In `PLANS`.
         folder: Where the rows and learning curves of all tables lie.
+        tasks: Of which runs may be missing; all by default.
     """
 
-    def __init__(self, name: str, folder: Path = RESULTS) -> None:
+    def __init__(self, name: str, folder: Path = RESULTS, *, tasks: Sequence[str] = ()) -> None:
         self.name = name
         self.folder = folder
         self.runs = PLANS[name]()
+        self._tasks = set(tasks or (run.task for run in self.runs))
 
     def all_rows(self) -> list[Row]:
         """Return the rows of all tables, this one's last."""
@@ -39,9 +41,9 @@ class Table:
         return [point for name in self._names for point in read(self._curves(name), Point) if point.run in wanted]
 
     def missing(self) -> list[Run]:
-        """Return the runs that have no row yet."""
+        """Return the runs that have no row yet, of the tasks that were named."""
         made = {row.run for row in self.all_rows()}
-        return [run for run in self.runs if run not in made]
+        return [run for run in self.runs if run not in made and run.task in self._tasks]
 
     def add(self, row: Row, points: Sequence[Point]) -> None:
         """Keep what came of a run; the row comes last, as it says that the run need not be made again."""

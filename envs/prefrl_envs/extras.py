@@ -38,7 +38,8 @@ class Extra:
 
 
 ATARI = Extra(name="atari", package="ale-py", module="ale_py", purpose="Atari games")
+DMC = Extra(name="dmc", package="dm_control", module="dm_control", purpose="DeepMind Control tasks")
 FAST = Extra(name="fast", package="envpool", module="envpool", purpose="fast stepping of MuJoCo tasks")
 
-EXTRAS: tuple[Extra, ...] = (ATARI, FAST)
+EXTRAS: tuple[Extra, ...] = (ATARI, DMC, FAST)
 """Every optional package that tasks or their stepping can use."""

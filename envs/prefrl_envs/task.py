@@ -9,7 +9,7 @@ from gymnasium.envs.registration import WrapperSpec
 from prefrl_envs.extras import Extra
 from prefrl_envs.fast_stepping import FastStepping
 
-Family = Literal["behaviour", "mujoco", "small", "atari"]
+Family = Literal["behaviour", "mujoco", "dmc", "small", "atari"]
 
 HIDE_TERMINATION = WrapperSpec("HideTermination", "prefrl_envs.fixed_horizon:HideTermination", {})
 """For environments without a switch of their own for going on after a failure."""

@@ -5,11 +5,11 @@ TRUE return, the reward network sees raw observations and clipped actions, and t
 only.
 """
 
-import inspect
 import warnings
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, SupportsFloat, TypeAlias, get_args
+from pathlib import Path
+from typing import Any, Literal, SupportsFloat, TypeAlias, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from prefrl.agents.environments import check_venv
 from prefrl.agents.progress_watch import ProgressWatch, Steps
+from prefrl.agents.reward_fn import RewardFn, check_takes_three, reward_fn_of
 from prefrl.errors import SettingError
 from prefrl.parts import Arrays, Json, State
 from prefrl.segments import SegmentRecorder
@@ -32,19 +33,6 @@ EARLY_END = (
     "behind the learned reward's back; hide such ends if you can (`prefrl train --hide-termination`, MuJoCo's "
     "terminate_when_unhealthy=False, or a prefrl task)."
 )
-
-
-class RewardFn(Protocol):
-    """Rewards for a batch of steps."""
-
-    def __call__(
-        self, observations: Any, actions: npt.NDArray[Any], next_observations: Any, /
-    ) -> npt.NDArray[np.float32]:
-        """Return shape [N] for observations [N, *obs] (a mapping for `Dict`), actions [N, *act] and what follows.
-
-        Next observations are as observations, at the end of an episode the terminal ones.
-        """
-        ...
 
 
 NamedReward: TypeAlias = Literal["true", "constant"]
@@ -81,7 +69,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
     ) -> None:
         check_venv(venv)
         if callable(reward):
-            _check_takes_three(reward)
+            check_takes_three(reward)
         elif reward not in get_args(NamedReward):
             raise SettingError(
                 f"`reward` must be a function or one of {get_args(NamedReward)}. Received {reward!r}."
@@ -217,7 +205,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 
 
 class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Replaces the reward of one environment by `reward_fn`; the true one is in `info["env_reward"]`.
+    """Replaces the reward of one environment by a learned one; the true one is in `info["env_reward"]`.
 
     The reward belongs to the step from the observation seen BEFORE the action, as in `LearnedRewardVecEnv`.
 
@@ -228,18 +216,29 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
     (-4.0, ['env_reward'])
 
     Args:
-        env: Any environment whose spaces the reward function reads.
+        env: Any environment whose spaces the reward reads.
         reward_fn: Rewards of a batch; gets batches of one.
+        reward_model: In its place the folder of a saved reward model (`prefs.reward_model.save`), which a file of
+            settings or an environment's spec can name. It does not learn any more.
 
     Raises:
-        SettingError: `reward_fn` cannot be called with three batches.
+        SettingError: Both are given or neither, `reward_fn` cannot be called with three batches, or a saved model
+            would read actions without bounds (`ClipAction` goes above).
+        RewardModelError: There is no reward model in the folder, it has not learned yet, or it reads other spaces.
     """
 
-    def __init__(self, env: gym.Env[Any, Any], reward_fn: RewardFn) -> None:
-        _check_takes_three(reward_fn)
-        gym.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, reward_fn=reward_fn)
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        reward_fn: RewardFn | None = None,
+        *,
+        reward_model: Path | str | None = None,
+    ) -> None:
+        self.reward_fn = reward_fn_of(reward_fn, reward_model, env.observation_space, env.action_space)
+        # A path as text, so that a spec can be written as JSON.
+        kept = {"reward_fn": reward_fn} if reward_model is None else {"reward_model": str(reward_model)}
+        gym.utils.RecordConstructorArgs.__init__(self, _disable_deepcopy=True, **kept)
         gym.Wrapper.__init__(self, env)
-        self.reward_fn = reward_fn
         self._last_observation: Any = None
 
     def reset(
@@ -272,27 +271,12 @@ class ClippedRewardVecEnv(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         """Return the step under way with its rewards clipped."""
         observations, rewards, dones, infos = self.venv.step_wait()
-        return observations, np.clip(rewards, -1.0, 1.0), dones, infos
+        return observations, self.paid(rewards), dones, infos
 
-
-def _check_takes_three(reward: RewardFn) -> None:
-    """Refuse a reward function that cannot be called as it will be.
-
-    Raises:
-        SettingError: It does not take observations, actions and next observations.
-    """
-    try:
-        signature = inspect.signature(reward)
-    except ValueError:  # built in, and says nothing of its arguments
-        return
-    try:
-        signature.bind(None, None, None)
-    except TypeError as error:
-        name = getattr(reward, "__qualname__", type(reward).__name__)
-        raise SettingError(
-            "A reward function takes three batches: observations, actions, and the observations after them. "
-            f"Received {name}{signature}."
-        ) from error
+    @staticmethod
+    def paid(rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return what the agent gets of these rewards."""
+        return np.clip(rewards, -1.0, 1.0)
 
 
 def _copy(observations: VecEnvObs) -> Any:

@@ -22,6 +22,7 @@ from prefrl.agents.old_labels import OldLabels, run_in
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.saved_preferences import read_preferences, write_preferences
+from prefrl.agents.state_entropy import StateEntropy
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
@@ -95,6 +96,9 @@ class PreferenceLearning:
             frame_stack=self.reward_model.frame_stack,
         )
         self.venv = LearnedRewardVecEnv(venv, self._pay, self.recorder)
+        self._pretraining = (
+            StateEntropy(venv.observation_space) if feedback.pretraining == "state-entropy" else None
+        )
         self.restarts = PolicyRestarts(self.venv, restarts, Streams(seed).integer("restarts"))
         self.store = store if store is not None else Store()
         self.run = run_in(
@@ -119,7 +123,7 @@ class PreferenceLearning:
         else:
             self.labels = TeacherLabels(teacher, self.store, self.run, maker)
         self.refit_seconds = 0.0
-        """Wall time spent asking and fitting so far."""
+        """Wall time spent asking, fitting, and paying a replay buffer anew so far."""
         self.has_begun = False
         """Whether a callback of this object has been given to `learn`."""
         self._refits = Refits(self.trainer, self.recorder)
@@ -302,6 +306,7 @@ class PreferenceLearning:
 
     @property
     def _parts(self) -> dict[str, Part]:
+        pretraining = {} if self._pretraining is None else {"pretraining": self._pretraining}
         return {
             "venv": self.venv,
             "recorder": self.recorder,
@@ -310,6 +315,7 @@ class PreferenceLearning:
             "labels": self.labels,
             "plan": self.plan_of_labels,
             "restarts": self.restarts,
+            **pretraining,
         }
 
     def _pay(
@@ -323,6 +329,28 @@ class PreferenceLearning:
                 "stays as it is, 0 where nothing was learned before. Give `callback=prefs.callback()` to every "
                 "call of `learn`.",
             )
+        if self.is_pretraining:
+            assert self._pretraining is not None
+            return self._pretraining.pay(observations)
+        return self.reward_model.predict(observations, actions, next_observations)
+
+    @property
+    def is_pretraining(self) -> bool:
+        """Whether the agent is paid for seeing what it has not seen, as nothing has been learned from labels."""
+        return self._pretraining is not None and not self.reward_model.fitted
+
+    @property
+    def has_paid_novelty(self) -> bool:
+        """Whether the agent that learns now has been paid so."""
+        return self.is_pretraining and self._pretraining is not None and self._pretraining.n_seen > 0
+
+    def reward_now(
+        self, observations: Any, actions: npt.NDArray[Any], next_observations: Any
+    ) -> npt.NDArray[np.float32]:
+        """Return what steps that were made before are worth now; a `RewardFn`."""
+        if self.is_pretraining:
+            assert self._pretraining is not None
+            return self._pretraining.predict(observations)
         return self.reward_model.predict(observations, actions, next_observations)
 
     def _recall(self) -> bool:

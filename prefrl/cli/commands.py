@@ -60,6 +60,9 @@ def _resume(arguments: Sequence[str]) -> None:
     from prefrl.runs import RunFolder, resume
 
     config = RunFolder.open(command.run).config()
+    # The run decides what a flag that is not given means.
+    as_it_was = ResumeCommand(run=command.run, tensorboard=config.tensorboard, wandb=config.wandb)
+    command = parse("resume", ResumeCommand, arguments, default=as_it_was)
     with (
         _results_only(),
         TrainingDisplay(f"resuming {command.run}") as display,
@@ -70,6 +73,8 @@ def _resume(arguments: Sequence[str]) -> None:
             display,
             labels=command.labels,
             total_timesteps=command.total_timesteps,
+            tensorboard=command.tensorboard,
+            wandb=command.wandb,
             opened=page.open,
         )
     _finished(command.run, result, as_json=command.json)

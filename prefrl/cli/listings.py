@@ -13,6 +13,7 @@ EXIT_LACKS = 1
 _FAMILIES = {
     "behaviour": "Behaviours that no task of gymnasium's rewards",
     "mujoco": "MuJoCo, the eight tasks of the paper and Humanoid (`--oracle paper` where there is one)",
+    "dmc": "DeepMind Control Suite, returns out of 1,000",
     "small": "Small ones, for minutes and for tests",
     "atari": "Atari",
 }

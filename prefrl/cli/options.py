@@ -36,6 +36,10 @@ class ResumeCommand:
     """Comparisons in all, from now on; by default as the run's settings say."""
     total_timesteps: int | None = None
     """Environment steps in all, from now on; by default as the run's settings say."""
+    tensorboard: bool = False
+    """Write the log for TensorBoard too, from now on; by default as the run's settings say."""
+    wandb: bool = False
+    """Send the log to Weights & Biases, from now on; by default as the run's settings say."""
     page: bool = True
     """Serve the labelling page where people are the teachers; else `prefrl label` does."""
     port: int = 0

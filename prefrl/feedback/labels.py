@@ -4,6 +4,7 @@ Both go through the store, so that what was said is safe, and so that a run that
 checkpoint asks nothing twice.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -17,6 +18,11 @@ from prefrl.store import NewAnswer, OpenQuery, Store
 
 ATTEMPTS_PER_LABEL = 10
 """A teacher that cannot tell this many times as often as it answers is not asked further in one go."""
+
+NOTHING_NEW = (
+    "Nobody can be asked: all pairs of clips that were drawn from what is recorded have been shown before. The "
+    "agent goes on without those labels; record more (`recorder_steps`) or cut shorter clips (`segment_length`)."
+)
 
 
 class News(NamedTuple):
@@ -65,6 +71,11 @@ class Labels(ABC):
     def n_labels(self) -> int:
         """Comparisons that count against the budget of the run: those handed out, less those outdated since."""
         return self._n_labels
+
+    @property
+    def n_open(self) -> int:
+        """Queries that people found or had in hand at the last look; a teacher answers at once and leaves none."""
+        return 0
 
     @property
     def most_at_once(self) -> int:
@@ -189,6 +200,12 @@ class PeopleLabels(Labels):
     def __init__(self, store: Store, run: int, maker: QueryMaker, settings: FeedbackSettings) -> None:
         super().__init__(store, run, maker)
         self._settings = settings
+        self._n_open = 0
+
+    @property
+    def n_open(self) -> int:
+        """Queries that people found or had in hand at the last look."""
+        return self._n_open
 
     def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
         """Read what people have said, and see that they find queries; never wait for them."""
@@ -209,13 +226,32 @@ class PeopleLabels(Labels):
         unwanted = [
             query.query_id
             for index, query in enumerate(waiting)
-            if index < surplus or num_timesteps - query.num_timesteps > settings.stale_after
+            if index < surplus or num_timesteps - query.num_timesteps > settings.stale_after or query.asked_before
         ]
-        kept = len(waiting) - (self._store.expire_queries(unwanted) if unwanted else 0)
-        missing = wanted - kept
-        if missing >= max(1, wanted // 2) and self._maker.is_ready:
-            queries = self._maker.make(missing, num_timesteps)
-            self._store.add_queries(queries, run=self._run, overlap=settings.overlap)
+        self._n_open = len(waiting) - self._expire(unwanted)
+        for _ in range(ATTEMPTS_PER_LABEL):
+            missing = wanted - self._n_open
+            if missing < max(1, wanted // 2) or not self._maker.is_ready:
+                return
+            self._n_open += self._add(missing, num_timesteps)
+        if not self._n_open:
+            warnings.warn(NOTHING_NEW, stacklevel=2)
+
+    def _add(self, n: int, num_timesteps: int) -> int:
+        """Ask `n` more, and return how many of them are new to everybody.
+
+        A run that is played again after a crash, or a second one of the same seed, comes upon pairs that were
+        shown before. Nobody is shown a pair twice, so those would lie in the stock for ever.
+        """
+        queries = self._maker.make(n, num_timesteps)
+        asked = {
+            query.id for query in self._store.add_queries(queries, run=self._run, overlap=self._settings.overlap)
+        }
+        added = [query for query in self._store.open_queries(run=self._run) if query.query_id in asked]
+        return len(added) - self._expire([query.query_id for query in added if query.asked_before])
+
+    def _expire(self, query_ids: list[str]) -> int:
+        return self._store.expire_queries(query_ids) if query_ids else 0
 
 
 def read_in_parts(store: Store, seqs: Sequence[int], size: int) -> Iterator[list[Comparison]]:

@@ -6,6 +6,7 @@ appears whole (written under another name, synced, renamed) and holds:
 agent.zip            the agent as SB3 saves it, which runs code when it is loaded: load none that you did not make
 arrays.safetensors   the arrays of all parts
 state.json           the values of all parts
+replay-*.safetensors what an off-policy agent has kept of its experience; see `prefrl.runs.saved_replay`
 manifest.json        number of steps, settings, the answers it was trained on, the hash of every file and its own
 """
 
@@ -26,6 +27,7 @@ from prefrl.errors import RunError
 from prefrl.files import read_json, sync_folder, write_json, write_whole
 from prefrl.parts import Arrays, Json, Part, joined, restore_parts
 from prefrl.runs.old_checkpoint import OLD_FORMAT_VERSION, is_old, translated
+from prefrl.runs.saved_replay import SavedReplay
 
 FORMAT_VERSION = 2
 AGENT_FILE, ARRAYS_FILE, STATE_FILE, MANIFEST_FILE = (
@@ -59,6 +61,7 @@ def write_checkpoint(
     *,
     config: Json,
     answers: AnswersRead | None = None,
+    replay: SavedReplay | None = None,
 ) -> Path:
     """Write a checkpoint and remove those that are too old.
 
@@ -68,6 +71,7 @@ def write_checkpoint(
         parts: What has state, by name; "agent" is among them.
         config: The settings that the training has.
         answers: The answers it was trained on, where there are any.
+        replay: The one of the parts that has files of its own.
 
     Returns:
         The folder of this checkpoint.
@@ -76,22 +80,24 @@ def write_checkpoint(
         RunError: It cannot be written (a full disk, say); the checkpoints before are untouched.
     """
     target, draft = folder / f"{num_timesteps:012d}", folder / f".{num_timesteps:012d}.new"
-    # All in memory first: a library that writes to a full disk by itself fails in its own way.
-    arrays, values = joined(parts)
-    files = {STATE_FILE: json.dumps(values).encode()}
-    files[AGENT_FILE] = arrays.pop(AGENT_ARRAY).tobytes()
-    files[ARRAYS_FILE] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-    manifest: Json = {
-        "format_version": FORMAT_VERSION,
-        "num_timesteps": num_timesteps,
-        "config": config,
-        "answers": None if answers is None else vars(answers),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
-    }
     try:
         for left_by_a_crash in folder.glob(".*.new"):
             shutil.rmtree(left_by_a_crash)
         draft.mkdir(parents=True)
+        shared = {} if replay is None else replay.write(draft, checkpoints(folder))
+        # All in memory first: a library that writes to a full disk by itself fails in its own way.
+        arrays, values = joined(parts)
+        files = {STATE_FILE: json.dumps(values).encode()}
+        files[AGENT_FILE] = arrays.pop(AGENT_ARRAY).tobytes()
+        files[ARRAYS_FILE] = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+        manifest: Json = {
+            "format_version": FORMAT_VERSION,
+            "num_timesteps": num_timesteps,
+            "config": config,
+            "answers": None if answers is None else vars(answers),
+            "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            "sha256_of_shared": shared,
+        }
         for name, content in files.items():
             write_whole(draft / name, content)
         write_json(draft / MANIFEST_FILE, manifest | {OWN_HASH: _hash_of(manifest)})
@@ -128,10 +134,7 @@ class Checkpoint:
         except _LaterFormatError:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RunError) as error:
-            raise RunError(
-                f"The checkpoint {folder} is damaged ({_clause(error)}); remove that folder and resume: the run "
-                "goes on from the checkpoint before, or from its beginning with the labels it has."
-            ) from error
+            raise _damaged(folder, error) from error
         self.format_version = document.format_version
         self.num_timesteps = document.num_timesteps
         """Environment steps taken."""
@@ -141,6 +144,7 @@ class Checkpoint:
         """What it was trained on; None where nobody was asked, or the format does not tell."""
         self.values: Json = document.values
         self._load = document.load
+        self._shared = document.shared
 
     @cached_property
     def arrays(self) -> Arrays:
@@ -157,6 +161,18 @@ class Checkpoint:
     def agent(self) -> bytes:
         """The agent, as SB3 saved it."""
         return (self.folder / AGENT_FILE).read_bytes()
+
+    def read_shared(self, name: str) -> Arrays:
+        """Return the arrays of a file that this checkpoint may share with others.
+
+        Raises:
+            RunError: It is missing, cut short or changed.
+        """
+        try:
+            _check_files(self.folder, {name: self._shared[name]})
+            return load_file(self.folder / name)
+        except (OSError, KeyError, SafetensorError, RunError) as error:
+            raise _damaged(self.folder, error) from error
 
     def restore_part(self, name: str, part: Part) -> None:
         """Put one part back to where it was, in a checkpoint of any format that has it."""
@@ -183,6 +199,13 @@ class Checkpoint:
             ) from error
 
 
+def _damaged(folder: Path, error: BaseException) -> RunError:
+    return RunError(
+        f"The checkpoint {folder} is damaged ({_clause(error)}); remove that folder and resume: the run goes on "
+        "from the checkpoint before, or from its beginning with the labels it has."
+    )
+
+
 class _LaterFormatError(RunError):
     """A checkpoint is not damaged, but newer than this code."""
 
@@ -198,6 +221,8 @@ class _Document:
     values: Json
     load: Callable[[], Arrays]
     """Reads the arrays of all parts but the agent's."""
+    shared: Mapping[str, str]
+    """Hashes of the files that are read one by one."""
 
 
 def _read(folder: Path) -> _Document:
@@ -222,6 +247,7 @@ def _read(folder: Path) -> _Document:
         answers=None if answers is None else AnswersRead(**answers),
         values=read_json(folder / STATE_FILE),
         load=lambda: load_file(folder / ARRAYS_FILE),
+        shared=manifest.get("sha256_of_shared", {}),  # checkpoints of before have none
     )
 
 
@@ -236,6 +262,7 @@ def _read_old(folder: Path) -> _Document:
         answers=None,
         values=values,
         load=lambda: arrays,
+        shared={},
     )
 
 

@@ -6,15 +6,17 @@ import sys
 import torch
 
 from prefrl.runs.folder import versions
+from prefrl.runs.log_writers import LOG_EXTRAS
 from prefrl.store.database import sqlite_module
-from prefrl_envs.machine import Check, check_machine
+from prefrl_envs.machine import Check, check_extra, check_machine
 
 SQLITE_MEND = "pip install 'pysqlite3>=0.6.1'"
 
 
 def examine() -> list[Check]:
     """Try everything; takes some seconds, because a frame is drawn and a clip encoded."""
-    return [_check_python(), _check_sqlite(), _check_device(), *check_machine()]
+    extras = [check_extra(extra) for extra in LOG_EXTRAS]
+    return [_check_python(), _check_sqlite(), _check_device(), *check_machine(), *extras]
 
 
 def _check_python() -> Check:

@@ -1,6 +1,5 @@
 """What a policy does: true return, task metrics, and a clip of it."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from prefrl.agents import LearnedRewardVecEnv, algorithm
+from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ENV_REWARD
 from prefrl.config import RunConfig
 from prefrl.errors import PrefRLError, RunError, SettingError
@@ -19,7 +18,7 @@ from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
-from prefrl.runs.saved_parts import check_agent_fits
+from prefrl.runs.saved_parts import check_agent_fits, saved_agent
 from prefrl.runs.serial_vec_env import SerialVecEnv
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.seeding import Streams
@@ -178,7 +177,7 @@ def _run_policy(
     n_envs = environments.num_envs
     rewarded = LearnedRewardVecEnv(stack_frames(config, environments), "true")
     normalizer = make_normalizer(config, rewarded)
-    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent), device=config.agent.device)
+    agent = saved_agent(config.algo, checkpoint.agent, config.agent.device)
     check_agent_fits(agent, normalizer)
     checkpoint.restore_part("normalizer", SavedNormalizer(normalizer))
     normalizer.training = False
@@ -191,10 +190,12 @@ def _run_policy(
     steps: dict[str, list[Array]] = {}
     first_runs = True
     seen: Any = normalizer.reset()
+    remembered, begins = None, np.ones(n_envs, dtype=bool)
     while shares.any():
         raw, render_states = rewarded.last_observations, rewarded.render_states
-        actions, _ = agent.predict(seen, deterministic=not sees_images)
+        actions, remembered = agent.predict(seen, remembered, begins, deterministic=not sees_images)
         seen, _, dones, infos = normalizer.step(actions)  # these rewards are the agent's: clipped, say
+        begins = dones
         if first_runs:
             if not sees_images:  # stacks of screens would fill the disk
                 _keep(steps, "observations", as_array(rewarded.observation_space, raw)[0])

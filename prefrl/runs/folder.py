@@ -3,6 +3,7 @@
 config.json                 the resolved settings, versions, git revision
 store.sqlite, segments/     queries and answers, and the clips they are about
 log/metrics.jsonl           one line per rollout
+log/tensorboard/, log/wandb* the same for TensorBoard and Weights & Biases, where they are switched on
 checkpoints/STEPS/          all a training needs to go on
 reward_model/               the learned reward
 evaluation.json, clip.mp4   what the policy does
@@ -80,6 +81,16 @@ class RunFolder:
     def metrics(self) -> Path:
         """File with one line of metrics per rollout."""
         return self.path / METRICS_FILE
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the log for TensorBoard."""
+        return self.path / "log" / "tensorboard"
+
+    @property
+    def wandb(self) -> Path:
+        """What the log for Weights & Biases goes on with: its id there, and the last step."""
+        return self.path / "log" / "wandb.json"
 
     @classmethod
     def create(cls, path: Path, config: RunConfig) -> "RunFolder":

@@ -4,6 +4,7 @@ What the recorder keeps follows from the settings and the spaces alone, so that 
 machine.
 """
 
+import inspect
 import os
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from prefrl.agents.algorithms import algorithm
 from prefrl.agents.environments import frame_stack_of
 from prefrl.config import RunConfig
 from prefrl.errors import SettingError
+from prefrl.registry import OFF_POLICY
 from prefrl.reward.inputs import is_image
 from prefrl.segments import SegmentRecorder, n_features
 from prefrl_envs.live_frames import N_BYTES, LiveFrames
@@ -21,6 +24,9 @@ from prefrl_envs.redrawing import layers
 
 RECORDER_BYTES = 2**30
 """So much the recorder takes at most, if two segments of each environment fit."""
+
+REPLAY_BYTES = 2**31
+"""A replay buffer takes no more unless the settings say how many steps it has room for."""
 
 
 def fitting_recorder_steps(config: RunConfig, environments: VecEnv) -> int:
@@ -45,7 +51,11 @@ def check_memory(config: RunConfig, environments: VecEnv) -> None:
         SettingError: Rollout, recorder and comparisons would take more than half of its memory.
     """
     observations, n_envs = environments.observation_space, environments.num_envs
-    needed = {"a rollout": config.agent.settings.get("n_steps", 1) * n_envs * _kept_bytes(observations)}
+    if config.algo in OFF_POLICY:
+        n_bytes = fitting_buffer_size(config, environments) * _step_bytes(config, environments)
+        needed = {"the replay buffer": n_bytes}
+    else:
+        needed = {"a rollout": config.agent.settings.get("n_steps", 1) * n_envs * _kept_bytes(observations)}
     if config.reward == "preferences":
         steps = fitting_recorder_steps(config, environments)
         needed["the recorder"] = steps * n_envs * _recorded_bytes(environments)
@@ -59,8 +69,12 @@ def check_memory(config: RunConfig, environments: VecEnv) -> None:
         parts = ", ".join(f"{part} {n_bytes / 1e9:.1f} GB" for part, n_bytes in needed.items())
         raise SettingError(
             f"The observations {observations} are too large for the {memory_bytes() / 1e9:.0f} GB of this "
-            f"machine: {parts}; make them smaller (gymnasium's ResizeObservation), or use fewer environments "
-            "(agent.n_envs)."
+            f"machine: {parts}; make them smaller (gymnasium's ResizeObservation), or "
+            + (
+                "the buffer (agent.settings.buffer_size)."
+                if config.algo in OFF_POLICY
+                else "use fewer environments (agent.n_envs)."
+            )
         )
 
 
@@ -85,6 +99,37 @@ def keeps_frames(environments: VecEnv) -> bool:
     """Return whether every step is drawn and kept as a picture."""
     inner = environments.unwrapped
     return isinstance(inner, DummyVecEnv) and any(isinstance(layer, LiveFrames) for layer in layers(inner.envs[0]))
+
+
+def fitting_buffer_size(config: RunConfig, environments: VecEnv) -> int:
+    """Return how many steps the replay buffer has room for: as the settings say, or SB3's million, or what fits.
+
+    Args:
+        config: Of a run with an off-policy algorithm.
+        environments: Its environments, frames stacked.
+
+    Raises:
+        SettingError: The settings say something that is no number.
+    """
+    size = config.agent.settings.get("buffer_size")
+    if size is None:
+        default = int(inspect.signature(algorithm(config.algo)).parameters["buffer_size"].default)
+        return min(default, max(REPLAY_BYTES // _step_bytes(config, environments), 1))
+    if not isinstance(size, int):
+        raise SettingError(f"`buffer_size` of the agent must be a whole number of steps. Received {size!r}.")
+    return size
+
+
+def _step_bytes(config: RunConfig, environments: VecEnv) -> int:
+    """Bytes of a step in the replay buffer; SB3 keeps observations as they are."""
+    looks = 1 if config.agent.settings.get("optimize_memory_usage") else 2
+    return looks * _raw_bytes(environments.observation_space) + _raw_bytes(environments.action_space) + 12
+
+
+def _raw_bytes(space: spaces.Space[Any]) -> int:
+    if isinstance(space, spaces.Dict):
+        return sum(_raw_bytes(inner) for inner in space.spaces.values())
+    return int(np.prod(space.shape or ())) * np.dtype(space.dtype).itemsize
 
 
 def _kept_bytes(space: spaces.Space[Any]) -> int:

@@ -9,6 +9,8 @@ from stable_baselines3.common.logger import KVWriter
 from prefrl.files import append_json_line, read_json_lines, write_json_lines
 
 STEP_KEY = "time/total_timesteps"
+COUNTED_ANEW = "time/iterations"
+"""What SB3 counts anew after each resume, and no log of a run keeps."""
 
 
 class MetricsLog(KVWriter):
@@ -26,7 +28,7 @@ class MetricsLog(KVWriter):
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
         """Append one line."""
         line = {key: float(value) for key, value in key_values.items() if _is_number(value)}
-        line.pop("time/iterations", None)  # SB3 counts them anew after each resume
+        line.pop(COUNTED_ANEW, None)
         line[STEP_KEY] = step
         append_json_line(self._path, line)
 

@@ -47,7 +47,7 @@ class PacedCallback(PreferenceCallback):
         waiting: Callable[[], None],
         save_and_stop: Callable[[], NoReturn],
     ) -> None:
-        super().__init__(preferences)
+        super().__init__(preferences, replay_is_paid=True)
         self.run = training
         self.status = status
         self.stop = stop
@@ -58,7 +58,12 @@ class PacedCallback(PreferenceCallback):
 
     @property
     def n_missing(self) -> int:
-        """Labels without which the agent does not go on: those due by the schedule, less the slack."""
+        """Labels without which the agent does not go on: those due by the schedule, less the slack.
+
+        None where people have nothing to answer: then only new experience helps.
+        """
+        if not self.preferences.labels.n_open:
+            return 0
         # The first fit needs answers: without any the agent would go on with no reward at all.
         at_least = 0 if self.preferences.reward_model.fitted else 1
         due = self.preferences.n_due()
@@ -73,15 +78,19 @@ class PacedCallback(PreferenceCallback):
         return refit
 
     def _on_rollout_start(self) -> None:
+        if not self.is_time_to_look:
+            return
         self.update()
         if self.n_missing:
             self._wait()
-        self.watch_policy()
+        self.settle()
         self.status.tell("training", self.num_timesteps)
 
     def _on_rollout_end(self) -> None:
         super()._on_rollout_end()
         self.logger.record("time/waited_seconds", self.waited_seconds)
+        if not self.is_time_to_look:
+            return
         returns = [episode["r"] for episode in self.model.ep_info_buffer or []]
         true_return = float(np.mean(returns)) if returns else None
         self.status.tell("training", self.num_timesteps, true_return=true_return)

@@ -10,6 +10,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
 from prefrl.agents import LearnedRewardVecEnv
 from prefrl.agents.learned_reward import ClippedRewardVecEnv
+from prefrl.agents.normalizer_statistics import packed_statistics, put_statistics
 from prefrl.config import RunConfig
 from prefrl.errors import SettingError
 from prefrl.parts import Arrays, Json, State
@@ -88,28 +89,11 @@ class SavedNormalizer:
 
     def state(self) -> State:
         """Return the statistics, and the running returns, shape [N]."""
-        arrays: Arrays = {"returns": self._normalizer.returns.copy()}
-        for name, statistics in _statistics(self._normalizer).items():
-            arrays[f"{name}.mean"] = np.array(statistics.mean)
-            arrays[f"{name}.var"] = np.array(statistics.var)
-            arrays[f"{name}.count"] = np.array([statistics.count], dtype=np.float64)
+        arrays: Arrays = {"returns": self._normalizer.returns.copy(), **packed_statistics(self._normalizer)}
         return arrays, {}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Take the statistics over; an evaluation has another number of environments, and no returns yet."""
-        for name, statistics in _statistics(self._normalizer).items():
-            statistics.mean = arrays[f"{name}.mean"].copy()
-            statistics.var = arrays[f"{name}.var"].copy()
-            statistics.count = float(arrays[f"{name}.count"][0])
+        put_statistics(self._normalizer, arrays)
         if len(arrays["returns"]) == self._normalizer.num_envs:
             self._normalizer.returns = arrays["returns"].copy()
-
-
-def _statistics(normalizer: VecNormalize) -> dict[str, RunningMeanStd]:
-    """Running statistics by name; those of observations only where they are normalised."""
-    statistics = {"return": normalizer.ret_rms}
-    if normalizer.norm_obs:
-        own = normalizer.obs_rms
-        named = own if isinstance(own, dict) else {"": own}
-        statistics |= {f"observation:{key}": value for key, value in named.items()}
-    return statistics

@@ -3,21 +3,43 @@
 import io
 import random
 import time
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
+from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.distributions import StateDependentNoiseDistribution
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
-from prefrl.agents import PreferenceLearning
-from prefrl.agents.algorithms import use_channels_last
+from prefrl.agents import PreferenceLearning, algorithm
+from prefrl.agents.algorithms import Agent, use_channels_last
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.errors import RunError
 from prefrl.parts import Arrays, Json, State
+
+
+def saved_agent(algo: str, content: bytes, device: str) -> BaseAlgorithm:
+    """Return an agent as it was saved, to look at or to act: without environments, and without a replay buffer.
+
+    Args:
+        algo: Its name in the registry.
+        content: The zip of SB3, which runs code when it is loaded.
+        device: Where it computes.
+    """
+    # A buffer would be as large as it was, and empty.
+    return _loaded(algorithm(algo), content, device=device, custom_objects={"buffer_size": 1})
+
+
+def _loaded(kind: type[BaseAlgorithm], content: bytes, **arguments: Any) -> BaseAlgorithm:
+    with warnings.catch_warnings():
+        # SB3 takes the buffer of n-step returns that it chose itself for one of the user's.
+        warnings.filterwarnings("ignore", message="`n_steps=")
+        return kind.load(io.BytesIO(content), **arguments)
 
 
 def check_agent_fits(agent: BaseAlgorithm, venv: VecEnv) -> None:
@@ -57,25 +79,54 @@ class SavedAgent:
         normalizer: The environments it learns in.
     """
 
-    def __init__(self, agent: OnPolicyAlgorithm, normalizer: VecNormalize) -> None:
+    def __init__(self, agent: Agent, normalizer: VecNormalize) -> None:
         self.agent = agent
         self._normalizer = normalizer
+        _hide_idle(normalizer, agent)
 
     def state(self) -> State:
-        """Return the zip that SB3 writes, as bytes."""
+        """Return the zip that SB3 writes, as bytes, and what a recurrent policy remembers, which is not in it."""
         buffer = io.BytesIO()
         self.agent.save(buffer)
-        return {"zip": np.frombuffer(buffer.getvalue(), dtype=np.uint8)}, {}
+        arrays: Arrays = {"zip": np.frombuffer(buffer.getvalue(), dtype=np.uint8)}
+        if isinstance(self.agent, RecurrentPPO):
+            remembered = self.agent._last_lstm_states
+            arrays |= {f"{net}.{name}": state.cpu().numpy().copy() for net, name, state in _each(remembered)}
+        return arrays, {}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
-        """Load the agent; its environments go on where they are."""
-        self.agent = type(self.agent).load(
-            io.BytesIO(arrays["zip"].tobytes()),
+        """Load the agent; its environments go on where they are, and its replay buffer is empty."""
+        agent = _loaded(
+            type(self.agent),
+            arrays["zip"].tobytes(),
             env=self._normalizer,
             device=self.agent.device,
             force_reset=False,
         )
-        use_channels_last(self.agent)
+        assert isinstance(agent, type(self.agent))
+        if isinstance(agent, RecurrentPPO):
+            for net, name, state in _each(agent._last_lstm_states):
+                state[...] = torch.as_tensor(arrays[f"{net}.{name}"])
+        self.agent = agent
+        _hide_idle(self._normalizer, agent)
+        use_channels_last(agent)
+
+
+def _hide_idle(normalizer: VecNormalize, agent: BaseAlgorithm) -> None:
+    """Have SB3's replay buffer filled without a normaliser that normalises nothing.
+
+    With one SB3 takes what it keeps from there, which fails for discrete observations and for images whose
+    channels it moves above.
+    """
+    if isinstance(agent, OffPolicyAlgorithm) and not (normalizer.norm_obs or normalizer.norm_reward):
+        agent._vec_normalize_env = None
+
+
+def _each(states: Any) -> Iterator[tuple[str, str, torch.Tensor]]:
+    """Yield the states of the two networks that remember: of the policy's and of the critic's."""
+    for net in ("pi", "vf"):
+        for name, state in zip(("hidden", "cell"), getattr(states, net), strict=True):
+            yield net, name, state
 
 
 class SavedFrames:
@@ -95,7 +146,7 @@ class SavedFrames:
 
 
 class RandomStreams:
-    """The global generators that SB3 draws from (torch on CPU and CUDA, NumPy, Python), and gSDE's noise.
+    """The generators that SB3 draws from (torch's, NumPy's, Python's, the action space's), and gSDE's noise.
 
     What is restored is put in place when the next rollout begins: until then SB3 draws, which the run that was not
     stopped did not.
@@ -120,6 +171,7 @@ class RandomStreams:
         values: Json = {
             "numpy": [str(name), int(position), int(has_gauss), float(gauss)],
             "python": [version, list(internal), python_gauss],
+            "actions": self._saved.agent.action_space.np_random.bit_generator.state,
         }
         return arrays, values
 
@@ -133,14 +185,16 @@ class RandomStreams:
             return
         (arrays, values), self._restored = self._restored, None
         agent = self._saved.agent
-        for key in _NOISE:
-            if f"noise.{key}" in arrays:
-                noise = torch.as_tensor(arrays[f"noise.{key}"], device=agent.device)
-                setattr(agent.policy.action_dist, key, noise)
+        source = _noise_source(agent)
+        if source is not None:
+            for key in _NOISE:
+                setattr(source, key, torch.as_tensor(arrays[f"noise.{key}"], device=agent.device))
         name, position, has_gauss, gauss = values["numpy"]
         np.random.set_state((name, arrays["numpy"], position, has_gauss, gauss))  # noqa: NPY002
         version, internal, python_gauss = values["python"]
         random.setstate((version, tuple(internal), python_gauss))
+        if "actions" in values:  # checkpoints of before are of agents that draw none from their space
+            agent.action_space.np_random.bit_generator.state = values["actions"]
         torch.set_rng_state(torch.as_tensor(arrays["torch"]))
         if torch.cuda.is_available():  # a run may go on without: then its numbers are others anyway
             for index in range(torch.cuda.device_count()):
@@ -199,12 +253,17 @@ class Progress:
 _NOISE = ("exploration_mat", "exploration_matrices")
 
 
-def _noise(agent: OnPolicyAlgorithm) -> Arrays:
-    """Return the exploration noise of the rollout that begins, where it is not drawn step by step (gSDE)."""
-    distribution = agent.policy.action_dist
-    if not isinstance(distribution, StateDependentNoiseDistribution):
-        return {}
-    return {key: getattr(distribution, key).detach().cpu().numpy() for key in _NOISE}
+def _noise_source(agent: BaseAlgorithm) -> StateDependentNoiseDistribution | None:
+    """Return what draws exploration noise once per rollout and not step by step (gSDE), where something does."""
+    actor = getattr(agent.policy, "actor", agent.policy)  # off-policy it is a network of its own
+    distribution = getattr(actor, "action_dist", None)
+    return distribution if isinstance(distribution, StateDependentNoiseDistribution) else None
+
+
+def _noise(agent: BaseAlgorithm) -> Arrays:
+    """Return the exploration noise of the rollout that begins."""
+    source = _noise_source(agent)
+    return {} if source is None else {key: getattr(source, key).detach().cpu().numpy() for key in _NOISE}
 
 
 def _cuda_states() -> list[Any]:

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from prefrl.agents import PreferenceCallback
 from prefrl.agents.callback import watch_policy
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
@@ -22,10 +24,14 @@ from prefrl.memory import give_back_memory
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.live_status import LiveStatus
+from prefrl.runs.log_writers import check_log_writers
 from prefrl.runs.pace import PacedCallback
 from prefrl.runs.settings_changes import check_budget, extended, latest_checkpoint
 from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
+
+TELL_EVERY = 256
+"""Environment steps between two messages to the listener where rollouts are shorter: off-policy."""
 
 
 class TrainingProgress(NamedTuple):
@@ -70,6 +76,7 @@ def start(
             could not even start.
         InterruptedRunError: Ctrl-C; a checkpoint was written.
     """
+    check_log_writers(config)
     config = replace(config, stepping=resolve_stepping(config))  # what "auto" comes to is written down
     folder = RunFolder.create(out, config)
     with folder.locked():
@@ -92,6 +99,8 @@ def resume(
     *,
     labels: int | None = None,
     total_timesteps: int | None = None,
+    tensorboard: bool | None = None,
+    wandb: bool | None = None,
     opened: Callable[[Path], None] | None = None,
 ) -> dict[str, Any]:
     """Finish a run that was stopped or died, from its last checkpoint on; or extend a finished one.
@@ -104,6 +113,8 @@ def resume(
         labels: Comparisons in all, from now on; written into the run's settings.
         total_timesteps: Environment steps in all, from now on; written into the run's settings. The schedules of
             labels and learning rate follow the new totals; what was learned until then stays as it is.
+        tensorboard: Whether the log goes to TensorBoard, from now on; written into the run's settings.
+        wandb: Whether it goes to Weights & Biases, likewise.
         opened: As for `start`.
 
     Returns:
@@ -111,8 +122,9 @@ def resume(
 
     Raises:
         RunError: The folder is no run or in use, its checkpoint is damaged, its settings were edited, the store is
-            another one, the budget is below what is used up, or the run is complete.
+            another one, the budget is below what is used up, a log cannot begin, or the run is complete.
         SettingError: The budget cannot be.
+        MissingDependencyError: A log needs a package that is not installed.
         InterruptedRunError: Ctrl-C; a checkpoint was written.
     """
     folder = RunFolder.open(path)
@@ -121,6 +133,12 @@ def resume(
         checkpoint = latest_checkpoint(folder)
         if labels is not None or total_timesteps is not None:
             config = extended(config, labels=labels, total_timesteps=total_timesteps)
+        config = replace(
+            config,
+            tensorboard=config.tensorboard if tensorboard is None else tensorboard,
+            wandb=config.wandb if wandb is None else wandb,
+        )
+        check_log_writers(config)
         if checkpoint is not None:
             check_budget(config, checkpoint)
         with _explain_interruption(folder):
@@ -205,7 +223,7 @@ def _callbacks(
     if preferences is None:
         yield [run]
     elif training.config.teacher != "human":
-        yield [run, preferences.callback()]
+        yield [run, PreferenceCallback(preferences, replay_is_paid=True)]
     else:
         assert training.store is not None
         with LiveStatus(training.store, training.config, preferences) as status:
@@ -232,18 +250,22 @@ class _RunCallback(BaseCallback):
         self.run = training
         self.listener = listener
         self.stop = stop
-        self._started_at = self._last_saved = 0
+        self._last_line = self._last_saved = self._last_told = 0
 
     def _on_training_start(self) -> None:
-        self._started_at = self._last_saved = self.num_timesteps
+        # Lines are counted from here on, not from 0: a run may have been extended in between two of them.
+        self._last_line = self._last_saved = self._last_told = self.num_timesteps
 
     def _on_rollout_start(self) -> None:
         self.run.begin_rollout()
         if self.run.preferences is None:  # else its callback does it, after the reward was refitted
             watch_policy(self.run.restarts, self.model)
-        # Lines are counted from here on, not from 0: a run may have been extended in between two of them.
-        if (self.num_timesteps - self._started_at) % self.run.steps_per_line != 0:
+        since_line = self.num_timesteps - self._last_line
+        if 0 < since_line < self.run.steps_per_line:
             return
+        self._last_line = self.num_timesteps
+        if since_line and not self.run.learns_from_rollouts:
+            self._write_line()
         if self.stop.is_set():
             self.save_and_stop()
         if self.num_timesteps - self._last_saved >= self.run.config.checkpoint_every:
@@ -259,18 +281,33 @@ class _RunCallback(BaseCallback):
         return True
 
     def _on_training_end(self) -> None:
-        assert isinstance(self.model, OnPolicyAlgorithm)
-        self.run.restarts.end(self.model)
+        if isinstance(self.model, OnPolicyAlgorithm):
+            self.run.restarts.end(self.model)
+        else:
+            self._write_line()
         self.tell()
 
     def _on_rollout_end(self) -> None:
+        if self.run.learns_from_rollouts:
+            self._record()
+        elif self.num_timesteps - self._last_told < TELL_EVERY:
+            return
+        self._last_told = self.num_timesteps
+        self.tell()
+
+    def _record(self) -> None:
         for name, value in self.run.metrics().items():
             self.logger.record(f"task/{name}", value)
         self.logger.record("time/training_seconds", self.run.seconds)
         preferences = self.run.preferences
         if preferences is not None:
             self.logger.record("time/refit_seconds", preferences.refit_seconds)
-        self.tell()
+
+    def _write_line(self) -> None:
+        """Write a line of the log for an off-policy agent, as SB3 does for others."""
+        assert isinstance(self.model, OffPolicyAlgorithm)
+        self._record()
+        self.model.dump_logs()
 
     def tell(self, *, waiting: bool = False) -> None:
         """Tell the listener how far the training has come."""

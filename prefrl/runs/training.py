@@ -1,36 +1,50 @@
 """A training: its parts put together from the settings, saved and restored."""
 
-import io
+import sys
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
-from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from threadpoolctl import threadpool_limits
 
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning, make_agent
+from prefrl.agents.algorithms import Agent
+from prefrl.agents.callback import steps_between_looks
 from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
+from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, StoreError
 from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
+from prefrl.registry import OFF_POLICY
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
 from prefrl.runs.advice import environment_advice
 from prefrl.runs.checkpoint import AnswersRead, Checkpoint, write_checkpoint
 from prefrl.runs.folder import RunFolder
-from prefrl.runs.memory_limits import check_memory, fitting_recorder_steps
-from prefrl.runs.metrics_log import MetricsLog
+from prefrl.runs.log_writers import make_logger
+from prefrl.runs.memory_limits import check_memory, fitting_buffer_size, fitting_recorder_steps
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
-from prefrl.runs.saved_parts import Progress, RandomStreams, SavedAgent, SavedFrames, check_agent_fits
+from prefrl.runs.saved_parts import (
+    Progress,
+    RandomStreams,
+    SavedAgent,
+    SavedFrames,
+    check_agent_fits,
+    saved_agent,
+)
+from prefrl.runs.saved_replay import SavedReplay
 from prefrl.runs.simulators import Simulators
 from prefrl.runs.stepping import make_stepped_environments, resolve_stepping
 from prefrl.seeding import Streams
 from prefrl.segments.spaces import check_space
+from prefrl.settings import AgentSettings
 from prefrl.store import Store
 
 # A line in the log for about this many environment steps.
@@ -52,7 +66,8 @@ class Training:
         SettingError: A setting does not fit the environment.
         DeviceError: A device is not there.
         StoreError: The store of the run is damaged or cannot be written.
-        RunError: The store has lost answers that the checkpoint was trained on.
+        RunError: The store has lost answers that the checkpoint was trained on, or a log cannot begin.
+        MissingDependencyError: A log needs a package that is not installed.
     """
 
     def __init__(self, config: RunConfig, folder: RunFolder, checkpoint: Checkpoint | None = None) -> None:
@@ -86,23 +101,23 @@ class Training:
             self.restarts = PolicyRestarts(self.rewarded, config.restarts, seeds.integer("restarts"))
             self.restarts.plan(config.total_timesteps)
         self.normalizer = make_normalizer(config, self.rewarded)
-        agent = make_agent(
-            config.algo,
-            self.normalizer,
-            seed=seeds.integer("agent"),
-            settings=config.agent,
-        )
+        settings = _agent_settings(config, self.stacked)
+        agent = make_agent(config.algo, self.normalizer, seed=seeds.integer("agent"), settings=settings)
         # SB3 has given the environments the agent's seed.
         self.normalizer.seed(seeds.integer("environments"))
         self._saved_agent = SavedAgent(agent, self.normalizer)
+        self._replay = SavedReplay(self._saved_agent)
+        if self.preferences is not None and isinstance(agent, OffPolicyAlgorithm):
+            reads_next = self.preferences.reward_model.inputs.next_observation
+            Replay(agent, self.preferences.venv, reads_next=reads_next)  # refuses now what it would refuse later
         self._random = RandomStreams(self._saved_agent)
         self._progress = Progress(self._saved_agent, self.preferences, self.restarts)
         self.parts = self._parts()
         if checkpoint is not None:
             self._restore(checkpoint)
         elif self.preferences is not None:  # said now and not when the training begins: then there is a run
-            self.preferences.plan_of_labels.begin(0, config.total_timesteps, self._rollout)
-        self.agent.set_logger(Logger(None, [MetricsLog(folder.metrics, until=self.agent.num_timesteps)]))
+            self.preferences.plan_of_labels.begin(0, config.total_timesteps, self._between_looks)
+        self.agent.set_logger(make_logger(config, folder, self.preferences, until=self.agent.num_timesteps))
         self._progress.begin()
 
     def _parts(self) -> dict[str, Part]:
@@ -115,6 +130,8 @@ class Training:
             "random": self._random,
             "progress": self._progress,
         }
+        if not self.learns_from_rollouts:
+            parts["replay"] = self._replay
         if self.preferences is None:
             parts["learned_reward"] = self.rewarded
             parts["restarts"] = self.restarts
@@ -123,7 +140,7 @@ class Training:
         return parts
 
     @property
-    def agent(self) -> OnPolicyAlgorithm:
+    def agent(self) -> Agent:
         """The agent; after a restore another object than before."""
         return self._saved_agent.agent
 
@@ -134,13 +151,19 @@ class Training:
 
     @property
     def log_interval(self) -> int:
-        """Rollouts per line of the log."""
-        return max(1, min(LOG_EVERY, self.config.total_timesteps // LINES_AT_LEAST) // self._rollout)
+        """What SB3 is told: rollouts per line of the log. Off-policy the run itself writes the lines."""
+        return self.steps_per_line // self._between_looks if self.learns_from_rollouts else sys.maxsize
 
     @property
     def steps_per_line(self) -> int:
         """Environment steps per line of the log."""
-        return self.log_interval * self._rollout
+        wanted = min(LOG_EVERY, self.config.total_timesteps // LINES_AT_LEAST)
+        return max(1, wanted // self._between_looks) * self._between_looks
+
+    @property
+    def learns_from_rollouts(self) -> bool:
+        """Whether the agent is on-policy, and not one with a replay buffer."""
+        return isinstance(self.agent, OnPolicyAlgorithm)
 
     def metrics(self) -> dict[str, float]:
         """Return the mean task metrics of the latest episodes."""
@@ -161,6 +184,7 @@ class Training:
             self.parts,
             config=self.config.to_json(),
             answers=self._answers_read(),
+            replay=self._replay,
         )
 
     def finish(self) -> None:
@@ -170,13 +194,14 @@ class Training:
             RunError: It cannot be written.
         """
         if self.agent.use_sde:  # the first thing that SB3 would do in a rollout to come
-            self.agent.policy.reset_noise(self.config.agent.n_envs)
+            policy: Any = self.agent.policy
+            policy.reset_noise(self.config.agent.n_envs)
         self.save()
 
     @property
-    def _rollout(self) -> int:
-        """Environment steps of a rollout."""
-        return self.agent.n_steps * self.config.agent.n_envs
+    def _between_looks(self) -> int:
+        """Environment steps of a rollout, or of several where they are short."""
+        return steps_between_looks(self.agent, self.stacked)
 
     def begin_rollout(self) -> None:
         """Continue the random streams of a checkpoint; to be called when a rollout begins."""
@@ -222,10 +247,10 @@ class Training:
             RunError: The store is not the one that the checkpoint was trained on, or the environment has changed.
         """
         self._check_answers(checkpoint)
-        saved = type(self.agent).load(io.BytesIO(checkpoint.agent), device="cpu")
-        check_agent_fits(saved, self.normalizer)
+        check_agent_fits(saved_agent(self.config.algo, checkpoint.agent, "cpu"), self.normalizer)
         try:
             checkpoint.restore(self.parts)
+            self._replay.fill(checkpoint.read_shared)
         except StoreError as error:
             raise RunError(
                 f"The store in {self.folder.path} lacks what the checkpoint {checkpoint.folder.name} was trained "
@@ -261,6 +286,14 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
     )
     preferences.plan(config.total_timesteps)
     return preferences
+
+
+def _agent_settings(config: RunConfig, environments: VecEnv) -> AgentSettings:
+    """Return the agent's settings, with a replay buffer of the size it needs."""
+    own = config.agent
+    if config.algo not in OFF_POLICY:
+        return own
+    return replace(own, settings={**own.settings, "buffer_size": fitting_buffer_size(config, environments)})
 
 
 def _window(config: RunConfig) -> int:

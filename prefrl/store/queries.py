@@ -3,7 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Select, Table, func, insert, or_, select, text, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.segments import Query, Segment
@@ -26,6 +40,9 @@ class OpenQuery:
     """People who have answered it, "can't tell" included."""
     n_leases: int
     """People who have it in hand now."""
+    asked_before: bool = False
+    """Its two segments, in either order, are those of another query that somebody was given, in whichever run, or
+    that is open as well. Nobody gets both, so that this one may wait for ever."""
 
 
 class QueryMethods(StoreBase):
@@ -120,6 +137,7 @@ class QueryMethods(StoreBase):
                 table.c.num_timesteps,
                 table.c.n_answers,
                 n_in_hand(self._clock()).label("n_leases"),
+                _asked_before().label("asked_before"),
             )
             .where(text(schema.OPEN))
             .order_by(table.c.run_id, table.c.num_timesteps, table.c.ordinal)
@@ -128,7 +146,7 @@ class QueryMethods(StoreBase):
             statement = statement.where(table.c.run_id == run)
         with self._database.read() as connection:
             rows = connection.execute(statement).mappings().all()
-        return [OpenQuery(**row) for row in rows]
+        return [OpenQuery(**(dict(row) | {"asked_before": bool(row["asked_before"])})) for row in rows]
 
 
 def insert_segments(
@@ -244,6 +262,21 @@ def _insert_parts(connection: Connection, queries: Mapping[str, Query]) -> None:
 def _pair(segment_ids: Sequence[str]) -> str | None:
     """Return a text that is the same for two segments in either order; only two can be compared."""
     return ":".join(sorted(segment_ids)) if len(segment_ids) == 2 else None
+
+
+def _asked_before() -> ColumnElement[bool]:
+    """Hold for a query of the enclosing statement whose pair is open, or was given to somebody, as another one."""
+    query, other = schema.query, schema.query.alias()
+    return exists().where(
+        other.c.pair == query.c.pair,
+        other.c.id != query.c.id,
+        other.c.repeat_of.is_(None),
+        or_(
+            exists().where(schema.lease.c.query_id == other.c.id),
+            exists().where(schema.answer.c.query_id == other.c.id),
+            and_(other.c.expires_at.is_(None), other.c.id < query.c.id),
+        ),
+    )
 
 
 def _times(table: Table, segment_id: str) -> Select[int]:

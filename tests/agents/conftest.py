@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.segments import Answer, Query
@@ -104,10 +104,13 @@ def position_teacher() -> PositionTeacher:
 
 
 @pytest.fixture
-def policy_weights() -> Callable[[OnPolicyAlgorithm], npt.NDArray[np.float32]]:
+def policy_weights() -> Callable[[BaseAlgorithm], npt.NDArray[np.float32]]:
     """All weights of an agent's policy and value function in a row."""
 
-    def read(model: OnPolicyAlgorithm) -> npt.NDArray[np.float32]:
-        return torch.cat([p.detach().flatten() for p in model.policy.parameters()]).numpy()
+    def read(model: BaseAlgorithm) -> npt.NDArray[np.float32]:
+        weights: npt.NDArray[np.float32] = torch.cat(
+            [p.detach().flatten() for p in model.policy.parameters()]
+        ).numpy()
+        return weights
 
     return read

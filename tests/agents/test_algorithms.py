@@ -6,23 +6,25 @@ import numpy.typing as npt
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3 import A2C, PPO
+from stable_baselines3 import A2C, DQN, PPO, TD3
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
 from torch import nn
 
 from prefrl.agents import EntropyTRPO, algorithm, make_agent
-from prefrl.errors import SettingError
-from prefrl.registry import ALGORITHMS
+from prefrl.errors import SettingError, SpaceError
+from prefrl.registry import ALGORITHMS, OFF_POLICY, ON_POLICY
 from prefrl.settings import AgentSettings
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
-Weights = Callable[[OnPolicyAlgorithm], npt.NDArray[np.float32]]
+Weights = Callable[[BaseAlgorithm], npt.NDArray[np.float32]]
 
 
-@pytest.mark.parametrize("algo", ALGORITHMS)
+@pytest.mark.parametrize("algo", ON_POLICY)
 def test_a_name_gives_its_algorithm_with_the_settings(drift_venv: MakeVenv, algo: str) -> None:
     model = make_agent(
         algo,
@@ -34,7 +36,7 @@ def test_a_name_gives_its_algorithm_with_the_settings(drift_venv: MakeVenv, algo
     assert model.gamma == 0.5
     shapes = {name: tuple(p.shape) for name, p in model.policy.named_parameters()}
     for net in ("policy_net", "value_net"):
-        assert shapes[f"mlp_extractor.{net}.0.weight"] == (7, 2)
+        assert shapes[f"mlp_extractor.{net}.0.weight"] == (7, 256 if algo == "ppo_lstm" else 2)
         assert shapes[f"mlp_extractor.{net}.2.weight"] == (5, 7)
     assert dict(model.policy.named_parameters())["log_std"].tolist() == [-0.5]
 
@@ -143,12 +145,82 @@ def test_a_schedule_that_is_none_is_an_error(drift_venv: MakeVenv) -> None:
 
 
 def test_an_unknown_algorithm_is_an_error(drift_venv: MakeVenv) -> None:
-    with pytest.raises(SettingError, match=rf"`algo` must be one of {', '.join(ALGORITHMS)}\. Received 'dqn'\."):
-        make_agent("dqn", drift_venv(), seed=0, settings=AgentSettings(settings={}))
+    with pytest.raises(
+        SettingError, match=rf"`algo` must be one of {', '.join(ALGORITHMS)}\. Received 'reinforce'\."
+    ):
+        make_agent("reinforce", drift_venv(), seed=0, settings=AgentSettings(settings={}))
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
-def test_a_setting_that_the_algorithm_does_not_have_is_an_error(drift_venv: MakeVenv, algo: str) -> None:
-    settings: dict[str, Any] = {"buffer_size": 10}
-    with pytest.raises(SettingError, match=rf"{algo} does not take these settings: .*'buffer_size'"):
-        make_agent(algo, drift_venv(), seed=0, settings=AgentSettings(settings=settings))
+def test_a_setting_that_the_algorithm_does_not_have_is_an_error(algo: str) -> None:
+    with pytest.raises(SettingError, match=rf"{algo} does not take these settings: .*'patience'"):
+        make_agent(algo, venv_for(algo), seed=0, settings=AgentSettings(settings={"patience": 10}))
+
+
+# --- off-policy -------------------------------------------------------------------------------------------
+
+
+def acts_in_numbers(algo: str) -> bool:
+    """Whether an algorithm chooses one of several actions, and none in between."""
+    return algo in ("dqn", "qrdqn")
+
+
+def venv_for(algo: str, observed: str = "box") -> VecEnv:
+    acted = spaces.Discrete(3) if acts_in_numbers(algo) else spaces.Box(-1, 2, (2,), np.float32)
+    return make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES[observed], acted), n_envs=2, seed=0)
+
+
+@pytest.mark.parametrize("algo", OFF_POLICY)
+def test_off_policy_a_name_gives_its_algorithm_with_the_settings(algo: str) -> None:
+    settings = AgentSettings(hidden_sizes=(7, 5), settings={"gamma": 0.5, "learning_starts": 4, "batch_size": 4})
+    model = make_agent(algo, venv_for(algo), seed=0, settings=settings)
+    assert type(model) is algorithm(algo)
+    assert model.gamma == 0.5
+    layers = [module.out_features for module in model.policy.modules() if isinstance(module, nn.Linear)]
+    n_networks = sum(width == 7 for width in layers)
+    assert n_networks >= 2  # of actions or values, and its target; or of both
+    assert sum(width == 5 for width in layers) == n_networks
+    assert model.learn(40).num_timesteps == 40
+
+
+@pytest.mark.parametrize("algo", [algo for algo in OFF_POLICY if algo != "crossq"])
+def test_off_policy_policies_read_what_is_observed(algo: str) -> None:
+    model = make_agent(algo, venv_for(algo, "dict"), seed=0, settings=AgentSettings(settings={"batch_size": 4}))
+    assert type(model.policy) is model.policy_aliases["MultiInputPolicy"]
+
+
+@pytest.mark.parametrize(
+    ("algo", "acted", "takes"),
+    [
+        ("sac", spaces.Discrete(3), "Box"),
+        ("dqn", spaces.Box(-1, 1, (1,)), "Discrete"),
+        ("qrdqn", spaces.MultiBinary(2), "Discrete"),
+    ],
+)
+def test_actions_that_an_algorithm_cannot_choose_are_said(algo: str, acted: Any, takes: str) -> None:
+    venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["box"], acted), n_envs=2, seed=0)
+    with pytest.raises(SpaceError, match=rf"{algo} cannot act in .*; it acts in {takes}\. Choose another"):
+        make_agent(algo, venv, seed=0)
+
+
+def test_observations_that_an_algorithm_cannot_read_are_said() -> None:
+    with pytest.raises(SpaceError, match=r"crossq has no policy for observations in Dict.*MlpPolicy\."):
+        make_agent("crossq", venv_for("crossq", "dict"), seed=0)
+
+
+def test_noise_is_a_number_in_a_file() -> None:
+    model = make_agent("td3", venv_for("td3"), seed=0, settings=AgentSettings(settings={"action_noise": 0.25}))
+    assert isinstance(model, TD3)
+    assert isinstance(model.action_noise, NormalActionNoise)
+    drawn = np.array([model.action_noise() for _ in range(2000)])
+    assert drawn.shape == (2000, 2)
+    assert drawn.std() == pytest.approx(0.25, abs=0.01)
+
+
+def test_training_after_episodes_is_a_list_in_a_file() -> None:
+    settings = AgentSettings(settings={"train_freq": [2, "episode"]})
+    venv = make_vec_env(lambda: SpacesEnv(EXAMPLE_SPACES["box"], spaces.Discrete(3)), n_envs=1)
+    model = make_agent("dqn", venv, seed=0, settings=settings)
+    assert isinstance(model, DQN)
+    assert isinstance(model.train_freq, TrainFreq)
+    assert tuple(model.train_freq) == (2, TrainFrequencyUnit.EPISODE)

@@ -9,9 +9,9 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,15 +19,15 @@ import pytest
 from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 
-from prefrl.agents import PreferenceLearning, algorithm
+from prefrl.agents import PreferenceLearning, algorithm, callback
 from prefrl.agents.old_labels import OldLabels
 from prefrl.feedback import People, Teacher
-from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES
+from prefrl.registry import ALGORITHMS, OFF_POLICY, SCHEDULES, STRATEGIES
 from prefrl.segments import Answer, Query
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
@@ -66,12 +66,25 @@ class Combination:
     next_observation: bool
     n_labels: int
     people: bool
+    pretraining: Literal["none", "state-entropy"]
     overlap: int
     in_folder: bool
     used_before: OldLabels | None
     """What is done with the labels of a run before; None if there was none."""
     stop_after: int | None
     """Calls after which everything but the store is made anew from its state."""
+
+
+def fitting(drawn: Combination) -> Combination:
+    """Give an off-policy algorithm actions that it can choose, and observations that it has a policy for."""
+    if drawn.algo not in OFF_POLICY:
+        return drawn
+    crossq_reads = drawn.observation if drawn.observation != "dict" else "box"
+    return replace(
+        drawn,
+        action="discrete" if drawn.algo in ("dqn", "qrdqn") else "box",
+        observation=crossq_reads if drawn.algo == "crossq" else drawn.observation,
+    )
 
 
 combinations = st.builds(
@@ -89,11 +102,12 @@ combinations = st.builds(
     next_observation=st.booleans(),
     n_labels=st.integers(3, 12),
     people=st.booleans(),
+    pretraining=st.sampled_from(["none", "state-entropy"]),
     overlap=st.integers(1, 2),
     in_folder=st.booleans(),
     used_before=st.sampled_from([None, None, "continue", "ignore", "learn"]),
     stop_after=st.sampled_from([None, None, 1]),
-)
+).map(fitting)
 
 
 def make_venv(drawn: Combination) -> VecEnv:
@@ -128,6 +142,7 @@ def make_learning(drawn: Combination, store: Store, old_labels: OldLabels, **cha
             strategy=drawn.strategy,
             initial_timesteps=LENGTH * drawn.n_envs,
             initial_share=0.5,
+            pretraining=drawn.pretraining,
             labels_per_round=PER_ROUND,
             recorder_steps=30,
             overlap=drawn.overlap,
@@ -144,16 +159,21 @@ def make_learning(drawn: Combination, store: Store, old_labels: OldLabels, **cha
     )
 
 
-def make_model(drawn: Combination, prefs: PreferenceLearning) -> OnPolicyAlgorithm:
+def make_model(drawn: Combination, prefs: PreferenceLearning) -> BaseAlgorithm:
     venv: VecEnv = prefs.venv
     if drawn.normalize and isinstance(venv.observation_space, spaces.Box) and "screens" not in drawn.observation:
         venv = VecNormalize(venv, norm_reward=False)
     policy = "MultiInputPolicy" if drawn.observation == "dict" else "MlpPolicy"
-    more: dict[str, Any] = {"ppo": {"n_epochs": 1}}.get(drawn.algo, {})
+    if drawn.algo == "ppo_lstm":
+        policy = policy.replace("Policy", "LstmPolicy")
+    more: dict[str, Any] = {"ppo": {"n_epochs": 1}, "ppo_lstm": {"n_epochs": 1}}.get(drawn.algo, {})
+    if drawn.algo in OFF_POLICY:
+        more |= {"train_freq": ROLLOUT_STEPS, "learning_starts": 20, "buffer_size": 60}
+    else:
+        more["n_steps"] = ROLLOUT_STEPS
     if drawn.algo != "a2c":
         more["batch_size"] = 8
-    kind = algorithm(drawn.algo)
-    return kind(policy, venv, n_steps=ROLLOUT_STEPS, seed=0, device="cpu", policy_kwargs={"net_arch": [4]}, **more)
+    return algorithm(drawn.algo)(policy, venv, seed=0, device="cpu", policy_kwargs={"net_arch": [4]}, **more)
 
 
 class Watch(BaseCallback):
@@ -246,6 +266,14 @@ def run_combination(drawn: Combination) -> None:
         if not drawn.people and (drawn.planned or len(drawn.calls) == 1):
             n_own = len(store.comparison_seqs(run=prefs.run))
             assert n_own == max(drawn.n_labels, n_old if old_labels == "continue" else 0), "the whole budget"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def looks_at_every_rollout() -> Iterator[None]:
+    """Off-policy, too: one rollout, one reward."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callback, "LOOK_EVERY", 1)
+        yield
 
 
 EXPECTED_WARNINGS = ("labels have been given", "and not one label", "answers are ties")

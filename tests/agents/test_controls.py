@@ -10,10 +10,10 @@ import pytest
 from gymnasium import spaces
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import LearnedRewardVecEnv, PreferenceLearning, make_agent
+from prefrl.agents.algorithms import Agent
 from prefrl.feedback import OracleTeacher, ShuffledTeacher, Teacher
 from prefrl.settings import AgentSettings, FeedbackSettings, RewardSettings
 from prefrl_envs.fixed_horizon import HideTermination
@@ -31,7 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 # --- the true reward never reaches the agent --------------------------------------------------------------
 
 
-def train_on_answers(algo: str, venv: VecEnv, teacher: Teacher) -> tuple[OnPolicyAlgorithm, PreferenceLearning]:
+def train_on_answers(algo: str, venv: VecEnv, teacher: Teacher) -> tuple[Agent, PreferenceLearning]:
     preferences = PreferenceLearning(
         venv,
         teacher=teacher,
@@ -52,7 +52,7 @@ def train_on_answers(algo: str, venv: VecEnv, teacher: Teacher) -> tuple[OnPolic
 def test_the_hidden_reward_leaves_no_trace_in_the_agent(
     drift_venv: MakeVenv,
     position_teacher: Teacher,
-    policy_weights: Callable[[OnPolicyAlgorithm], FloatArray],
+    policy_weights: Callable[[Agent], FloatArray],
     algo: str,
 ) -> None:
     """Answers come from what is observed, so another true reward, even NaN, must give the same agent."""
@@ -77,7 +77,7 @@ def test_the_hidden_reward_leaves_no_trace_in_the_agent(
 def test_the_answers_do_reach_the_agent(
     drift_venv: MakeVenv,
     position_teacher: Teacher,
-    policy_weights: Callable[[OnPolicyAlgorithm], FloatArray],
+    policy_weights: Callable[[Agent], FloatArray],
 ) -> None:
     """The test above would pass on an agent that learns nothing."""
     answered, _ = train_on_answers("ppo", drift_venv(), position_teacher)

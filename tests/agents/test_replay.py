@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecCheckNan, VecEnv, VecEnvWrapper,
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.agents import PreferenceLearning
+from prefrl.agents.learned_reward import ClippedRewardVecEnv
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
@@ -134,7 +135,7 @@ def test_whatever_is_observed(observation: str, normalize: bool) -> None:
     if normalize and observation not in ("box", "box-2d", "dict"):
         pytest.skip("only numbers are normalised, and SB3's buffer mixes up pictures beside them")
     spy = Spy(worlds(OBSERVED[observation], TORQUES))
-    prefs = learning(spy, next_observation=True)
+    prefs = learning(spy, next_observation=not normalize)
     keys = ["speed"] if observation.startswith("dict") else None
     venv: VecEnv = (
         VecNormalize(VecCheckNan(prefs.venv), norm_reward=False, norm_obs_keys=keys) if normalize else prefs.venv
@@ -325,3 +326,36 @@ def test_an_agent_does_more_of_what_is_preferred(drift_venv: MakeVenv) -> None:
 
 def _paid_for_side(side: float, env: Any, action: float) -> float:
     return side * action
+
+
+def test_what_is_clipped_on_its_way_is_clipped_when_it_is_paid_anew() -> None:
+    spy = Spy(worlds(EXAMPLE_SPACES["box"], TORQUES))
+    prefs = learning(spy)
+    model = agent(SAC, ClippedRewardVecEnv(prefs.venv))
+    model.learn(800, callback=prefs.callback())
+    worth = expected(spy, prefs)
+    assert np.abs(worth).max() > 1.3
+    np.testing.assert_allclose(kept(model), np.clip(worth, -1, 1), atol=1e-5)
+
+
+def test_labels_are_looked_at_whatever_step_a_model_begins_at() -> None:
+    """Its rollouts need not begin where a look would be due to the step."""
+    prefs = learning(worlds(EXAMPLE_SPACES["box"], TORQUES))
+    prefs.plan(2000)
+    agent(SAC, prefs.venv, train_freq=5).learn(300, callback=prefs.callback())
+    n_labels = prefs.labels.n_labels
+    agent(TD3, prefs.venv, train_freq=8).learn(1700, callback=prefs.callback(), reset_num_timesteps=False)
+    assert n_labels < 12 < prefs.labels.n_labels
+
+
+def test_episodes_that_nothing_ends_are_no_rollouts() -> None:
+    class Endless(SpacesEnv):
+        def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+            observed, reward, _, _, info = super().step(action)
+            return observed, reward, False, False, info
+
+    venv = make_vec_env(lambda: Endless(EXAMPLE_SPACES["box"], TORQUES), n_envs=1, seed=0)
+    prefs = learning(venv)
+    model = agent(SAC, prefs.venv, train_freq=(1, "episode"))
+    with pytest.raises(SettingError, match=r"`train_freq` counts episodes, and no time limit.*TimeLimit\."):
+        model.learn(1000, callback=prefs.callback())

@@ -22,7 +22,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from prefrl.agents import EntropyTRPO, LearnedRewardVecEnv, PolicyRestarts, PreferenceLearning
 from prefrl.agents.callback import watch_policy
-from prefrl.agents.kept_policy import put_fresh_policy
+from prefrl.agents.kept_policy import KeptPolicy, put_fresh_policy
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
@@ -30,6 +30,7 @@ from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
 FloatArray = npt.NDArray[np.float32]
 Level = Callable[[int], float]
 TOTAL, ROLLOUT, N_ENVS = 1600, 32, 2
+MOMENTS = ("mean", "var", "count")
 
 
 class ScriptedEnv(gym.Env[FloatArray, FloatArray]):
@@ -103,6 +104,8 @@ class Trial:
         """Those that the rollout before had come to."""
         self.counts: dict[int, float] = {}
         """Of the observations in the running statistics, at the same steps."""
+        self.return_counts: dict[int, float] = {}
+        """Of the returns that rewards are scaled by, likewise."""
         self.rates: dict[int, float] = {}
 
     def learn(self, n_steps: int = TOTAL) -> "Trial":
@@ -112,6 +115,7 @@ class Trial:
             def _on_rollout_start(self) -> None:
                 trial.learned[self.num_timesteps] = weights_of(self.model)
                 trial.counts[self.num_timesteps] = trial.statistics.count
+                trial.return_counts[self.num_timesteps] = trial.normalizer.ret_rms.count
                 watch_policy(trial.restarts, self.model)
                 trial.weights[self.num_timesteps] = weights_of(self.model)
 
@@ -437,6 +441,44 @@ def test_the_learning_rate_of_a_policy_goes_on_from_what_it_has_learned() -> Non
 # --- the best has the last word -----------------------------------------------------------------------------
 
 
+def test_a_fresh_policy_sees_through_fresh_statistics() -> None:
+    """Not through those of the one before, which may have lain in one place for long."""
+    trial = Trial(flat, at_most=1).learn(400)
+    (note,) = trial.restarts.notes
+    assert "a fresh one, takes its place" in note.text
+    began = note.num_timesteps
+    since = trial.venv.num_timesteps - began
+    assert trial.statistics.count == pytest.approx(since, abs=0.01)
+    assert trial.normalizer.ret_rms.count == pytest.approx(since, abs=0.01)
+
+
+def test_statistics_that_are_frozen_stay() -> None:
+    trial = Trial(flat, at_most=1).learn(100)
+    mean = trial.statistics.mean.copy()
+    trial.normalizer.training = False
+    put_fresh_policy(trial.model, 1)
+    assert trial.statistics.count > 100
+    assert np.array_equal(trial.statistics.mean, mean)
+
+
+def test_a_policy_kept_by_an_earlier_version_has_its_statistics() -> None:
+    trial = Trial(up_and_down, at_most=0).learn(TOTAL // 2)
+    arrays, values = KeptPolicy.of(trial.model, 1, 8, trial.restarts._windows[-1]).state()
+    names = {name for name in arrays if name.startswith("normalizer.")}
+    assert names == {f"normalizer.{of}.{what}" for of in ("return", "observation:") for what in MOMENTS}
+    earlier = {name: array for name, array in arrays.items() if name not in names}
+    earlier |= {f"statistics..{what}": arrays[f"normalizer.observation:.{what}"] for what in MOMENTS}
+    mean, n_returns = trial.statistics.mean.copy(), trial.normalizer.ret_rms.count
+    put_fresh_policy(trial.model, 1)
+    assert (trial.statistics.count, trial.normalizer.ret_rms.count) == (1e-4, 1e-4)
+    assert (float(trial.statistics.mean[0]), float(trial.statistics.var[0])) == (0.0, 1.0)
+    KeptPolicy.from_state(earlier, values).put_back(trial.model)
+    assert np.array_equal(trial.statistics.mean, mean)
+    assert trial.normalizer.ret_rms.count == 1e-4
+    KeptPolicy.from_state(arrays, values).put_back(trial.model)
+    assert trial.normalizer.ret_rms.count == n_returns
+
+
 def test_a_policy_that_is_put_back_has_the_statistics_it_had() -> None:
     trial = Trial(up_and_down, at_most=0).learn(TOTAL // 2 + 16)
     mean = float(trial.statistics.mean[0])
@@ -446,6 +488,7 @@ def test_a_policy_that_is_put_back_has_the_statistics_it_had() -> None:
     (kept,) = [at for at, weights in trial.weights.items() if same_weights(weights, last)]
     assert 780 <= kept <= 900
     assert trial.statistics.count == trial.counts[kept]
+    assert trial.normalizer.ret_rms.count == trial.return_counts[kept]
     assert abs(mean - float(trial.statistics.mean[0])) < 0.7
     going_on = Trial(up_and_down, at_most=0).learn(TOTAL - ROLLOUT)
     assert abs(mean - float(going_on.statistics.mean[0])) < 2.0
@@ -540,3 +583,40 @@ def test_a_script_gets_fresh_policies_too() -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         RestartSettings(**settings)
+
+
+class WeightsElsewhere(PPO):
+    """Its policy has no optimiser of PyTorch's, as the JAX ones of SBX have none."""
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        del self.policy.optimizer
+
+    def train(self) -> None:
+        """Learn nothing."""
+
+
+def preferences(restarts: RestartSettings) -> PreferenceLearning:
+    return PreferenceLearning(
+        make_vec_env(lambda: ScriptedEnv(flat), n_envs=N_ENVS),
+        teacher=OracleTeacher(),
+        n_labels=10,
+        feedback=FeedbackSettings(segment_length=2, initial_timesteps=64, labels_per_round=5),
+        reward=RewardSettings(hidden_sizes=(8,)),
+        restarts=restarts,
+    )
+
+
+def test_a_policy_that_cannot_be_kept_is_neither_watched_nor_replaced() -> None:
+    prefs = preferences(RestartSettings(window_share=0.05, patience=1, least_gain=1e9))
+    model = WeightsElsewhere("MlpPolicy", prefs.venv, n_steps=ROLLOUT // N_ENVS, batch_size=32, seed=0)
+    model.learn(800, callback=prefs.callback())
+    assert prefs.reward_model.fitted
+    assert (prefs.restarts.n_policies, prefs.restarts.notes, prefs.venv.watch) == (1, [], None)
+
+
+def test_first_policies_that_cannot_be_followed_are_refused() -> None:
+    prefs = preferences(RestartSettings(first_policies=1))
+    model = WeightsElsewhere("MlpPolicy", prefs.venv, n_steps=ROLLOUT // N_ENVS, batch_size=32, seed=0)
+    with pytest.raises(SettingError, match=r"WeightsElsewhere is not replaced, as its weights are not PyTorch's"):
+        model.learn(100, callback=prefs.callback())

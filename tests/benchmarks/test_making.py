@@ -193,3 +193,13 @@ def test_the_machine_is_noted_once(table: MakeTable) -> None:
     for hardware in ("one", "one", "another"):
         made.note_machine({"hardware": hardware, "versions": {"numpy": "2"}, "date": "today"})
     assert [about["hardware"] for about in read_json(made.folder / "paper.json")["made_on"]] == ["one", "another"]
+
+
+def test_only_runs_of_the_tasks_that_were_named_are_missing(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    planned = [make_run(task=task) for task in ("hopper", "ant", "reacher")]
+    monkeypatch.setitem(PLANS, "paper", lambda: planned)
+    assert [run.task for run in Table("paper", tmp_path, tasks=["ant", "reacher"]).missing()] == ["ant", "reacher"]
+    assert Table("paper", tmp_path, tasks=[]).missing() == planned
+    assert Table("paper", tmp_path, tasks=["ant"]).runs == planned  # they are still of the table

@@ -82,6 +82,20 @@ def test_reliability_counts_runs_below_half_of_the_median(make_row: MakeRow) -> 
     assert cells(markdown.reliability(rows), "hopper | 700 labels")[2:] == ["100", "49", "110", "1 of 5"]
 
 
+def test_algorithms_have_a_line_per_task_with_both_arms(make_row: MakeRow) -> None:
+    rows = [
+        *(make_row(algo="sac", seed=s, true_return=v, training_s=60.0) for s, v in enumerate((50.0, 70.0, 90.0))),
+        make_row(algo="sac", reward="true", labels=0, true_return=100.0, training_s=50.0),
+        make_row(algo="sac", task="pendulum", true_return=-150.0),
+        make_row(algo="ppo", true_return=10.0),
+    ]
+    said = markdown.algorithms(rows)
+    sac = cells(said, "hopper | `sac`")
+    assert sac[3:] == ["70.00 (50.00 – 90.00)", "100.00 (100.00 – 100.00)", "0.70", "60", "50"]
+    assert cells(said, "pendulum | `sac`")[4:6] == ["", ""]
+    assert cells(said, "hopper | `ppo`")[5] == ""
+
+
 def test_ablations_have_a_line_per_variant(make_row: MakeRow) -> None:
     rows = [
         make_row(reward="true", labels=0, true_return=10.0),

@@ -9,6 +9,7 @@ from benchmarks.tables.markdown import FORMS
 from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import (
     ABLATIONS,
+    CHOOSES,
     FIRST_SEEDS,
     GOALS,
     ONE_BY_ONE,
@@ -19,6 +20,7 @@ from benchmarks.tables.plans import (
 )
 from benchmarks.tables.rows import Run
 from prefrl.cli.parsing import train_settings
+from prefrl.registry import ALGORITHMS
 from prefrl_envs.tasks import TASKS
 
 
@@ -72,11 +74,11 @@ def test_the_paper_table_has_eight_tasks_and_two_more_algorithms() -> None:
 
 def test_what_matters_most_comes_first() -> None:
     first = PLANS["paper"]()[:16]
-    assert {run.seed for run in first} == {100}
+    assert {run.seed for run in first} == {110}
     assert {run.labels for run in first} == {0, 700}
     flagship = PLANS["flagship"]()
     assert [(run.labels, run.seed) for run in flagship[:20]] == [
-        (labels, seed) for labels in (300, 100) for seed in range(120, 130)
+        (labels, seed) for labels in (300, 100) for seed in range(130, 140)
     ]
     assert {run.reward for run in flagship[:45]} == {"preferences"}
     assert {run.task for run in flagship[20:25]} == set(GOALS) - {"hopper-backflip"}
@@ -86,7 +88,7 @@ def test_what_matters_most_comes_first() -> None:
 def test_tables_share_what_they_have_in_common() -> None:
     paper = set(PLANS["paper"]())
     shared = [run for run in PLANS["reliability"]() if run in paper]
-    assert len(shared) == 30  # 3 tasks, 2 arms, seeds 100 to 104
+    assert len(shared) == 30  # 3 tasks, 2 arms, seeds 110 to 114
     assert [run for run in PLANS["ablations"]() if run.variant == "" and run not in paper] == []
     assert {run.variant for run in PLANS["ablations"]()} == set(ABLATIONS)
     few = {run for run in PLANS["label_efficiency"]() if run.task == "hopper-backflip" and run.labels == 100}
@@ -136,13 +138,23 @@ def test_the_command_line_makes_of_a_run_what_it_says() -> None:
     ],
 )
 def test_a_variant_changes_one_setting(variant: str, part: str, name: str, value: object) -> None:
-    [run] = [run for run in PLANS["ablations"]() if (run.variant, run.task, run.seed) == (variant, "hopper", 100)]
+    [run] = [run for run in PLANS["ablations"]() if (run.variant, run.task, run.seed) == (variant, "hopper", 110)]
     [plain] = [
         run
         for run in PLANS["ablations"]()
-        if (run.variant, run.labels, run.task, run.seed) == ("", 700, "hopper", 100)
+        if (run.variant, run.labels, run.task, run.seed) == ("", 700, "hopper", 110)
     ]
     config, preset = train_settings(options(run))[1].to_json(), train_settings(options(plain))[1].to_json()
     assert config[part][name] == value != preset[part][name]
     config[part][name] = preset[part][name]
     assert config == preset
+
+
+def test_every_algorithm_is_run_on_a_small_task_and_on_a_cheetah_if_it_can_act_there() -> None:
+    for algo in ALGORITHMS:
+        tasks = Counter((run.task, run.reward) for run in PLANS["algorithms"]() if run.algo == algo)
+        small = "cartpole" if algo in CHOOSES else "pendulum"
+        expected = {(small, "preferences"): 3, (small, "true"): 3}
+        if algo not in CHOOSES:
+            expected |= {("halfcheetah", "preferences"): 3, ("halfcheetah", "true"): 3}
+        assert tasks == expected

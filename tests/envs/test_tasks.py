@@ -10,7 +10,7 @@ import gymnasium
 import pytest
 
 from prefrl_envs import extras
-from prefrl_envs.extras import ATARI, EXTRAS, FAST, Extra
+from prefrl_envs.extras import ATARI, DMC, EXTRAS, FAST, Extra
 from prefrl_envs.registration import register
 from prefrl_envs.task import HIDE_TERMINATION, TASK_METRICS
 from prefrl_envs.tasks import TASKS, TASKS_BY_ENV_ID, Task
@@ -39,7 +39,7 @@ def test_a_tasks_facts_are_those_of_its_environment(task: Task) -> None:
 
 @EACH
 def test_a_task_says_what_it_is_in_a_line_each(task: Task) -> None:
-    assert task.family in ("mujoco", "behaviour", "atari", "small")
+    assert task.family in ("mujoco", "behaviour", "atari", "dmc", "small")
     assert task.question.endswith(("?", "."))
     assert task.description.endswith(".")
     assert task.oracle.endswith(".")
@@ -68,7 +68,7 @@ def test_facts_are_json(task: Task) -> None:
 
 @EACH
 def test_a_task_names_the_extra_without_which_it_cannot_be_made(task: Task) -> None:
-    assert (task.extra is ATARI) == (task.family == "atari")
+    assert task.extra is {"atari": ATARI, "dmc": DMC}.get(task.family)
     assert task.fast is None or task.fast.extra in EXTRAS
 
 

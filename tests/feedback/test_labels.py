@@ -1,7 +1,9 @@
 """The stream of labels: from a teacher at once, from people when they come, and again after a crash."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -353,3 +355,83 @@ def test_what_was_said_before_is_recalled_and_counts(
     new = comparisons_of(again.collect(wanted(7), 160)) if teacher else []
     assert [c.seq for c in new] == ([6, 7] if teacher else [])
     assert not {c.query_id for c in new} & {c.query_id for c in said}
+
+
+def answer_all(store: Store) -> int:
+    """Ann answers whatever she can get; return how much that was."""
+    claims = store.claim("Ann", 100)
+    for claim in claims:
+        said = NewAnswer(id=uuid4().hex, query_id=claim.query_id, answer=Answer.FIRST, labeler="Ann")
+        store.add_answers([said])
+    return len(claims)
+
+
+@pytest.mark.parametrize("begins_anew", [True, False])
+def test_a_run_that_is_played_again_finds_questions_that_its_only_labeler_has_not_had(
+    recorder: SegmentRecorder, store: Store, run: int, begins_anew: bool
+) -> None:
+    """From its first step, or as a new run in the same store: both make the pairs that Ann has answered."""
+    read(people(recorder, store, run, stock=4))
+    assert answer_all(store) == 4
+    now = run if begins_anew else store.begin_run(RunAbout.of(SPACE, SPACE, segment_length=5))
+    labels = people(recorder, store, now, stock=4)
+    assert [len(part.comparisons) for part in labels.recall()] == ([4] if begins_anew else [])
+    read(labels)
+    assert labels.n_open == len(store.open_queries(run=now)) == 4
+    assert answer_all(store) == 4
+
+
+def test_what_an_earlier_run_asked_and_nobody_had_may_be_asked(
+    recorder: SegmentRecorder, store: Store, run: int
+) -> None:
+    read(people(recorder, store, run, stock=4))
+    later = store.begin_run(RunAbout.of(SPACE, SPACE, segment_length=5))
+    read(people(recorder, store, later, stock=4))
+    assert store.counts(run=later).queries == len(store.open_queries(run=later)) == 4
+
+
+def test_questions_that_nobody_can_get_are_replaced(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    """As a store of an earlier version has them, which asked a pair again under another number."""
+    labels = people(recorder, store, run, stock=4)
+    read(labels)
+    assert answer_all(store) == 4
+    had = [store.query(answer.query_id) for answer in store.answers()]
+    twice = [replace(query, ordinal=query.ordinal + 10) for query in had[:2]]
+    new = replace(had[3], segments=(had[0].segments[0], had[1].segments[0]), ordinal=20)
+    swapped = replace(new, segments=new.segments[::-1], ordinal=21)
+    store.add_queries([*twice, new, swapped], run=run)
+    assert [query.asked_before for query in store.open_queries(run=run)].count(True) == 3
+    read(labels)
+    waiting = store.open_queries(run=run)
+    assert len(waiting) == 4
+    assert not any(query.asked_before for query in waiting)
+    assert {new.id, swapped.id} & {query.query_id for query in waiting}
+    assert answer_all(store) == 4
+
+
+def test_what_is_asked_of_several_people_is_not_asked_again(
+    store: Store, run: int, recorder: SegmentRecorder
+) -> None:
+    labels = people(recorder, store, run, stock=4, overlap=2)
+    read(labels)
+    assert answer_all(store) == 4
+    queries = [query.query_id for query in store.open_queries()]
+    read(labels)
+    assert [query.query_id for query in store.open_queries()] == queries, "Bob is to say something, too"
+
+
+def test_where_every_pair_was_asked_there_is_nothing_to_wait_for(store: Store, run: int) -> None:
+    recorder = SegmentRecorder(SPACE, SPACE, 1, capacity=100)
+    for step in range(7):
+        recorder.record(np.full((1, 1), step), np.zeros((1, 1)), np.zeros(1), np.zeros(1, bool))
+    labels = people(recorder, store, run, stock=4)
+    read(labels)
+    n_asked = answer_all(store)
+    while n_asked < 3:
+        read(labels)
+        n_asked += answer_all(store)
+    with pytest.warns(UserWarning, match="Nobody can be asked"):
+        read(labels)
+    assert n_asked == 3, "three segments make three pairs"
+    assert labels.n_open == 0
+    assert store.open_queries() == []

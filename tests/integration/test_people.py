@@ -2,7 +2,6 @@
 
 import json
 import multiprocessing
-import os
 import random
 import re
 import signal
@@ -153,14 +152,18 @@ def answering(run: Path) -> Iterator[Ann]:
 
 
 def command_line(*arguments: str, kill_after: float | None = None) -> int:
-    """Run the command line in a process of its own, and kill it after so many seconds."""
+    """Run the command line in a process of its own, and kill it after so many seconds.
+
+    One that does not end by itself is killed, too: tests that wait for it at their end would never come to it.
+    """
     process = PROCESSES.Process(target=main, args=(arguments,))
     process.start()
     process.join(kill_after if kill_after is not None else 240)
-    if kill_after is not None and process.is_alive():
-        assert process.pid is not None
-        os.kill(process.pid, signal.SIGKILL)
+    ended = not process.is_alive()
+    if not ended:
+        process.kill()
         process.join()
+    assert ended or kill_after is not None, "it did not end by itself"
     assert process.exitcode is not None
     return process.exitcode
 

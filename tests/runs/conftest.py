@@ -12,12 +12,17 @@ from prefrl.runs import TrainingProgress, train
 MakeConfig = Callable[..., RunConfig]
 Train = Callable[..., Path]
 
-_ROLLOUT = {"ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2}, "a2c": {"n_steps": 8}}
-_ROLLOUT["trpo"] = {"n_steps": 32, "batch_size": 32}
+_ROLLOUT: dict[str, dict[str, Any]] = {
+    "ppo": {"n_steps": 32, "batch_size": 64, "n_epochs": 2},
+    "a2c": {"n_steps": 8},
+    "trpo": {"n_steps": 32, "batch_size": 32},
+    "ppo_lstm": {"n_steps": 32, "batch_size": 64, "n_epochs": 1},
+}
+_REPLAY = {"learning_starts": 64, "batch_size": 8, "train_freq": 2, "gradient_steps": 1, "buffer_size": 400}
 
 
 def _small_config(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> RunConfig:
-    """Settings of a run of 10 rollouts of 64 steps (A2C: 40 of 16), asking 24 labels from step 128 on."""
+    """Settings of 10 rollouts of 64 steps (A2C: 40 of 16, off-policy 160 of 4), asking 24 labels from step 128."""
     values = load_preset(task, algo).to_json()
     values |= {
         "total_timesteps": 640,
@@ -30,7 +35,7 @@ def _small_config(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> 
     values["feedback"] |= {"initial_timesteps": 128, "labels_per_round": 4, "recorder_steps": 80}
     values["reward_model"] |= {"hidden_sizes": [16], "first_epochs": 3, "epochs": 2, "batch_size": 8}
     values["agent"] |= {"n_envs": 2, "hidden_sizes": [16]}
-    values["agent"]["settings"] |= _ROLLOUT[algo]
+    values["agent"]["settings"] |= _ROLLOUT.get(algo, _REPLAY)
     _merge(values, changes)
     return RunConfig.from_json(values)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
 from prefrl.config import RunConfig
 from prefrl.errors import RunError
@@ -167,12 +168,15 @@ class NoAgent:
     """Stands in for an agent whose noise is drawn step by step."""
 
     class agent:
+        action_space = spaces.Discrete(2, seed=0)
+
         class policy:
             action_dist = None
 
 
 def draws() -> list[float]:
-    return [float(torch.rand(1)), float(np.random.rand()), random.random()]  # noqa: NPY002
+    drawn = [int(NoAgent.agent.action_space.sample()) for _ in range(20)]
+    return [*drawn, float(torch.rand(1)), float(np.random.rand()), random.random()]  # noqa: NPY002
 
 
 def test_random_streams_go_on_when_the_next_rollout_begins() -> None:

@@ -126,27 +126,32 @@ def test_a_run_ends_with_the_labels_that_people_gave(
 
 
 @pytest.mark.parametrize(
-    ("due", "known", "slack", "fitted", "missing"),
+    ("due", "known", "slack", "fitted", "n_open", "missing"),
     [
-        (20, 10, 10, True, 0),  # ahead by the slack, and no further
-        (21, 10, 10, True, 1),
-        (30, 10, 10, True, 10),
-        (30, 10, 0, True, 20),
-        (30, 40, 10, True, 0),
-        (0, 0, 0, True, 0),
+        (20, 10, 10, True, 2, 0),  # ahead by the slack, and no further
+        (21, 10, 10, True, 2, 1),
+        (30, 10, 10, True, 2, 10),
+        (30, 10, 0, True, 2, 20),
+        (30, 40, 10, True, 2, 0),
+        (0, 0, 0, True, 2, 0),
         # Without a first answer there is no reward at all, whatever the slack.
-        (5, 0, 10, False, 1),
-        (0, 0, 10, False, 0),
-        (5, 1, 10, False, 0),
-        (15, 0, 10, False, 5),
+        (5, 0, 10, False, 2, 1),
+        (0, 0, 10, False, 2, 0),
+        (5, 1, 10, False, 2, 0),
+        (15, 0, 10, False, 2, 5),
+        # Where nobody has anything to answer, waiting is for ever.
+        (30, 10, 10, True, 0, 0),
+        (5, 0, 10, False, 0, 0),
     ],
 )
 def test_the_labels_that_the_agent_waits_for(
-    due: int, known: int, slack: int, fitted: bool, missing: int, small_config: MakeConfig
+    due: int, known: int, slack: int, fitted: bool, n_open: int, missing: int, small_config: MakeConfig
 ) -> None:
     callback = object.__new__(pace.PacedCallback)
     preferences: Any = SimpleNamespace(
-        n_due=lambda: due, labels=SimpleNamespace(n_labels=known), reward_model=SimpleNamespace(fitted=fitted)
+        n_due=lambda: due,
+        labels=SimpleNamespace(n_labels=known, n_open=n_open),
+        reward_model=SimpleNamespace(fitted=fitted),
     )
     callback.preferences = preferences
     run: Any = SimpleNamespace(config=small_config(feedback={"slack": slack}))

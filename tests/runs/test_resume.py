@@ -1,13 +1,14 @@
 """A run that was stopped or killed and resumed ends as one that was never stopped, to the last bit."""
 
-import io
 import os
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from prefrl.agents import algorithm
+from prefrl.agents import callback
 from prefrl.config import RunConfig
 from prefrl.errors import InterruptedRunError, RunError
+from prefrl.registry import ALGORITHMS
 from prefrl.reward import RewardEnsemble
 from prefrl.runs import RunFolder, TrainingProgress, resume, start, train, training
 from prefrl.runs.checkpoint import Checkpoint, checkpoints
 from prefrl.runs.metrics_log import read_metrics
+from prefrl.runs.saved_parts import saved_agent
 from prefrl.store import Store
 
 MakeConfig = Callable[..., RunConfig]
@@ -34,9 +37,11 @@ WALL_TIME |= {"seconds", "refit_seconds", "t_start", "episode_times"}  # the las
 
 @pytest.fixture(autouse=True)
 def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line of the log for two rollouts of PPO, or eight of A2C."""
+    """A line of the log for two rollouts of PPO, eight of A2C or thirty-two off-policy."""
     monkeypatch.setattr(training, "LOG_EVERY", 128)
     monkeypatch.setattr(training, "LINES_AT_LEAST", 1)
+    monkeypatch.setattr(callback, "LOOK_EVERY", 64)
+    monkeypatch.setattr(train, "TELL_EVERY", 16)
 
 
 class Killed(BaseException):
@@ -73,7 +78,7 @@ def outcome(path: Path) -> dict[str, Any]:
     values = without_wall_times(checkpoint.values)
     arrays = {name: array for name, array in checkpoint.arrays.items() if name != "agent/zip"}
     config = folder.config()
-    agent = algorithm(config.algo).load(io.BytesIO(checkpoint.agent))
+    agent = saved_agent(config.algo, checkpoint.agent, "cpu")
     with Store(path) as store:
         answers = [(a.seq, a.query_id, a.answer, a.labeler, a.id) for a in store.answers()]
         counts = store.counts()
@@ -81,6 +86,7 @@ def outcome(path: Path) -> dict[str, Any]:
         "num_timesteps": checkpoint.num_timesteps,
         "values": values,
         "arrays": arrays,
+        "replay": [checkpoint.read_shared(file.name) for file in sorted(checkpoint.folder.glob("replay-*"))],
         "parameters": agent.get_parameters(),
         "episodes": [(e["r"], e["l"]) for e in agent.ep_info_buffer or []],
         "updates": agent._n_updates,
@@ -148,11 +154,17 @@ def test_a_run_whose_policies_were_replaced_goes_on_exactly(
     assert_same(stopped_and_resumed(config, tmp_path / "stopped", [128, 320, 512], quiet), whole)
 
 
-@pytest.mark.parametrize("algo", ["ppo", "a2c", "trpo"])
+LIKE_ANOTHER = ("ddpg", "tqc", "crossq", "qrdqn")
+"""Algorithms that keep nothing that SAC, TD3 or DQN would not."""
+
+
+@pytest.mark.parametrize(
+    "algo", [pytest.param(algo, marks=pytest.mark.slow if algo in LIKE_ANOTHER else ()) for algo in ALGORITHMS]
+)
 def test_stopped_run_ends_as_one_never_stopped(
     algo: str, small_config: MakeConfig, tmp_path: Path, quiet: Listener
 ) -> None:
-    config = small_config("pendulum", algo)
+    config = small_config("cartpole" if algo in ("dqn", "qrdqn") else "pendulum", algo)
     start(config, tmp_path / "whole", quiet)
     whole = outcome(tmp_path / "whole")
     # In the first rollout, when some labels were asked, when all were.
@@ -172,6 +184,16 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("pendulum", {"reward_model": {"next_observation": True}, "restarts": {"first_policies": 1}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": -1}}}),  # once per rollout
+        ("pendulum", {"algo": "sac", "agent": {"settings": {"use_sde": True, "train_freq": 8}}}),
+        ("pendulum", {"algo": "sac", "reward": "true", "agent": {"settings": {"buffer_size": 100}}}),
+        ("pendulum", {"algo": "td3", "agent": {"settings": {"action_noise": 0.3, "n_steps": 3}}}),
+        ("pendulum", {"algo": "sac", "feedback": {"pretraining": "state-entropy", "initial_timesteps": 200}}),
+        ("hopper", {"feedback": {"pretraining": "state-entropy", "initial_timesteps": 200}}),
+        pytest.param(
+            "moving-dot",
+            {"algo": "dqn", "agent": {"frame_stack": 3}, "reward_model": {"epochs": 1}},
+            marks=pytest.mark.slow,
+        ),
         ("moving-dot", {"agent": {"frame_stack": 3}, "reward_model": {"memory": 10, "dropout": 0.5, "epochs": 1}}),
         pytest.param(
             "pong", {"feedback": {"initial_share": 0.2}, "reward_model": {"epochs": 1}}, marks=pytest.mark.slow
@@ -218,6 +240,35 @@ def test_with_simulators_that_cannot_be_saved(
         start(config, tmp_path / "killed", killed_at(config.total_timesteps - 64))
     resume(tmp_path / "killed", quiet)
     assert_same(whole, outcome(tmp_path / "killed"))
+
+
+@pytest.mark.parametrize("algo", ["ppo", "sac"])
+def test_tensorboard_changes_nothing_and_shows_every_line_once(
+    algo: str,
+    small_config: MakeConfig,
+    tmp_path: Path,
+    quiet: Listener,
+    read_events: Callable[[Path], SimpleNamespace],
+) -> None:
+    """With pictures, after stops, a kill that undoes lines, and a kill before the first checkpoint."""
+    config = small_config("pendulum", algo, checkpoint_every=256)
+    start(config, tmp_path / "without", quiet)
+    without = outcome(tmp_path / "without")
+    config = replace(config, tensorboard=True)
+    start(config, tmp_path / "whole", quiet)
+    assert_same(without, outcome(tmp_path / "whole"))
+    with pytest.raises(Killed):
+        start(config, tmp_path / "killed", killed_at(192))
+    with pytest.raises(Killed):
+        resume(tmp_path / "killed", killed_at(512))
+    assert_same(without, stopped_and_resumed(config, tmp_path / "killed", [448], quiet))
+    whole, killed = (read_events(tmp_path / name / "log" / "tensorboard") for name in ("whole", "killed"))
+    assert without_wall_times(killed.scalars) == without_wall_times(whole.scalars)
+    assert {key: [step for step, _ in points] for key, points in killed.scalars.items()} == {
+        key: [step for step, _ in points] for key, points in whole.scalars.items()
+    }, "those of wall time, too"
+    assert killed.images == whole.images
+    assert len(whole.images["pictures/clip"]) == len(whole.images["pictures/rewards"]) >= 3
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,17 @@ class Account:
     def is_open(self, query: Asked) -> bool:
         return not query.over and self.n_answers(query.query_id) < query.overlap
 
+    def asked_before(self, query: Asked) -> bool:
+        had = {key for person in self.people.values() for key in (*person.until, *person.said)}
+        others = [
+            other
+            for other in self.asked.values()
+            if other is not query and other.original is None and other.pair == query.pair
+        ]
+        return any(
+            other.query_id in had or (not other.over and other.query_id < query.query_id) for other in others
+        )
+
     def may_have_again(self, name: str, query_id: str) -> bool:
         query, holders = self.asked[query_id], self.holders(query_id)
         n_taken = self.n_answers(query_id) + len(holders)
@@ -256,6 +267,7 @@ class ClaimsMachine(RuleBasedStateMachine):
                 num_timesteps=query.num_timesteps,
                 n_answers=self.account.n_answers(query.query_id),
                 n_leases=len(self.account.holders(query.query_id)),
+                asked_before=self.account.asked_before(query),
             )
             for query in sorted(self.account.asked.values(), key=lambda q: (q.num_timesteps, q.ordinal))
             if query.original is None and self.account.is_open(query)

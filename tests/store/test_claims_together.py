@@ -1,7 +1,6 @@
 """Many people at once on one SQLite file: nobody gets what another has in hand, and nothing fails."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -98,7 +97,6 @@ def test_two_processes_share_the_queries(tmp_path: Path) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         for name in ("ann", "bob")
     ]
@@ -231,7 +229,6 @@ def test_of_processes_that_answer_at_once_one_is_accepted(tmp_path: Path) -> Non
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         for name in ("ann", "bob", "cid")
     ]

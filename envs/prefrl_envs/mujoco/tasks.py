@@ -103,7 +103,7 @@ TASKS: tuple[Task, ...] = (
         horizon=500,
         description="A two-legged robot stands or hops on one foot.",
         question="In which clip does the robot stand better on one foot, with the left one (purple) in the air?",
-        oracle="Height of the torso plus ten times the left foot's above the right (to 20 cm), if straight.",
+        oracle="Height of the torso plus ten times how high (to 20 cm) and still the left foot is, if straight.",
         metrics=("one_foot_share",),
         fast=envpool.WALKER2D,
     ),

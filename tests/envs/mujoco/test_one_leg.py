@@ -149,6 +149,13 @@ def test_walkers_reward_by_hand(walker: Any) -> None:
     lift = lowest(walker, "foot_left_geom") - lowest(walker, "foot_geom")
     assert 0.05 < lift < 0.15
     assert walker_reward(observation, action) == pytest.approx(straight + 50.0 * lift, abs=0.1)
+    for speeds, still in (((4.0, 0.0, 0.0), 1 - 4 / 24), ((-6.0, 6.0, 0.0), 0.5), ((0.0, 20.0, -20.0), 0.0)):
+        moving = seen(walker, lifted)
+        moving[14:17] = speeds
+        assert walker_reward(moving, action) == pytest.approx(straight + 10.0 * still, abs=0.03)
+    hopping = seen(walker, lifted)
+    hopping[8:14] = 9.0  # torso and right leg may move
+    assert walker_reward(hopping, action) == pytest.approx(straight + 10.0, abs=0.03)
     lifted[1] = 0.75
     assert walker_reward(seen(walker, lifted), action) == pytest.approx(0.6)  # too low
     for angle, worth in ((0.25, 0.75), (-0.25, 0.75), (1.1, 0.0)):
