@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from prefrl.cli import main
+from prefrl.registry import OFF_POLICY
+from prefrl.runs.checkpoint import checkpoints
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.store import Store
 from prefrl.store.answers import StoredAnswer
@@ -24,8 +26,11 @@ labels: {labels}
 total_timesteps: {total_timesteps}
 feedback: {{initial_timesteps: 256, labels_per_round: 3, recorder_steps: 200}}
 reward_model: {{hidden_sizes: [16], first_epochs: 3, epochs: 2}}
-agent: {{n_envs: 4, hidden_sizes: [16], settings: {{n_steps: 32, batch_size: 64, n_epochs: 2}}}}
+agent: {{n_envs: 4, hidden_sizes: [16], settings: {agent}}}
 """
+ROLLOUTS = "{n_steps: 32, batch_size: 64, n_epochs: 2}"
+REPLAY = "{buffer_size: 1200, learning_starts: 100, batch_size: 32, train_freq: 1, gradient_steps: 1}"
+"""Smaller than the training is long, so that what is kept is written over."""
 WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/refit_seconds"}
 
 
@@ -102,21 +107,44 @@ def check_against_whole_run(killed: Path, whole: Path, n_labels: int) -> None:
     assert (killed / "reward_model" / "reward_model.safetensors").read_bytes() == (
         whole / "reward_model" / "reward_model.safetensors"
     ).read_bytes()
+    assert kept_steps(killed) == kept_steps(whole)
+
+
+def kept_steps(run: Path) -> dict[str, bytes]:
+    """Return the files that hold the replay buffer in the last checkpoint; on-policy there are none."""
+    last = checkpoints(run / "checkpoints")[-1]
+    return {file.name: file.read_bytes() for file in last.glob("replay-*")}
+
+
+SLOW = pytest.mark.slow
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("total_timesteps", "n_labels", "n_kills"),
-    [(2048, 24, 2), pytest.param(20_000, 120, 10, marks=pytest.mark.slow)],
+    ("algo", "total_timesteps", "n_labels", "n_kills"),
+    [
+        ("ppo", 2048, 24, 2),
+        pytest.param("ppo", 20_000, 120, 10, marks=SLOW),
+        *(pytest.param(algo, 6_000, 60, 10, marks=SLOW) for algo in ("sac", "td3", "dqn")),
+    ],
 )
-def test_kills_at_random_moments(total_timesteps: int, n_labels: int, n_kills: int, tmp_path: Path) -> None:
+def test_kills_at_random_moments(
+    algo: str, total_timesteps: int, n_labels: int, n_kills: int, tmp_path: Path
+) -> None:
     settings = tmp_path / "settings.yaml"
     settings.write_text(
-        SETTINGS.format(total_timesteps=total_timesteps, labels=n_labels, checkpoint_every=total_timesteps // 10)
+        SETTINGS.format(
+            total_timesteps=total_timesteps,
+            labels=n_labels,
+            checkpoint_every=total_timesteps // 10,
+            agent=REPLAY if algo in OFF_POLICY else ROLLOUTS,
+        )
     )
-    command = ("train", "pendulum", "--config", str(settings))
+    task = "cartpole" if algo == "dqn" else "pendulum"
+    command = ("train", task, "--algo", algo, "--config", str(settings))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert prefrl(whole, *command, "--out") == 0
+    assert bool(kept_steps(whole)) == (algo in OFF_POLICY)
     moments = sorted(random.randrange(int(0.9 * total_timesteps)) for _ in range(n_kills))
     killed_run(killed, command, moments)
     check_against_whole_run(killed, whole, n_labels)
