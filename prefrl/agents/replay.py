@@ -5,6 +5,7 @@ refit (PEBBLE, Lee et al. 2021, section 4.2: a critic that learned from rewards 
 """
 
 from collections.abc import Callable, Mapping
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Replay:
                 "first fit: all that is kept would be paid ten or minus ten. Make it with `norm_reward=False`; "
                 "the learned reward has a standard deviation of its own."
             )
-        if normalizer is not None and self._transposers:
+        if normalizer is not None and _moves_channels(model.env, end=normalizer):
             raise SettingError(
                 "SB3 moves the channels of images above VecNormalize and keeps them as they are below. Put "
                 "`VecTransposeImage(prefs.venv)` below it, or leave VecNormalize out."
@@ -145,6 +146,12 @@ class Replay:
 def _joined(of_envs: Array) -> Array:
     """Return [n x N, ...] of [n, N, ...]."""
     return of_envs.reshape(-1, *of_envs.shape[2:])
+
+
+def _moves_channels(outermost: VecEnv, *, end: VecEnv) -> bool:
+    """Return whether a wrapper moves the channels of images, above the one that is `end`."""
+    above = takewhile(lambda layer: layer is not end, layers(outermost))
+    return any(isinstance(layer, VecTransposeImage) and not layer.skip for layer in above)
 
 
 def _transposers(outermost: VecEnv, venv: VecEnv) -> list[Callable[[Any], Any]]:

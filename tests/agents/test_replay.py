@@ -16,7 +16,14 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.callbacks import ConvertCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecCheckNan, VecEnv, VecEnvWrapper, VecFrameStack, VecNormalize
+from stable_baselines3.common.vec_env import (
+    VecCheckNan,
+    VecEnv,
+    VecEnvWrapper,
+    VecFrameStack,
+    VecNormalize,
+    VecTransposeImage,
+)
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from prefrl.agents import PreferenceLearning
@@ -146,12 +153,19 @@ def test_whatever_is_observed(observation: str, normalize: bool) -> None:
     assert kept(model).std() > 0.1
 
 
+def idly_normalized(venv: VecEnv) -> VecEnv:
+    return VecNormalize(VecTransposeImage(venv), norm_obs=False, norm_reward=False)
+
+
 @pytest.mark.parametrize("n_stacked", [1, 2])
-def test_images_are_read_as_the_environments_showed_them(n_stacked: int) -> None:
+@pytest.mark.parametrize("wrapped", [lambda venv: venv, idly_normalized])
+def test_images_are_read_as_the_environments_showed_them(
+    n_stacked: int, wrapped: Callable[[VecEnv], VecEnv]
+) -> None:
     venv = worlds(SCREENS, spaces.Discrete(3))
     spy = Spy(VecFrameStack(venv, n_stacked) if n_stacked > 1 else venv)
     prefs = learning(spy)
-    model = agent(DQN, prefs.venv, buffer_size=300, train_freq=50)
+    model = agent(DQN, wrapped(prefs.venv), buffer_size=300, train_freq=50)
     assert model.replay_buffer is not None
     assert model.replay_buffer.observations.shape[2:] == (n_stacked, 43, 44), "the agent sees channels first"
     model.learn(400, callback=prefs.callback())
@@ -257,6 +271,11 @@ def test_what_cannot_be_paid_anew_is_refused_before_the_first_step(drift_venv: M
         agent(SAC, reads_next.venv, **small).learn(100, callback=reads_next.callback())
     with pytest.raises(SettingError, match=r"VecNormalize divides rewards.*`norm_reward=False`"):
         agent(SAC, VecNormalize(prefs.venv)).learn(100, callback=prefs.callback())
+    screens = learning(worlds(SCREENS, spaces.Discrete(3)))
+    with pytest.raises(SettingError, match=r"Put `VecTransposeImage\(prefs\.venv\)` below it"):
+        agent(DQN, VecNormalize(screens.venv, norm_obs=False, norm_reward=False)).learn(
+            100, callback=screens.callback()
+        )
     with pytest.raises(SettingError, match=r"does not learn in `prefs\.venv`"):
         agent(SAC, drift_venv()).learn(100, callback=prefs.callback())
     assert prefs.num_timesteps == reads_next.num_timesteps == 0
