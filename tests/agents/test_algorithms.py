@@ -1,23 +1,26 @@
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
 from gymnasium import spaces
+from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
-from stable_baselines3.common.vec_env import VecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 from torch import nn
 
-from prefrl.agents import EntropyTRPO, algorithm, make_agent
+from prefrl.agents import EntropyTRPO, PreferenceLearning, algorithm, make_agent
 from prefrl.errors import SettingError, SpaceError
+from prefrl.feedback import OracleTeacher
 from prefrl.registry import ALGORITHMS, OFF_POLICY, ON_POLICY
-from prefrl.settings import AgentSettings
+from prefrl.settings import AgentSettings, FeedbackSettings, RestartSettings
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
 
 MakeVenv = Callable[..., VecEnv]
@@ -224,3 +227,48 @@ def test_training_after_episodes_is_a_list_in_a_file() -> None:
     assert isinstance(model, DQN)
     assert isinstance(model.train_freq, TrainFreq)
     assert tuple(model.train_freq) == (2, TrainFrequencyUnit.EPISODE)
+
+
+# --- those that only scripts have -------------------------------------------------------------------------
+
+
+class Masked(gym.Env[npt.NDArray[np.float32], np.int64]):
+    """One action of four is forbidden, another one at every step; the first is what the task wants."""
+
+    observation_space = spaces.Box(-1, 1, (3,), np.float32)
+    action_space = spaces.Discrete(4)
+    steps = 0
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        masks = np.ones(4, dtype=bool)
+        masks[self.steps % 4] = False
+        return masks
+
+    def observation(self) -> npt.NDArray[np.float32]:
+        return self.np_random.uniform(-1, 1, 3).astype(np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.steps = 0
+        return self.observation(), {}
+
+    def step(self, action: np.int64) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_masks()[action]
+        self.steps += 1
+        return self.observation(), float(action == 0), False, self.steps >= 40, {}
+
+
+def test_actions_that_an_environment_masks_are_not_taken() -> None:
+    """sb3-contrib's MaskablePPO asks for the masks through all wrappers, also with policies that are replaced."""
+    prefs = PreferenceLearning(
+        make_vec_env(Masked, n_envs=2, seed=0),
+        teacher=OracleTeacher(),
+        n_labels=40,
+        feedback=FeedbackSettings(segment_length=8, initial_timesteps=256, labels_per_round=5),
+        restarts=RestartSettings(first_policies=1),
+    )
+    model = MaskablePPO("MlpPolicy", VecNormalize(prefs.venv), n_steps=128, batch_size=64, seed=0, device="cpu")
+    model.learn(8000, callback=prefs.callback())
+    assert prefs.labels.n_labels == 40
+    assert prefs.restarts.n_policies >= 2
+    assert np.mean([episode["r"] for episode in list(model.ep_info_buffer or [])[-10:]]) > 20, "chance: 10 of 30"
