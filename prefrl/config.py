@@ -192,7 +192,11 @@ class RunConfig:
                 f"`agent.normalize_rewards` must be false with algo={self.algo}: the replay buffer keeps rewards "
                 "for long, and a learned reward has a standard deviation of its own."
             )
-
+        if self.agent.log_std_init:
+            raise SettingError(
+                f"`agent.log_std_init` must be 0 with algo={self.algo}, whose first actions are drawn otherwise. "
+                f"Received {self.agent.log_std_init}."
+            )
         own = self.agent.settings
         starts, n_updates = own.get("learning_starts", 0), own.get("gradient_steps", 1)
         if starts >= self.total_timesteps or n_updates == 0:

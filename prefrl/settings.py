@@ -233,7 +233,7 @@ class AgentSettings:
     frame_stack: int = 1
     """Frames that policy and reward network see at once, of environments that hand out one at a time."""
     log_std_init: float = 0.0
-    """Logarithm of the first standard deviation of continuous actions."""
+    """Logarithm of the first standard deviation of continuous actions; on-policy."""
     normalize_observations: bool = True
     """Whether the policy sees normalised observations (the reward network always sees raw ones)."""
     clip_rewards: bool = False

@@ -226,6 +226,10 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
             "train pendulum --algo sac --agent.normalize-rewards",
             "`agent.normalize_rewards` must be false with algo=sac",
         ),
+        (
+            "train pendulum --algo sac --agent.log-std-init -1",
+            "`agent.log_std_init` must be 0 with algo=sac",
+        ),
         ("train pendulum --labels 0", "`labels` must be at least 1. Received 0"),
         ("train pendulum --labels -5", "`labels` must be at least 1. Received -5"),
         ("train pendulum --labels 2000000", "`labels` must not exceed the 1000000 steps"),
