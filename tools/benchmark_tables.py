@@ -12,7 +12,7 @@ from statistics import mean
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.tables.markdown import page, short  # noqa: E402  the path comes first
+from benchmarks.tables.markdown import algorithms_there_are, page, short  # noqa: E402  the path comes first
 from benchmarks.tables.plans import PLANS  # noqa: E402
 from benchmarks.tables.table import Table  # noqa: E402
 
@@ -36,6 +36,11 @@ def short_page(results: Path = RESULTS) -> str:
     return (
         short(behaviours, tasks) if behaviours or tasks else f"Earlier, {earlier_origin()}:\n\n{earlier_table()}"
     )
+
+
+def algorithms_page(results: Path = RESULTS) -> str:
+    """Return the README's list of algorithms."""
+    return algorithms_there_are(Table("algorithms", results).rows())
 
 
 def earlier_page(results: Path = RESULTS) -> str:
@@ -110,6 +115,7 @@ def _short(value: float) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "short": short_page,
+    "short algorithms": algorithms_page,
     **{name: partial(learning_page, name) for name in PLANS},
     "earlier": earlier_page,
     "speed": partial(tables_of, "speed"),

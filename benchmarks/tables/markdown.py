@@ -8,6 +8,7 @@ from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import ABLATIONS, GOALS, PENDULUM_SOLVED, PLANS
 from benchmarks.tables.rows import Row, Run
 from benchmarks.tables.shares import interval, iqm, shares
+from prefrl.registry import ALGORITHMS, OFF_POLICY
 
 NOT_RUN = "Not run yet"
 NAMES = {
@@ -16,6 +17,8 @@ NAMES = {
     "shuffled": "{} labels, shuffled",
     "constant": "constant reward",
 }
+
+PACKAGES = {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "prefrl": "prefrl"}
 
 
 def page(name: str, rows: Sequence[Row]) -> str:
@@ -204,6 +207,26 @@ def short(behaviours: Sequence[Row], tasks: Sequence[Row]) -> str:
         lines.append([f"{n_tasks} of the paper's MuJoCo tasks", f"{labels:,}", minutes, "", _overall(arm, share)])
     table = _table(["task", "labels", "minutes", "seeds that made it", "share of true reward"], lines)
     return f"{table}\n\n*Behaviours: {note('flagship', behaviours)}. The paper's tasks: {note('paper', tasks)}.*"
+
+
+def algorithms_there_are(rows: Sequence[Row]) -> str:
+    """Return the README's list of algorithms: each with the returns it came to, where it was run."""
+    tasks = list(dict.fromkeys(run.task for run in PLANS["algorithms"]()))
+    lines = []
+    for algo, where in ALGORITHMS.items():
+        module, _, name = where.partition(":")
+        package = PACKAGES[module.partition(".")[0]]
+        learns = "a replay buffer" if algo in OFF_POLICY else "rollouts"
+        cells = [[row for row in rows if (row.algo, row.task) == (algo, task)] for task in tasks]
+        lines.append([f"`{algo}`", f"{package}'s {name}", learns, *map(_both_returns, cells)])
+    heads = [f"`{task}`: labels / true reward" for task in tasks]
+    return _table(["`--algo`", "is", "learns from", *heads], lines)
+
+
+def _both_returns(cell: Sequence[Row]) -> str:
+    """Return the median true returns from labels and from the true reward."""
+    arms = [[row.true_return for row in cell if row.reward == reward] for reward in ("preferences", "true")]
+    return " / ".join(f"{median(arm):,.0f}" if arm else "–" for arm in arms) if cell else ""
 
 
 def _arms(rows: Iterable[Row]) -> list[list[Row]]:

@@ -10,6 +10,7 @@ from benchmarks.tables import markdown
 from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.plans import ONE_BY_ONE
 from benchmarks.tables.rows import append
+from prefrl.registry import ALGORITHMS
 from tests.benchmarks.conftest import MakeRow
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,22 @@ def test_algorithms_have_a_line_per_task_with_both_arms(make_row: MakeRow) -> No
     assert sac[3:] == ["70.00 (50.00 – 90.00)", "100.00 (100.00 – 100.00)", "0.70", "60", "50"]
     assert cells(said, "pendulum | `sac`")[4:6] == ["", ""]
     assert cells(said, "hopper | `ppo`")[5] == ""
+
+
+def test_the_list_of_algorithms_has_what_there_is_with_what_was_run(make_row: MakeRow) -> None:
+    rows = [
+        *(
+            make_row(algo="sac", task="halfcheetah", seed=s, true_return=v)
+            for s, v in enumerate((500.0, 700.0, 1900.0))
+        ),
+        make_row(algo="sac", task="halfcheetah", reward="true", labels=0, true_return=1000.0),
+        make_row(algo="dqn", task="cartpole", true_return=150.0),
+    ]
+    said = markdown.algorithms_there_are(rows)
+    assert cells(said, "`sac`")[1:] == ["Stable-Baselines3's SAC", "a replay buffer", "", "", "700 / 1,000"]
+    assert cells(said, "`dqn`")[3:] == ["", "150 / –", ""]
+    assert cells(said, "`trpo`")[1:3] == ["prefrl's EntropyTRPO", "rollouts"]
+    assert len(said.splitlines()) == 2 + len(ALGORITHMS)
 
 
 def test_ablations_have_a_line_per_variant(make_row: MakeRow) -> None:
