@@ -1,10 +1,10 @@
 """Tasks of the DeepMind Control Suite: the suite's own numbers, exact to resume, to be drawn from states."""
 
+import subprocess
 import sys
 from typing import Any
 
 import gymnasium
-import mujoco
 import numpy as np
 import pytest
 
@@ -47,6 +47,16 @@ def test_every_number_is_the_suites_own(task: Any) -> None:
 
 def flat(parts: dict[str, Any]) -> Any:
     return np.concatenate([np.ravel(part) for part in parts.values()]).astype(np.float32)
+
+
+@EACH
+def test_actions_time_and_camera(task: Any) -> None:
+    env: Any = made(task).unwrapped
+    assert (env.action_space.low == -1).all()
+    assert (env.action_space.high == 1).all()
+    assert env.dt == {"walker-walk": 0.025, "cheetah-run": 0.01, "quadruped-walk": 0.02}[task.name]
+    followed = env.mujoco_renderer.default_cam_config["trackbodyid"]
+    assert env.model.body(followed).name == "torso"
 
 
 @EACH
@@ -112,9 +122,13 @@ def test_actions_reach_the_ends_of_what_actuators_can() -> None:
 
 
 def test_warnings_of_mujoco_go_where_they_went_before() -> None:
-    before = mujoco.get_mju_user_warning()
-    ControlSuite("walker", "walk")
-    assert mujoco.get_mju_user_warning() is before
+    """dm_control puts a handler of its own in place when it is imported for the first time."""
+    code = (
+        "import mujoco; before = mujoco.get_mju_user_warning();"
+        "from prefrl_envs.dmc.env import control_suite; control_suite();"
+        "assert mujoco.get_mju_user_warning() is before"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
