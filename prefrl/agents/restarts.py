@@ -195,7 +195,8 @@ class PolicyRestarts:
         if not math.isnan(exploration):
             said += f" (its exploration is {exploration:.0%} of the first)"
         left = self._total_timesteps - self._venv.num_timesteps
-        has_time = left >= settings.least_share * self._total_timesteps
+        # In fewer steps than this one got better in, a fresh one would not come as far.
+        has_time = left >= max(settings.least_share * self._total_timesteps, self._since - self._began)
         better = self._better()
         if self.n_policies <= settings.first_policies + settings.at_most and has_time:
             self._start_fresh(model)

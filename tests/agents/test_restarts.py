@@ -251,6 +251,16 @@ def test_a_fresh_policy_must_have_time_to_learn() -> None:
     assert trial.restarts.n_policies == 1
 
 
+@pytest.mark.parametrize(("until", "n_policies"), [(0.3, 2), (0.6, 1)])
+def test_a_fresh_policy_must_have_as_much_time_as_the_stuck_one_learned_in(until: float, n_policies: int) -> None:
+    """`least_share` alone would do in both cases."""
+    trial = Trial(lambda step: min(step, until * TOTAL) / 100, at_most=1, least_share=0.1).learn()
+    assert trial.restarts.n_policies == n_policies
+    first = trial.restarts.notes[0]
+    assert first.num_timesteps <= 0.9 * TOTAL
+    assert ("takes its place" in first.text) == (n_policies == 2)
+
+
 @pytest.mark.parametrize("reads", ["before", "after"])
 def test_what_was_done_before_is_judged_by_the_reward_of_now(reads: str) -> None:
     """By the reward of its time the policy rises; by the one that comes, it has fallen all the time."""
