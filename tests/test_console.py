@@ -44,6 +44,9 @@ def test_what_is_said_of_the_policies_is_a_line_of_its_own_once() -> None:
             display(progress()._replace(policies=2, notes=notes))
     assert file.getvalue().splitlines()[1:] == ["x: Policy 1 is stuck.", "x: It goes on."]
     assert describe(progress()._replace(policies=2)).endswith("backflips 1.50, policy 2")
+    assert describe(progress()._replace(stopping=True)).endswith(
+        "saving soon, then stopping (Ctrl-C again: at once)"
+    )
 
 
 def test_lines_without_a_terminal() -> None:

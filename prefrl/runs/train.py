@@ -48,6 +48,8 @@ class TrainingProgress(NamedTuple):
     """Mean task metrics of the latest episodes."""
     waiting: bool = False
     """Whether the agent is ahead of the people who label, and waits for them."""
+    stopping: bool = False
+    """Whether it was asked to stop, and will have saved and done so after the next line of the log."""
     policies: int = 1
     """Policies so far: more than one where one got no better and a fresh one took its place."""
     notes: tuple[str, ...] = ()
@@ -322,6 +324,7 @@ class _RunCallback(BaseCallback):
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
                 metrics=self.run.metrics(),
                 waiting=waiting,
+                stopping=self.stop.is_set(),
                 policies=self.run.restarts.n_policies,
                 notes=tuple(note.text for note in self.run.restarts.notes),
             )

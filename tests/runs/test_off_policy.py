@@ -1,5 +1,7 @@
 """Runs of algorithms with a replay buffer: their log, what they tell, and how much they may keep."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from prefrl.agents import callback
 from prefrl.config import RunConfig
-from prefrl.errors import SettingError
+from prefrl.errors import InterruptedRunError, SettingError
 from prefrl.registry import OFF_POLICY
 from prefrl.runs import RunFolder, TrainingProgress, evaluation, start
 from prefrl.runs import train as runs_train
 from prefrl.runs import training as runs_training
+from prefrl.runs.checkpoint import checkpoints
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.runs.training import Training
 
@@ -46,6 +49,23 @@ def test_the_log_has_a_line_for_so_many_steps_and_one_at_the_end(small_config: M
     assert lines[-1]["labels/total"] == 24
     assert [progress.num_timesteps for progress in told] == [*range(40, 601, 40), 600]
     assert told[-1].labels == 24
+
+
+@pytest.mark.usefixtures("train_only")
+def test_who_stops_it_is_told_so_until_it_is_saved(small_config: MakeConfig, tmp_path: Path) -> None:
+    """It is saved after a line of the log, which may take a while."""
+    told: list[TrainingProgress] = []
+
+    def listener(progress: TrainingProgress) -> None:
+        told.append(progress)
+        if progress.num_timesteps == 160:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(InterruptedRunError, match="Stopped and saved"):
+        start(small_config("pendulum", "sac", total_timesteps=600), tmp_path / "run", listener)
+    assert [progress.num_timesteps for progress in told if progress.stopping] == [200, 240]
+    last = checkpoints(RunFolder(tmp_path / "run").checkpoints)[-1]
+    assert int(last.name) == 256
 
 
 @pytest.mark.parametrize("algo", OFF_POLICY)
