@@ -4,6 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 FAST := .venv/.fast
 SOURCES := prefrl envs labeling_gui tests benchmarks tools
+# A process of tests for each core; PARALLEL= runs them one after another. More than four need more memory than they save time.
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -20,7 +22,7 @@ demo: $(READY) ## train a Hopper to backflip from synthetic comparisons, and wri
 	echo "The report: $(CURDIR)/$$run/report.html"
 
 test: $(READY) $(FAST) browser ## run the tests, those that take minutes left out
-	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" $(PARALLEL) $(PYTEST_ARGS)
 
 test-slow: $(READY) $(FAST) browser ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout=3600 $(PYTEST_ARGS)

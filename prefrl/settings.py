@@ -192,7 +192,8 @@ class RestartSettings:
     first_share: float = 0.5
     """Share of the training that the first policies have together."""
     at_most: int = 2
-    """Fresh policies at most where one is stuck; 0 for none. That it is stuck is said in any case."""
+    """Fresh policies at most where one is stuck; 0 for none. That it is stuck is said in any case. On-policy: one
+    that learns from a replay buffer is never replaced."""
     window_share: float = 0.025
     """Share of the training after which the policy is looked at; longer where an episode is longer."""
     patience: int = 4
