@@ -53,8 +53,6 @@ class PacedCallback(PreferenceCallback):
         self.stop = stop
         self.waiting = waiting
         self.save_and_stop = save_and_stop
-        self.waited_seconds = 0.0
-        """Wall time the agent has waited for people so far."""
 
     @property
     def n_missing(self) -> int:
@@ -88,7 +86,7 @@ class PacedCallback(PreferenceCallback):
 
     def _on_rollout_end(self) -> None:
         super()._on_rollout_end()
-        self.logger.record("time/waited_seconds", self.waited_seconds)
+        self.logger.record("time/waited_seconds", self.run.progress.waited_seconds)
         if not self.is_time_to_look:
             return
         returns = [episode["r"] for episode in self.model.ep_info_buffer or []]
@@ -111,7 +109,7 @@ class PacedCallback(PreferenceCallback):
             if not saved and now - started >= SAVE_SECONDS:
                 self.run.save()
                 saved = True
-        self.waited_seconds += time.monotonic() - started
+        self.run.progress.waited_seconds += time.monotonic() - started
         if self.stop.is_set():
             self.save_and_stop()
         self.update(at_least=1)

@@ -220,6 +220,8 @@ class Progress:
         self._seconds_before = 0.0
         self._started = time.perf_counter()
         self._logged: dict[str, float] = {}
+        self.waited_seconds = 0.0
+        """Wall time that the agent has waited for people, over all processes that took part."""
 
     def begin(self) -> None:
         """Start the clock; the agent has its logger now, and gets what was logged since the last line."""
@@ -239,6 +241,7 @@ class Progress:
             "seconds": self.seconds,
             "labels": preferences.labels.n_labels if preferences else 0,
             "refit_seconds": preferences.refit_seconds if preferences else 0.0,
+            "waited_seconds": self.waited_seconds,
             "policies": self._restarts.n_policies,
             "notes": [note._asdict() for note in self._restarts.notes],
             "logged": {key: float(value) for key, value in self._saved.agent.logger.name_to_value.items()},
@@ -247,6 +250,7 @@ class Progress:
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Keep the numbers until `begin`."""
         self._seconds_before = values["seconds"]
+        self.waited_seconds = values.get("waited_seconds", 0.0)  # earlier versions did not keep it
         self._logged = values["logged"]
 
 

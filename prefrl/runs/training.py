@@ -111,14 +111,14 @@ class Training:
             reads_next = self.preferences.reward_model.inputs.next_observation
             Replay(agent, self.preferences.venv, reads_next=reads_next)  # refuses now what it would refuse later
         self._random = RandomStreams(self._saved_agent)
-        self._progress = Progress(self._saved_agent, self.preferences, self.restarts)
+        self.progress = Progress(self._saved_agent, self.preferences, self.restarts)
         self.parts = self._parts()
         if checkpoint is not None:
             self._restore(checkpoint)
         elif self.preferences is not None:  # said now and not when the training begins: then there is a run
             self.preferences.plan_of_labels.begin(0, config.total_timesteps, self._between_looks)
         self.agent.set_logger(make_logger(config, folder, self.preferences, until=self.agent.num_timesteps))
-        self._progress.begin()
+        self.progress.begin()
 
     def _parts(self) -> dict[str, Part]:
         """Return everything that has state, by the name it has in checkpoints, in the order of restoring."""
@@ -128,7 +128,7 @@ class Training:
             "normalizer": SavedNormalizer(self.normalizer),
             "agent": self._saved_agent,
             "random": self._random,
-            "progress": self._progress,
+            "progress": self.progress,
         }
         if not self.learns_from_rollouts:
             parts["replay"] = self._replay
@@ -147,7 +147,7 @@ class Training:
     @property
     def seconds(self) -> float:
         """Wall time of the training so far, over all processes that took part."""
-        return self._progress.seconds
+        return self.progress.seconds
 
     @property
     def log_interval(self) -> int:

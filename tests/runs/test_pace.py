@@ -202,8 +202,14 @@ def test_the_agent_does_not_run_ahead_of_people_who_stop_answering(human: MakeCo
         assert len(store.open_queries()) >= 2, "whoever comes finds queries"
         assert trainer_state(store) == "stopped"
 
+    def waited() -> float:
+        return float(read_metrics(run / "log" / "metrics.jsonl")[-1]["time/waited_seconds"])
+
+    saved = Checkpoint(checkpoints(run / "checkpoints")[-1]).progress["waited_seconds"]
+    assert saved > waited(), "the last wait came after the last line"
     with answering(run):
         resume(run, lambda progress: None)
+    assert waited() >= saved
     with Store(run) as store:
         assert store.counts().comparisons >= 12 - SLACK
         assert trainer_state(store) == "finished"
