@@ -39,8 +39,8 @@ FIRST_SEEDS = {
     "ant-turning": 105,
 }
 """The first of the seeds on which each behaviour is shown."""
-PAPER_SEED = 110
-"""The first of the seeds on which the paper's tasks are shown."""
+FIRST_PAPER_SEEDS = dict.fromkeys(PAPER_TASKS, 110) | {"hopper": 120}
+"""The first of the seeds on which each of the paper's tasks is shown."""
 BEHAVIOURS = tuple(task for task in FIRST_SEEDS if task != "hopper-backflip")
 COSTS = ("reacher", "pendulum")
 """Tasks whose true returns are costs, below 0: a share of them says nothing until its zero is moved."""
@@ -102,32 +102,31 @@ def flagship() -> list[Run]:
 def paper() -> list[Run]:
     """The paper's MuJoCo tasks at 200, 700 and 1,400 labels, with PPO; TRPO and A2C on two of them."""
     runs: list[Run] = []
-    for seed in range(PAPER_SEED, PAPER_SEED + 5):
+    for index in range(5):
         for labels in (0, 700, 200, 1400):
-            runs += [_paper_run(task, seed, labels) for task in PAPER_TASKS]
-        if seed < PAPER_SEED + 2:
-            runs += [_run(task, "shuffled", seed, labels=700, steps=PAPER_STEPS) for task in PAPER_TASKS]
-    for seed in range(PAPER_SEED, PAPER_SEED + 3):
+            runs += [_paper_run(task, index, labels) for task in PAPER_TASKS]
+        if index < 2:
+            runs += [_paper_run(task, index, 700, shuffled=True) for task in PAPER_TASKS]
+    for index in range(3):
         for algo in ("trpo", "a2c"):
             for task in ("hopper", "halfcheetah"):
-                runs += [_paper_run(task, seed, labels, algo=algo) for labels in (0, 700)]
+                runs += [_paper_run(task, index, labels, algo=algo) for labels in (0, 700)]
     return runs
 
 
 def reliability() -> list[Run]:
     """Three tasks of the paper, ten seeds each: how bad is the worst?"""
     tasks = ("hopper", "halfcheetah", "walker2d")
-    seeds = range(PAPER_SEED, PAPER_SEED + 10)
-    return [_paper_run(task, seed, labels) for seed in seeds for labels in (700, 0) for task in tasks]
+    return [_paper_run(task, index, labels) for index in range(10) for labels in (700, 0) for task in tasks]
 
 
 def ablations() -> list[Run]:
     """What the paper left out to see what it is good for, and longer and shorter segments."""
     runs: list[Run] = []
-    for seed in range(PAPER_SEED, PAPER_SEED + 3):
+    for index in range(3):
         for task in ("hopper", "halfcheetah"):
-            runs += [_paper_run(task, seed, 0)]
-            runs += [_paper_run(task, seed, 700, variant=variant) for variant in ABLATIONS]
+            runs += [_paper_run(task, index, 0)]
+            runs += [_paper_run(task, index, 700, variant=variant) for variant in ABLATIONS]
     return runs
 
 
@@ -136,7 +135,7 @@ def label_efficiency() -> list[Run]:
     runs: list[Run] = []
     for index in range(3):
         for labels in (0, 400, 200, 100, 50, 25):
-            runs += [_paper_run(task, PAPER_SEED + index, labels) for task in ("hopper", "halfcheetah")]
+            runs += [_paper_run(task, index, labels) for task in ("hopper", "halfcheetah")]
             runs += [_shown("hopper-backflip", "preferences" if labels else "true", index, labels=labels)]
     return runs
 
@@ -144,10 +143,10 @@ def label_efficiency() -> list[Run]:
 def imitation() -> list[Run]:
     """Three tasks of the paper by imitation and by prefrl, which steps one by one here, as imitation does."""
     runs: list[Run] = []
-    for seed in range(PAPER_SEED, PAPER_SEED + 3):
+    for index in range(3):
         for task in ("hopper", "halfcheetah", "walker2d"):
             for variant in (IMITATION, ONE_BY_ONE):
-                runs += [_paper_run(task, seed, labels, variant=variant) for labels in (700, 0)]
+                runs += [_paper_run(task, index, labels, variant=variant) for labels in (700, 0)]
     return runs
 
 
@@ -207,8 +206,12 @@ def _controls(index: int, *, true: int, shuffled: int) -> Sequence[str]:
     return [reward for reward, end in (("true", true), ("shuffled", shuffled)) if index < end]
 
 
-def _paper_run(task: str, seed: int, labels: int, *, algo: str = "ppo", variant: str = "") -> Run:
-    reward = "preferences" if labels else "true"
+def _paper_run(
+    task: str, index: int, labels: int, *, algo: str = "ppo", variant: str = "", shuffled: bool = False
+) -> Run:
+    """Return a run of a task of the paper on one of the seeds on which it is shown."""
+    reward = ("shuffled" if shuffled else "preferences") if labels else "true"
+    seed = FIRST_PAPER_SEEDS[task] + index
     return _run(task, reward, seed, labels=labels, algo=algo, steps=PAPER_STEPS, variant=variant)
 
 
