@@ -201,7 +201,7 @@ class RestartSettings:
     least_gain: float = 0.05
     """A policy whose reward per step grew by less, in standard deviations of the reward, is stuck."""
     least_share: float = 0.25
-    """Share of the training that a fresh policy must have left, and as many steps as the stuck one rose for."""
+    """Share of the training that a fresh policy must have left, and twice the steps that the stuck one rose."""
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot be."""

@@ -39,7 +39,7 @@ FIRST_SEEDS = {
     "ant-turning": 105,
 }
 """The first of the seeds on which each behaviour is shown."""
-FIRST_PAPER_SEEDS = dict.fromkeys(PAPER_TASKS, 110) | {"hopper": 120}
+FIRST_PAPER_SEEDS = dict.fromkeys(PAPER_TASKS, 110) | {"hopper": 130, "walker2d": 120}
 """The first of the seeds on which each of the paper's tasks is shown."""
 BEHAVIOURS = tuple(task for task in FIRST_SEEDS if task != "hopper-backflip")
 COSTS = ("reacher", "pendulum")

@@ -29,6 +29,9 @@ from prefrl.settings import RestartSettings
 HISTORY_SHARE = 15
 """One of so many steps of each window is kept to the end, to know how much the reward varies; no power of two, as
 the environments' number may be one."""
+OVERTAKING = 2
+"""So many times the steps that a stuck policy rose for must be left for a fresh one
+(docs/findings/stuck-policies.md)."""
 SD_FLOOR = 1e-8
 
 
@@ -195,8 +198,9 @@ class PolicyRestarts:
         if not math.isnan(exploration):
             said += f" (its exploration is {exploration:.0%} of the first)"
         left = self._total_timesteps - self._venv.num_timesteps
-        # In fewer steps than this one got better in, a fresh one would not come as far.
-        has_time = left >= max(settings.least_share * self._total_timesteps, self._since - self._began)
+        # A fresh one takes as long to come as far, and must have time to come further.
+        rise = self._since - self._began
+        has_time = left >= max(settings.least_share * self._total_timesteps, OVERTAKING * rise)
         better = self._better()
         if self.n_policies <= settings.first_policies + settings.at_most and has_time:
             self._start_fresh(model)
