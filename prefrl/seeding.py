@@ -4,6 +4,7 @@ A stream depends on the seed and its own name only, not on the order in which st
 adding one leaves the others as they were.
 """
 
+from operator import index
 from zlib import crc32
 
 import numpy as np
@@ -21,14 +22,18 @@ class Streams:
         seed: Any integer from 0 to 2**63 - 1.
 
     Raises:
-        SettingError: `seed` is negative or too large.
+        SettingError: `seed` is no whole number, negative or too large.
     """
 
     def __init__(self, seed: int) -> None:
         """Check and keep the seed; no number is drawn."""
+        try:
+            seed = index(seed)
+        except TypeError as error:
+            raise SettingError(f"`seed` must be a whole number. Received {seed!r}.") from error
         if not 0 <= seed < 2**63:
             raise SettingError(f"`seed` must lie between 0 and 2**63 - 1. Received {seed}.")
-        self.seed = int(seed)
+        self.seed = seed
         self._generators: dict[str, np.random.Generator] = {}
 
     def generator(self, name: str) -> np.random.Generator:

@@ -17,10 +17,11 @@ class LabelPlan:
         settings: The schedule and its figures.
 
     Raises:
-        SettingError: `n_labels` is below 1.
+        SettingError: `n_labels` is no whole number, or below 1.
     """
 
     def __init__(self, n_labels: int, settings: FeedbackSettings) -> None:
+        n_labels = _whole("n_labels", n_labels)
         if n_labels < 1:
             raise SettingError(f"`n_labels` must be at least 1. Received {n_labels}.")
         self.n_labels = n_labels
@@ -46,8 +47,9 @@ class LabelPlan:
         """Say how long the training is in all, whatever single calls of `learn` ask for.
 
         Raises:
-            SettingError: `total_timesteps` is below 1.
+            SettingError: `total_timesteps` is no whole number, or below 1.
         """
+        total_timesteps = _whole("total_timesteps", total_timesteps)
         if total_timesteps < 1:
             raise SettingError(f"`total_timesteps` must be at least 1. Received {total_timesteps}.")
         self._is_fixed = True
@@ -64,6 +66,9 @@ class LabelPlan:
         Raises:
             SettingError: The training would end before a single question is asked.
         """
+        n_steps = _whole("n_steps", n_steps)
+        if rollout < 1:
+            raise SettingError(f"`rollout` must be at least 1. Received {rollout}.")
         end = now + n_steps
         if self._is_fixed or end > self.total_timesteps:
             self._spread(self.total_timesteps if self._is_fixed else end, rollout)
@@ -110,3 +115,13 @@ class LabelPlan:
         asking = min(self._settings.asking_share * total_timesteps, last_rollout)
         self._schedule = make_schedule(max(1, self._n_missing), max(1, int(asking)), self._settings)
         self.total_timesteps = total_timesteps
+
+
+def _whole(name: str, value: float) -> int:
+    """Return a count as Python's own integer, which files can hold; 1e6 is one, too."""
+    try:
+        if int(value) == value:
+            return int(value)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise SettingError(f"`{name}` must be a whole number. Received {value!r}.")

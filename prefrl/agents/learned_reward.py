@@ -20,7 +20,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 from prefrl.agents.environments import check_venv
 from prefrl.agents.progress_watch import ProgressWatch, Steps
 from prefrl.agents.reward_fn import RewardFn, check_takes_three, reward_fn_of
-from prefrl.errors import SettingError
+from prefrl.errors import FaultyEnvError, SettingError
 from prefrl.parts import Arrays, Json, State
 from prefrl.segments import SegmentRecorder
 
@@ -189,7 +189,9 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 
     def _rewards(self, env_rewards: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if callable(self.reward):
-            return self.reward(self._last_observations, self._actions, self._next_observations)
+            rewards = self.reward(self._last_observations, self._actions, self._next_observations)
+            _check_paid(rewards, self.num_envs)
+            return rewards
         return env_rewards if self.reward == "true" else np.zeros_like(env_rewards)
 
     def _end_episodes(self, ended: npt.NDArray[np.int64], infos: list[dict[str, Any]]) -> None:
@@ -277,6 +279,19 @@ class ClippedRewardVecEnv(VecEnvWrapper):
     def paid(rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return what the agent gets of these rewards."""
         return np.clip(rewards, -1.0, 1.0)
+
+
+def _check_paid(rewards: Any, n_envs: int) -> None:
+    """Refuse what would pay the wrong environment, or make the agent's values NaN for good."""
+    if not isinstance(rewards, np.ndarray) or rewards.shape != (n_envs,):
+        raise SettingError(
+            f"`reward` must return an array of shape ({n_envs},), a reward for each environment. Received "
+            f"{getattr(rewards, 'shape', rewards)!r}."
+        )
+    if not np.isfinite(rewards).all():
+        raise FaultyEnvError(
+            f"The reward of a step is NaN or infinite: {rewards}. See that what the environments return is finite."
+        )
 
 
 def _copy(observations: VecEnvObs) -> Any:

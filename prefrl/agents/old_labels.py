@@ -1,6 +1,6 @@
 """Labels that a store holds already: which of its runs a training is, and whether it may be that one."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.store import RunAbout, Store, StoredRun
@@ -21,9 +21,12 @@ def run_in(store: Store, about: RunAbout, old_labels: OldLabels) -> int:
         The number of the run.
 
     Raises:
-        SettingError: There are labels, and nobody has said what is to be done with them.
+        SettingError: `old_labels` is none of the choices, or there are labels and nobody has said what is to be
+            done with them.
         StoreError: Labels that are to be learned from are of other spaces.
     """
+    if old_labels not in get_args(OldLabels):
+        raise SettingError(f"`old_labels` must be one of {get_args(OldLabels)}. Received {old_labels!r}.")
     runs = store.runs()
     n_old = sum(run.n_comparisons for run in runs)
     if n_old and old_labels == "refuse":

@@ -21,7 +21,7 @@ from prefrl.agents.learned_reward import LearnedRewardVecEnv
 from prefrl.agents.old_labels import OldLabels, run_in
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
-from prefrl.agents.saved_preferences import read_preferences, write_preferences
+from prefrl.agents.saved_preferences import check_answers, read_preferences, write_preferences
 from prefrl.agents.state_entropy import StateEntropy
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
@@ -79,7 +79,7 @@ class PreferenceLearning:
     ) -> None:
         check_venv(venv)
         check_segment_length(venv, feedback.segment_length)
-        self.seed = seed
+        self.seed = Streams(seed).seed
         self.plan_of_labels = LabelPlan(n_labels, feedback)
         self.feedback = feedback
         if isinstance(reward, RewardSettings):
@@ -151,7 +151,7 @@ class PreferenceLearning:
         The labels are spread over these steps. Without it, over those of the first call.
         """
         self.plan_of_labels.fix(total_timesteps)
-        self.restarts.plan(total_timesteps)
+        self.restarts.plan(self.plan_of_labels.total_timesteps)
 
     def begin(self, n_steps: int, rollout: int) -> None:
         """Take note of a call of `learn`; the callback does it.
@@ -260,7 +260,9 @@ class PreferenceLearning:
             SettingError: The file cannot be read, or was made with other environments.
             StoreError: The store is another one, or lacks what was learned from.
         """
+        check_venv(venv)
         saved = read_preferences(Path(path), venv)
+        check_answers(Path(path), saved.answers, store)
         ensemble = _ensemble(venv, saved.reward, saved.reward_seed)
         preferences = cls(
             venv,
@@ -274,6 +276,8 @@ class PreferenceLearning:
             restarts=saved.restarts,
         )
         preferences.restore(saved.arrays, saved.values)
+        # The environments begin anew, so what was asked after the file was written is not come upon again.
+        preferences.labels.read_on(after=max(preferences.trainer.seqs.tolist(), default=0))
         return preferences
 
     def state(self) -> State:
@@ -283,6 +287,7 @@ class PreferenceLearning:
             "run": self.run,
             "has_begun": self.has_begun,
             "refit_seconds": self.refit_seconds,
+            "recalls": self._recalls,
             **self._refits.values(),
         }
 
@@ -298,7 +303,7 @@ class PreferenceLearning:
                 'it with old_labels="replay" to go on with the latest run.'
             )
         restore_parts(self._parts, arrays, values)
-        self._recalls = "refuse"  # what the checkpoint knows is all that is known
+        self._recalls = values.get("recalls", "refuse")  # earlier labels, if they were still to be learned
         self.has_begun = values["has_begun"]
         self.refit_seconds = values["refit_seconds"]
         self._refits.restore(values)

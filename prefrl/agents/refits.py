@@ -6,10 +6,12 @@ all of them.
 
 import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from prefrl.errors import FaultyEnvError
 from prefrl.feedback import News
 from prefrl.memory import give_back_memory
 from prefrl.parts import Json
@@ -91,15 +93,22 @@ class Refits:
         self._trainer.add(comparisons)
 
     def fit(self) -> Refit:
-        """Train the reward on all comparisons, the fresh ones included."""
+        """Train the reward on all comparisons, the fresh ones included.
+
+        Raises:
+            FaultyEnvError: An environment has returned NaN or infinity: all rewards would be NaN from now on.
+        """
         n_epochs = self._n_epochs()
-        fresh, self._fresh, self._n_changed = self._fresh, [], 0
         n_new = self._recorder.n_recorded - self._normalised_until
         self._normalised_until = self._recorder.n_recorded
         inputs = self._reward.inputs
         if not inputs.is_fixed and n_new:
-            inputs.update(self._recorder.latest_observations(n_new), self._recorder.latest_actions(n_new))
+            observations, actions = self._recorder.latest_observations(n_new), self._recorder.latest_actions(n_new)
+            _check_finite(observations, actions)
+            inputs.update(observations, actions)
         metrics = self._trainer.fit(n_epochs)
+        # Only now: what a fit was stopped in is fitted again.
+        fresh, self._fresh, self._n_changed = self._fresh, [], 0
         give_back_memory()
         self._warn_of_ties(metrics.n_comparisons)
         return Refit(
@@ -155,6 +164,17 @@ class Refits:
             "from behaviour that sometimes earns something.",
             stacklevel=4,
         )
+
+
+def _check_finite(observations: npt.NDArray[Any], actions: npt.NDArray[Any]) -> None:
+    for what, array in (("observation", observations), ("action", actions)):
+        names = array.dtype.names
+        for values in [array] if names is None else [array[name] for name in names]:
+            if not np.isfinite(values).all():
+                raise FaultyEnvError(
+                    f"An {what} was NaN or infinite, from which no reward can be learned; see what the "
+                    f"environment {'returned' if what == 'observation' else 'was given'}."
+                )
 
 
 def _mean(values: list[float]) -> float:

@@ -17,11 +17,12 @@ from safetensors.numpy import save
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents.environments import frame_stack_of
-from prefrl.errors import SettingError
+from prefrl.errors import SettingError, StoreError
 from prefrl.files import write_whole
 from prefrl.parts import Arrays, Json
 from prefrl.segments import space_to_json
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
+from prefrl.store import Store
 
 if TYPE_CHECKING:
     from prefrl.agents.preference_learning import PreferenceLearning
@@ -44,6 +45,8 @@ class Saved(NamedTuple):
     """Of the trainer, which may have been given others than the ensemble's."""
     training_seed: int
     restarts: RestartSettings
+    answers: list[Json]
+    """Of each run of the store its number, that of its last answer, and a hash of all that was said until then."""
     arrays: Arrays
     values: Json
 
@@ -66,6 +69,7 @@ def write_preferences(preferences: "PreferenceLearning", path: Path) -> None:
         "training": asdict(preferences.trainer.settings),
         "training_seed": preferences.trainer.seed,
         "restarts": asdict(preferences.restarts.settings),
+        "answers": _answers(preferences.store),
         "state": values,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +99,7 @@ def read_preferences(path: Path, venv: VecEnv) -> Saved:
                 training=TypeAdapter(RewardSettings).validate_python(document["training"]),
                 training_seed=document["training_seed"],
                 restarts=TypeAdapter(RestartSettings).validate_python(document["restarts"]),
+                answers=document.get("answers", []),
                 arrays={name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118 - it is no mapping
                 values=document["state"],
             )
@@ -102,6 +107,30 @@ def read_preferences(path: Path, venv: VecEnv) -> Saved:
         raise
     except (OSError, SafetensorError, ValidationError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"There is no readable PreferenceLearning in {path}: {error}.") from error
+
+
+def check_answers(path: Path, answers: list[Json], store: Store) -> None:
+    """Refuse a store that is not the one of the file: other labels may have the same numbers.
+
+    Raises:
+        StoreError: An answer or a query of then is missing or another one.
+    """
+    for run in answers:
+        if store.digest(run["run"], run["until"]) != run["digest"]:
+            raise StoreError(
+                f"The store is not the one that {path} was saved with: of the first {run['until']} answers some "
+                "are missing or other ones."
+            )
+
+
+def _answers(store: Store) -> list[Json]:
+    """Return what the store holds now, by run."""
+    said = []
+    for run in store.runs():
+        answers = store.answers(run=run.id)
+        until = answers[-1].seq if answers else 0
+        said.append({"run": run.id, "until": until, "digest": store.digest(run.id, until)})
+    return said
 
 
 def _environments(venv: VecEnv) -> Json:

@@ -60,7 +60,8 @@ class Labels(ABC):
         self._maker = maker
         self._n_labels = 0
         self._cursor = 0
-        """Number of the last answer that was read, where answers are read as they come."""
+        """Number of the last answer that was handed out."""
+        self._reads_on = False
 
     @property
     def n_asked(self) -> int:
@@ -92,6 +93,18 @@ class Labels(ABC):
             wanted: Budget and schedule; nothing is asked where nothing is wanted yet (`due` below 0).
             num_timesteps: Environment steps so far.
         """
+
+    def read_on(self, after: int = 0) -> None:
+        """Have `collect` begin with what was said since this object last looked: some of it was never handed out.
+
+        So it is where a training goes on from a file that was written before the last answers, and where a teacher
+        failed in the middle of a round.
+
+        Args:
+            after: Number of a comparison up to which all was handed out.
+        """
+        self._cursor = max(self._cursor, after)
+        self._reads_on = True
 
     def recall(self) -> Iterator[News]:
         """Yield all that was said in this run before, in parts; it counts against the budget."""
@@ -145,13 +158,21 @@ class TeacherLabels(Labels):
         Repeated after a crash, from the same state, it makes the same queries; what was answered before is not
         asked again. A teacher that cannot tell too often leaves some labels for the next call.
         """
+        if self._reads_on:
+            yield from self._read()
+            self._reads_on = False
         due = wanted.due - self._n_labels
         if due < max(1, min(wanted.per_round, wanted.in_all - self._n_labels)) or not self._maker.is_ready:
             return
         while due > 0:
             part = min(due, self._maker.most_at_once)
-            comparisons = self._ask(part, num_timesteps)
+            try:
+                comparisons = self._ask(part, num_timesteps)
+            except BaseException:
+                self.read_on()
+                raise
             self._n_labels += len(comparisons)
+            self._cursor = max([self._cursor, *(comparison.seq for comparison in comparisons)])
             due -= part
             yield News(comparisons, [])
             if len(comparisons) < part:
@@ -172,18 +193,21 @@ class TeacherLabels(Labels):
     def _answer(self, queries: Sequence[Query]) -> None:
         """Have the teacher answer what is not answered yet."""
         answered = self._store.answered([query.id for query in queries])
+        answers: list[NewAnswer] = []
+        try:
+            for query in queries:
+                if query.id not in answered:
+                    answers.append(self._answer_of(query))
+        finally:  # where the teacher fails, what it has said is kept
+            self._store.add_answers(answers)
+
+    def _answer_of(self, query: Query) -> NewAnswer:
         # The id is the query's, so that a repeated answer of the same teacher is one answer.
-        self._store.add_answers(
-            [
-                NewAnswer(
-                    id=f"{self._teacher.name}:{query.id}",
-                    query_id=query.id,
-                    answer=self._teacher.answer(query),
-                    labeler=self._teacher.name,
-                )
-                for query in queries
-                if query.id not in answered
-            ]
+        return NewAnswer(
+            id=f"{self._teacher.name}:{query.id}",
+            query_id=query.id,
+            answer=self._teacher.answer(query),
+            labeler=self._teacher.name,
         )
 
 

@@ -70,7 +70,6 @@ class RewardEnsemble:
         self.action_space = action_space
         self.settings = settings if settings is not None else RewardSettings()
         self.frame_stack = frame_stack
-        self.seed = seed
         self.device = resolve_device(device)
         self.inputs = make_inputs(
             observation_space,
@@ -81,6 +80,7 @@ class RewardEnsemble:
             device=self.device,
         )
         streams = Streams(seed)
+        self.seed = streams.seed
         seeds = [streams.integer(f"reward-member-{member}") for member in range(self.n_members)]
         self.network = make_network(self.inputs, self.settings, seeds).to(self.device)
         self.output_mean = np.zeros(self.n_members)
@@ -239,6 +239,8 @@ class RewardEnsemble:
                     f"`{name}` of the reward model has shape {arrays[name].shape}. Expected {array.shape}; the "
                     "model is damaged, or of other settings or spaces."
                 )
+            if not np.isfinite(arrays[name]).all():
+                raise RewardModelError(f"`{name}` of the reward model is not finite: it pays nothing but NaN.")
         if not isinstance(values.get("fitted"), bool):
             raise RewardModelError(
                 "The state of the reward model does not say whether it is fitted: it is damaged."

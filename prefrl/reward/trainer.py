@@ -109,8 +109,9 @@ class RewardTrainer:
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
         self._past = np.empty(0, dtype=np.int64)
-        self.seed = seed
-        self._rng = Streams(seed).generator("reward-trainer")
+        streams = Streams(seed)
+        self.seed = streams.seed
+        self._rng = streams.generator("reward-trainer")
 
     @property
     def n_comparisons(self) -> int:

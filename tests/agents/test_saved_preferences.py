@@ -117,11 +117,48 @@ def test_what_was_asked_after_it_was_saved_is_not_asked_again(drift_venv: MakeVe
     """The script was killed some time after it had saved."""
     killed = gone_on(stopped, drift_venv(seed=1))
     killed.store.close()
-    again = gone_on(stopped, drift_venv(seed=1))
-    assert again.store.counts().comparisons == 30
-    np.testing.assert_array_equal(again.trainer.seqs, killed.trainer.seqs)
-    for name, array in killed.reward_model.state()[0].items():
-        np.testing.assert_array_equal(again.reward_model.state()[0][name], array, err_msg=name)
+    again = gone_on(stopped, drift_venv(seed=2))  # who comes upon other clips
+    assert again.store.counts().comparisons == again.labels.n_labels == 30
+    assert sorted(again.trainer.seqs) == sorted(killed.trainer.seqs)
+
+
+def test_what_was_asked_after_it_was_saved_is_learned_though_the_budget_is_not_spent(
+    drift_venv: MakeVenv, stopped: Path
+) -> None:
+    n_saved = loaded(stopped, drift_venv()).labels.n_labels
+    killed = loaded(stopped, drift_venv(seed=1))
+    PPO.load(stopped / "policy", env=killed.venv, device="cpu").learn(
+        320, callback=killed.callback(), reset_num_timesteps=False
+    )
+    n_killed = killed.labels.n_labels
+    killed.store.close()
+    assert n_saved < n_killed < 30
+    again = loaded(stopped, drift_venv(seed=2))
+    again.begin(640, 64)
+    again.update(at_least=1)
+    assert again.labels.n_labels == again.trainer.n_known == again.store.counts().comparisons == n_killed
+
+
+@pytest.mark.parametrize(("old_labels", "n_known", "n_stored"), [("continue", 40, 40), ("learn", 70, 70)])
+def test_old_labels_that_were_not_learned_yet_are_learned_after_the_load(
+    drift_venv: MakeVenv, tmp_path: Path, old_labels: Any, n_known: int, n_stored: int
+) -> None:
+    first = begun(drift_venv(), tmp_path)
+    ppo(first.venv).learn(1280, callback=first.callback())
+    assert first.labels.n_labels == 30
+    prefs = PreferenceLearning(
+        drift_venv(),
+        teacher=OracleTeacher(),
+        n_labels=40,
+        store=first.store,
+        old_labels=old_labels,
+        feedback=FEEDBACK,
+        reward=REWARD,
+    )
+    prefs.save(tmp_path / "preferences.safetensors")
+    again = loaded(tmp_path, drift_venv(seed=1), store=first.store)
+    ppo(again.venv).learn(1280, callback=again.callback())
+    assert (again.trainer.n_known, again.store.counts().comparisons) == (n_known, n_stored)
 
 
 def test_no_segment_crosses_the_stop(drift_venv: MakeVenv, stopped: Path) -> None:
@@ -210,6 +247,15 @@ def test_other_environments_are_refused(drift_venv: MakeVenv, stopped: Path) -> 
 def test_another_store_is_refused(drift_venv: MakeVenv, stopped: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         loaded(stopped, drift_venv(), store=Store(tmp_path / "empty"))
+
+
+def test_a_store_with_other_labels_of_the_same_numbers_is_refused(
+    drift_venv: MakeVenv, stopped: Path, tmp_path: Path
+) -> None:
+    other = begun(drift_venv(seed=7), tmp_path / "other")
+    ppo(other.venv).learn(640, callback=other.callback())
+    with pytest.raises(StoreError, match="is not the one that"):
+        loaded(stopped, drift_venv(), store=other.store)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "noise", "another file", "no state", "later"])
