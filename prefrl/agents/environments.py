@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
+    SubprocVecEnv,
     VecEnv,
     VecEnvWrapper,
     VecFrameStack,
@@ -15,6 +16,8 @@ from stable_baselines3.common.vec_env import (
 from prefrl.agents.gymnasium_vec_env import GymnasiumVecEnv
 from prefrl.errors import SettingError
 from prefrl.reward.inputs import has_channels_first, is_image
+
+TIME_LIMIT = "_max_episode_steps"
 
 
 def check_venv(venv: object) -> None:
@@ -59,12 +62,13 @@ def check_segment_length(venv: VecEnv, segment_length: int) -> None:
 def horizon_of(venv: VecEnv) -> int | None:
     """Return the time limit of the episodes; None where there is none that gymnasium knows of."""
     inner = venv.unwrapped
-    spec = None
-    if isinstance(inner, DummyVecEnv):
-        spec = inner.envs[0].spec
-    elif isinstance(inner, GymnasiumVecEnv):
-        spec = inner.vector.spec
-    return None if spec is None else spec.max_episode_steps
+    if isinstance(inner, GymnasiumVecEnv):
+        return None if inner.vector.spec is None else inner.vector.spec.max_episode_steps
+    # Of gymnasium's TimeLimit, which `make` and a user put around an environment, in this process or another.
+    if isinstance(inner, DummyVecEnv | SubprocVecEnv) and inner.has_attr(TIME_LIMIT):
+        limit = inner.get_attr(TIME_LIMIT, 0)[0]
+        return limit if isinstance(limit, int) else None
+    return None
 
 
 def frame_stack_of(venv: VecEnv) -> int:

@@ -88,16 +88,16 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self._actions: npt.NDArray[Any] = np.empty(0)
         self._running_returns = np.zeros(self.num_envs)
         self._warned = False
+        self._is_torn = False
+        """Whether a step was stopped when some environments had made it: what comes next does not follow."""
         self.watch: ProgressWatch | None = None
         """Takes note of every step, where somebody wants to know whether the policy gets better."""
 
     def reset(self) -> VecEnvObs:
         """Reset all environments; episodes under way end here without having been finished."""
-        if self.recorder is not None:
-            self.recorder.cut()
-        if self.watch is not None:
-            self.watch.cut()
+        self._cut()
         observations = self.venv.reset()
+        self._is_torn = False
         self._last_observations = _copy(observations)
         self._render_states = _stacked_states(self.venv.unwrapped.reset_infos)
         self._running_returns[:] = 0.0
@@ -110,12 +110,18 @@ class LearnedRewardVecEnv(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return observations, the rewards that pay the agent, dones and infos of the step under way."""
-        observations, env_rewards, dones, infos = self.venv.step_wait()
+        try:
+            observations, env_rewards, dones, infos = self.venv.step_wait()
+        except BaseException:
+            self._is_torn = True
+            raise
         following = _copy(observations)
         ended = np.flatnonzero(dones)
         self._next_observations = _with_terminal(following, ended, infos)
         rewards = self._rewards(env_rewards)
-        if self.recorder is not None:
+        if self._is_torn:
+            self._cut()
+        elif self.recorder is not None:
             self.recorder.record(
                 self._last_observations,
                 self._actions,
@@ -125,9 +131,10 @@ class LearnedRewardVecEnv(VecEnvWrapper):
                 render_states=self._render_states,
             )
         self.num_timesteps += self.num_envs
-        if self.watch is not None:
+        if self.watch is not None and not self._is_torn:
             steps = Steps(self._last_observations, self._actions, self._next_observations, rewards)
             self.watch.record(steps, dones, self.num_timesteps)
+        self._is_torn = False
         self._running_returns += rewards
         for info, env_reward in zip(infos, env_rewards.tolist(), strict=True):
             info[ENV_REWARD] = env_reward
@@ -186,6 +193,13 @@ class LearnedRewardVecEnv(VecEnvWrapper):
     def render_states(self) -> npt.NDArray[Any] | None:
         """Simulator states of the latest observations, shape [N, S]; None where there are none."""
         return self._render_states
+
+    def _cut(self) -> None:
+        """Have no recorded segment or window go on over this step."""
+        if self.recorder is not None:
+            self.recorder.cut()
+        if self.watch is not None:
+            self.watch.cut()
 
     def _rewards(self, env_rewards: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if callable(self.reward):

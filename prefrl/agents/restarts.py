@@ -165,6 +165,7 @@ class PolicyRestarts:
             if best is not None:
                 self._put_back(model, best)
                 self._note(f"{best.words.capitalize()} was the best: it is kept.")
+        _own_schedule(model)  # another training may follow, without all this
 
     def _attend(self, model: OnPolicyAlgorithm) -> None:
         """Begin anew with another model than before: it must not be given what the first one had learned."""
@@ -336,6 +337,7 @@ class PolicyRestarts:
         """
         began = self._schedule
         if began is None:
+            _own_schedule(model)  # it may come from another training
             return
         total = model._total_timesteps
         if model.num_timesteps < began.at:
@@ -361,3 +363,9 @@ class PolicyRestarts:
         if self._first_log_std is None:
             self._first_log_std = mean
         return math.exp(mean - self._first_log_std)
+
+
+def _own_schedule(model: OnPolicyAlgorithm) -> None:
+    """Give the model back the learning rate's schedule that it was made with."""
+    if isinstance(model.lr_schedule, RestartedSchedule):
+        model.lr_schedule = model.lr_schedule.schedule

@@ -15,9 +15,10 @@ from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
 
 from prefrl.agents import LearnedReward, LearnedRewardVecEnv, PreferenceLearning
+from prefrl.agents.environments import horizon_of
 from prefrl.agents.learned_reward import ClippedRewardVecEnv, NamedReward
 from prefrl.agents.old_labels import OldLabels
 from prefrl.errors import SettingError, StoreError
@@ -424,6 +425,17 @@ def test_a_segment_longer_than_an_episode_is_refused() -> None:
         PreferenceLearning(
             make_vec_env("Pendulum-v1"), teacher=OracleTeacher(), feedback=FeedbackSettings(segment_length=201)
         )
+
+
+def test_the_time_limit_is_known_of_processes_and_of_environments_that_nobody_registered() -> None:
+    processes = make_vec_env("Pendulum-v1", n_envs=2, vec_env_cls=SubprocVecEnv)
+    try:
+        assert horizon_of(processes) == 200
+    finally:
+        processes.close()
+    assert horizon_of(make_vec_env(lambda: gym.wrappers.TimeLimit(CountingEnv((500,)), 70))) == 70
+    assert horizon_of(make_vec_env(lambda: CountingEnv((500,)))) is None
+    assert horizon_of(make_vec_env("Pendulum-v1", env_kwargs={"max_episode_steps": 30})) == 30
 
 
 def test_a_model_on_the_wrong_environments_is_refused(drift_venv: MakeVenv, store: Store) -> None:

@@ -86,6 +86,49 @@ def test_what_a_teacher_said_before_it_failed_counts(drift_venv: MakeVenv, fails
     assert prefs.labels.n_labels == prefs.trainer.n_known == prefs.store.counts().comparisons == 20
 
 
+class Drifting(gym.Env[Any, Any]):
+    """Counts its steps, and is once interrupted before one."""
+
+    observation_space = spaces.Box(0, np.inf, (1,))
+    action_space = spaces.Box(-1, 1, (1,))
+    interrupted = False
+
+    def __init__(self) -> None:
+        self.n_steps = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.n_steps = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        if self.interrupted:
+            self.interrupted = False
+            raise KeyboardInterrupt
+        self.n_steps += 1
+        return np.array([self.n_steps], np.float32), 0.0, False, self.n_steps == 100, {}
+
+
+def test_no_segment_holds_a_step_that_only_some_environments_made() -> None:
+    """The first has made the step when the second is interrupted in it, so that it seems to make two at once."""
+    prefs = small(make_vec_env(Drifting, n_envs=2))
+    prefs.venv.reset()
+    actions = np.zeros((2, 1), np.float32)
+    for step in range(60):
+        if step == 30:
+            second: Any = prefs.venv.unwrapped.envs[1].unwrapped  # type: ignore[attr-defined]
+            second.interrupted = True
+            with pytest.raises(KeyboardInterrupt):
+                prefs.venv.step(actions)
+        prefs.venv.step(actions)
+    drawn = prefs.recorder.sample(400, length=5, rng=np.random.default_rng(0))
+    assert {int(segment.observations[0, 0]) for segment in drawn} > {0, 20, 40}
+    for segment in drawn:
+        np.testing.assert_array_equal(np.diff(segment.observations[:, 0]), 1)
+
+
 class OneBad(gym.Env[Any, Any]):
     """A walk on a line whose observation is once not finite."""
 

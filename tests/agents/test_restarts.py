@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from prefrl.agents import EntropyTRPO, LearnedRewardVecEnv, PolicyRestarts, PreferenceLearning
 from prefrl.agents.callback import watch_policy
 from prefrl.agents.kept_policy import KeptPolicy, put_fresh_policy
+from prefrl.agents.restarts import RestartedSchedule
 from prefrl.errors import SettingError
 from prefrl.feedback import OracleTeacher
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
@@ -331,6 +332,20 @@ def test_a_learning_rate_that_falls_begins_anew_with_each_policy() -> None:
     assert rates[step + ROLLOUT] == 1.0
     assert rates[step + (TOTAL - step) // 2] == pytest.approx(0.5, abs=0.05)
     assert rates[TOTAL] == pytest.approx(0.0, abs=0.05)
+
+
+def test_another_training_of_the_model_has_its_own_learning_rate() -> None:
+    """Without preferences after the end, and with others of which nothing is known yet after an interruption."""
+    schedule = LinearSchedule(1.0, 0.0, 1.0)
+    trial = Trial(flat, learning_rate=schedule, at_most=1).learn()
+    assert trial.restarts.n_policies == 2
+    assert [trial.model.lr_schedule(left) for left in (1.0, 0.9, 0.4)] == [1.0, 0.9, 0.4]
+    trial.model.lr_schedule = RestartedSchedule(trial.model.lr_schedule, 0.5)
+    other = Trial(flat, at_most=1)
+    other.model = trial.model
+    other.model.set_env(other.normalizer)
+    watch_policy(other.restarts, other.model)
+    assert [other.model.lr_schedule(left) for left in (1.0, 0.9, 0.4)] == [1.0, 0.9, 0.4]
 
 
 def test_a_training_that_was_made_longer_stretches_the_learning_rate_of_the_policy() -> None:

@@ -16,6 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import PreferenceLearning, critics, state_entropy
@@ -322,6 +323,47 @@ def test_a_fresh_critic_has_no_momentum(kind: Any) -> None:
         optimizers = (policy.critic.optimizer, policy.actor.optimizer)
     assert all(parameter not in optimizers[0].state for parameter in own)
     assert any(parameter in optimizers[1].state for parameter in other)
+
+
+class Extractor(BaseFeaturesExtractor):
+    """Features with weights of their own."""
+
+    def __init__(self, observation_space: Any) -> None:
+        super().__init__(observation_space, 8)
+        self.layer = torch.nn.Linear(observation_space.shape[0], 8)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layer(observations))
+
+
+def tensors(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """All there are, those that are shared by each of their names."""
+    return {name: tensor.clone() for name, tensor in model.policy.state_dict().items()}
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("kind", [PPO, SAC, TD3])
+def test_what_acts_stays_and_all_that_only_judges_begins_anew(kind: Any, shared: bool) -> None:
+    features = {"features_extractor_class": Extractor, "share_features_extractor": shared}
+    model = kind("MlpPolicy", worlds(), seed=0, device="cpu", policy_kwargs=features)
+    model.learning_starts = 1000
+    if kind is TD3:  # whose targets lag behind
+        for tensor in model.policy.actor_target.state_dict().values():
+            tensor.mul_(1.1)
+    seen = model.observation_space.sample()[None]
+    acted, before = model.predict(seen, deterministic=True)[0], tensors(model)
+    reset_critic(model, seed=7)
+    np.testing.assert_array_equal(model.predict(seen, deterministic=True)[0], acted)
+    after = tensors(model)
+    critic = "vf_features_extractor.layer.weight" if kind is PPO else "critic.features_extractor.layer.weight"
+    assert torch.equal(before[critic], after[critic]) == shared
+    value = "value_net.weight" if kind is PPO else "critic.qf0.0.weight"
+    assert not torch.equal(before[value], after[value])
+    for name in after:
+        if name.startswith("critic.") and not (kind is TD3 and "features" in name):  # TD3's is the target actor's
+            assert torch.equal(after[name], after[name.replace("critic.", "critic_target.", 1)]), name
+        if name.startswith("actor"):
+            assert torch.equal(after[name], before[name]), name
 
 
 @pytest.mark.parametrize("kind", [PPO, SAC])
