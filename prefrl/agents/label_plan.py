@@ -17,13 +17,14 @@ class LabelPlan:
         settings: The schedule and its figures.
 
     Raises:
-        SettingError: `n_labels` is no whole number, or below 1.
+        SettingError: `n_labels` is no whole number, or below 1, or there is no such schedule.
     """
 
     def __init__(self, n_labels: int, settings: FeedbackSettings) -> None:
         n_labels = _whole("n_labels", n_labels)
         if n_labels < 1:
             raise SettingError(f"`n_labels` must be at least 1. Received {n_labels}.")
+        make_schedule(n_labels, 1, settings)  # refuses now what it would refuse when the training begins
         self.n_labels = n_labels
         self.given = 0
         """Labels of the budget that were there before the first step; the others are spread over the steps."""

@@ -78,6 +78,7 @@ class PreferenceLearning:
         restarts: RestartSettings = RestartSettings(),
     ) -> None:
         check_venv(venv)
+        _check_kinds(teacher, store, feedback)
         check_segment_length(venv, feedback.segment_length)
         self.seed = Streams(seed).seed
         self.plan_of_labels = LabelPlan(n_labels, feedback)
@@ -389,6 +390,27 @@ def _ensemble(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardEnsemb
         frame_stack=frame_stack_of(venv),
         seed=seed,
     )
+
+
+def _check_kinds(teacher: object, store: object, feedback: object) -> None:
+    """Refuse what is taken for the object that is wanted, and would fail after some training.
+
+    Raises:
+        SettingError: A class or a path, say, was given.
+    """
+    if isinstance(teacher, type) or not (
+        isinstance(teacher, People) or callable(getattr(teacher, "answer", None))
+    ):
+        raise SettingError(
+            "`teacher` must be an object with a method `answer`, such as OracleTeacher(), or People(). Received "
+            f"{teacher!r}."
+        )
+    if not isinstance(teacher, People) and not isinstance(getattr(teacher, "name", None), str):
+        raise SettingError(f"`teacher` needs a `name`, under which its answers are stored. Received {teacher!r}.")
+    if store is not None and not isinstance(store, Store):
+        raise SettingError(f"`store` must be a Store, such as Store(Path(...)). Received {store!r}.")
+    if not isinstance(feedback, FeedbackSettings):
+        raise SettingError(f"`feedback` must be FeedbackSettings(...). Received {feedback!r}.")
 
 
 def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:

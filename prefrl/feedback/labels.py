@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from prefrl.errors import SettingError
 from prefrl.feedback.query_maker import QueryMaker
 from prefrl.feedback.teachers import Teacher
 from prefrl.parts import Arrays, Json, State
-from prefrl.segments import Comparison, Query
+from prefrl.segments import Answer, Comparison, Query
 from prefrl.settings import FeedbackSettings
 from prefrl.store import NewAnswer, OpenQuery, Store
 
@@ -202,11 +203,17 @@ class TeacherLabels(Labels):
             self._store.add_answers(answers)
 
     def _answer_of(self, query: Query) -> NewAnswer:
+        answer = self._teacher.answer(query)
+        if not isinstance(answer, Answer):
+            raise SettingError(
+                f"A teacher must answer Answer.FIRST, SECOND, EQUAL or CANNOT_TELL. Received {answer!r} from "
+                f"{self._teacher.name}."
+            )
         # The id is the query's, so that a repeated answer of the same teacher is one answer.
         return NewAnswer(
             id=f"{self._teacher.name}:{query.id}",
             query_id=query.id,
-            answer=self._teacher.answer(query),
+            answer=answer,
             labeler=self._teacher.name,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -15,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from prefrl.agents import LearnedReward, LearnedRewardVecEnv, PreferenceLearning
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.errors import FaultyEnvError, RewardModelError, SettingError
-from prefrl.feedback import OracleTeacher
+from prefrl.feedback import OracleTeacher, People
 from prefrl.reward import RewardEnsemble
 from prefrl.segments import Answer, Query
 from prefrl.settings import FeedbackSettings, RewardSettings
@@ -223,3 +224,29 @@ def test_a_count_that_is_no_whole_number_is_refused(drift_venv: MakeVenv, number
 def test_a_seed_that_is_no_whole_number_is_refused(drift_venv: MakeVenv, seed: Any) -> None:
     with pytest.raises(SettingError, match="`seed` must be a whole number"):
         small(drift_venv(), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"teacher": OracleTeacher}, "`teacher` must be an object"),
+        ({"teacher": People}, "`teacher` must be an object"),
+        ({"teacher": "oracle"}, "`teacher` must be an object"),
+        ({"teacher": SimpleNamespace(answer=print)}, "`teacher` needs a `name`"),
+        ({"store": Path("labels")}, "`store` must be a Store"),
+        ({"feedback": {"segment_length": 5}}, "`feedback` must be FeedbackSettings"),
+        ({"feedback": FeedbackSettings(schedule="lienar")}, "lienar"),
+    ],
+)
+def test_what_is_not_the_object_that_is_wanted_is_refused_at_once(
+    drift_venv: MakeVenv, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        small(drift_venv(), **given)
+
+
+@pytest.mark.parametrize("answer", ["first", 1, 0.5, None])
+def test_an_answer_that_is_none_is_told(drift_venv: MakeVenv, answer: Any) -> None:
+    prefs = small(drift_venv(), teacher=SimpleNamespace(name="own", answer=lambda query: answer))
+    with pytest.raises(SettingError, match="A teacher must answer"):
+        ppo(prefs.venv).learn(640, callback=prefs.callback())
