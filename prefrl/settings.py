@@ -148,6 +148,7 @@ class RewardSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, so that no training stops at its first fit."""
+        _check_sizes(self.hidden_sizes, "the reward model")
         if min(self.first_epochs, self.epochs, *self.hidden_sizes) < 1:
             raise SettingError(
                 "`first_epochs`, `epochs` and `hidden_sizes` of the reward model must be at least 1. Received "
@@ -252,6 +253,7 @@ class AgentSettings:
             raise SettingError(
                 f"`agent.n_envs` must lie between 1 and {MAX_ENVS:,}. Received {shown(self.n_envs)}."
             )
+        _check_sizes(self.hidden_sizes, "the agent")
         if min(self.frame_stack, *self.hidden_sizes) < 1:
             raise SettingError(
                 "`frame_stack` and `hidden_sizes` of the agent must be at least 1. Received "
@@ -266,6 +268,15 @@ class AgentSettings:
             value = _number(self.settings.get(name))
             if value is not None and not 0 <= value <= 1:
                 raise SettingError(f"`{name}` of the agent must lie between 0 and 1. Received {value}.")
+
+
+def _check_sizes(sizes: object, whose: str) -> None:
+    """Refuse a number where there is to be one for each layer."""
+    if not isinstance(sizes, tuple | list) or not all(type(size) is int for size in sizes):
+        raise SettingError(
+            f"`hidden_sizes` of {whose} must have a whole number for each layer, such as (64, 64). Received "
+            f"{sizes!r}."
+        )
 
 
 def check_numbers(values: Mapping[str, Any], whose: str = "") -> None:

@@ -12,6 +12,7 @@ from prefrl import settings
 from prefrl.config import RunConfig, load_preset, preset_names, upgraded
 from prefrl.errors import PrefRLError, SettingError
 from prefrl.registry import ALGORITHMS, OFF_POLICY
+from prefrl.settings import AgentSettings, RewardSettings
 from prefrl_envs.clips import clip_timing
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.tasks import TASKS
@@ -158,6 +159,13 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], sentence: str) -> No
         RunConfig.from_json(values)
     assert isinstance(caught.value, PrefRLError)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("sizes", [64, (64, "64"), (64.0,), "64", None])
+@pytest.mark.parametrize(("kind", "whose"), [(RewardSettings, "the reward model"), (AgentSettings, "the agent")])
+def test_sizes_that_are_no_row_of_whole_numbers_are_refused(kind: type, whose: str, sizes: object) -> None:
+    with pytest.raises(SettingError, match=f"`hidden_sizes` of {whose} must have a whole number for each layer"):
+        kind(hidden_sizes=sizes)
 
 
 @pytest.mark.parametrize(

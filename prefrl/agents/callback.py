@@ -101,6 +101,7 @@ class PreferenceCallback(BaseCallback):
         self._replay: Replay | None = None
         self._replay_is_paid = replay_is_paid
         self._rollout, self._between_looks = 1, 1
+        self._is_told_of_rollouts = False
 
     def init_callback(self, model: BaseAlgorithm) -> None:
         """Refuse a model that cannot learn here, before its first step.
@@ -153,6 +154,7 @@ class PreferenceCallback(BaseCallback):
         return self.preferences.num_timesteps % self._between_looks < self._rollout
 
     def _on_rollout_start(self) -> None:
+        self._is_told_of_rollouts = True
         if self.is_time_to_look:
             self.update()
             self.settle()
@@ -200,6 +202,12 @@ class PreferenceCallback(BaseCallback):
         return look % apart == 0
 
     def _on_step(self) -> bool:
+        if not self._is_told_of_rollouts:
+            raise SettingError(
+                "`prefs.callback()` is not told when rollouts begin, so it could never ask: it lies within a "
+                "callback that calls others now and then, such as EveryNTimesteps. Give it to `learn` itself, or "
+                "in a list."
+            )
         if "clipped_actions" in self.locals:
             self.preferences.recorder.note_drawn_actions(self.locals["actions"])
         return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import gymnasium as gym
 from gymnasium import spaces
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -18,6 +19,8 @@ from prefrl.errors import SettingError
 from prefrl.reward.inputs import has_channels_first, is_image
 
 TIME_LIMIT = "_max_episode_steps"
+CHANGES_REWARD = "changes_reward"
+"""What our layers that pay another reward than they get have as an attribute."""
 
 
 def check_venv(venv: object) -> None:
@@ -39,10 +42,23 @@ def check_venv(venv: object) -> None:
                 "in a frame that drifts. Wrap it around `prefs.venv` instead."
             )
         scales = isinstance(layer, VecNormalize) and layer.norm_reward
-        if scales or getattr(type(layer), "changes_reward", False):
+        if scales or getattr(type(layer), CHANGES_REWARD, False):
             raise SettingError(
                 f"{type(layer).__name__} lies below the learned reward and changes the true one, which must come "
                 "as the environments pay it. Give the environments as they are, and wrap it around `prefs.venv`."
+            )
+    inner = venv.unwrapped
+    if not isinstance(inner, DummyVecEnv | SubprocVecEnv):
+        return
+    for name, is_there in (
+        ("NormalizeReward", any(inner.env_is_wrapped(gym.wrappers.NormalizeReward))),
+        ("LearnedReward", inner.has_attr(CHANGES_REWARD)),
+    ):
+        if is_there:
+            raise SettingError(
+                f"{name} lies around an environment below the learned reward and changes the true one, by which "
+                "comparisons go. Make the environments without it; what the agent is paid is changed around "
+                "`prefs.venv`."
             )
 
 

@@ -243,6 +243,8 @@ class LearnedReward(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructor
         RewardModelError: There is no reward model in the folder, it has not learned yet, or it reads other spaces.
     """
 
+    changes_reward = True
+
     def __init__(
         self,
         env: gym.Env[Any, Any],

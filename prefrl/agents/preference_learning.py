@@ -127,6 +127,8 @@ class PreferenceLearning:
         """Wall time spent asking, fitting, and paying a replay buffer anew so far."""
         self.has_begun = False
         """Whether a callback of this object has been given to `learn`."""
+        self._is_at_work = False
+        """Whether a training goes on that was begun and not ended."""
         self._refits = Refits(self.trainer, self.recorder)
         self._has_warned: set[str] = set()
 
@@ -165,7 +167,7 @@ class PreferenceLearning:
         Raises:
             SettingError: The training would end before a single question is asked.
         """
-        self.has_begun = True
+        self.has_begun = self._is_at_work = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
         self.restarts.plan(self.plan_of_labels.total_timesteps)
         n_given = max(self.labels.n_labels, self.plan_of_labels.given)
@@ -179,6 +181,7 @@ class PreferenceLearning:
 
     def end(self) -> None:
         """Take note of the end of a call of `learn`; the callback does it."""
+        self._is_at_work = False
         if self.num_timesteps >= self.plan_of_labels.total_timesteps and not self.reward_model.fitted:
             self._warn(
                 "no label",
@@ -334,6 +337,14 @@ class PreferenceLearning:
                 f"{self.num_timesteps:,} steps and nothing has been asked: no callback is at work, and the reward "
                 "stays as it is, 0 where nothing was learned before. Give `callback=prefs.callback()` to every "
                 "call of `learn`.",
+            )
+        elif self.has_begun and not self._is_at_work:
+            self._warn(
+                "stepped alone",
+                "`prefs.venv` is stepped while no call of `learn` with its callback is at work: nothing is asked "
+                "or learned, and these steps count as experience of the agent all the same. Give "
+                "`callback=prefs.callback()` to every call of `learn`, and evaluate in "
+                "`prefs.evaluation_venv(...)`.",
             )
         if self.is_pretraining:
             assert self._pretraining is not None

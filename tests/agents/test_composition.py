@@ -11,11 +11,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.callbacks import EvalCallback, EveryNTimesteps
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecNormalize
 
 from prefrl.agents import LearnedReward, LearnedRewardVecEnv, PreferenceLearning
 from prefrl.agents.environments import horizon_of
@@ -450,6 +451,47 @@ def test_a_forgotten_callback_is_noticed(drift_venv: MakeVenv, store: Store) -> 
     with pytest.warns(UserWarning, match=r"no callback is at work.*callback=prefs\.callback\(\)") as caught:
         ppo(prefs.venv).learn(640)
     assert len(caught) == 1
+
+
+def test_steps_outside_a_training_are_noticed(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = train(prefs)
+    with pytest.warns(UserWarning, match=r"stepped while no call of `learn`.*evaluation_venv") as caught:
+        evaluate_policy(model, prefs.venv, n_eval_episodes=4, warn=False)
+    assert len(caught) == 1, "once"
+
+
+def test_a_callback_forgotten_in_the_second_call_is_noticed(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    model = train(prefs)
+    with pytest.warns(UserWarning, match=r"Give `callback=prefs\.callback\(\)` to every call of `learn`"):
+        model.learn(64, reset_num_timesteps=False)
+
+
+def test_a_callback_that_is_called_now_and_then_is_refused(drift_venv: MakeVenv, store: Store) -> None:
+    prefs = learning(drift_venv(), store)
+    with pytest.raises(SettingError, match=r"not told when rollouts begin.*EveryNTimesteps"):
+        ppo(prefs.venv).learn(640, callback=EveryNTimesteps(64, prefs.callback()))
+
+
+@pytest.mark.parametrize("venv_class", [DummyVecEnv, SubprocVecEnv])
+@pytest.mark.parametrize("wrapper", ["NormalizeReward", "LearnedReward"])
+def test_another_reward_around_the_environments_is_refused(
+    wrapper: str, venv_class: type[DummyVecEnv | SubprocVecEnv]
+) -> None:
+    def wrapped(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+        if wrapper == "NormalizeReward":
+            return gym.wrappers.NormalizeReward(env)
+        return LearnedReward(env, lambda before, actions, after: np.zeros(1, np.float32))
+
+    venv = make_vec_env(lambda: gym.wrappers.TimeLimit(wrapped(CountingEnv((500,))), 70), vec_env_cls=venv_class)
+    try:
+        with pytest.raises(SettingError, match=f"{wrapper} lies around an environment below the learned reward"):
+            PreferenceLearning(venv, teacher=OracleTeacher())
+    finally:
+        venv.close()
 
 
 @pytest.mark.parametrize("n_steps", [64, 100, 128])
