@@ -232,12 +232,12 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ),
         ("train pendulum --labels 0", "`labels` must be at least 1. Received 0"),
         ("train pendulum --labels -5", "`labels` must be at least 1. Received -5"),
-        ("train pendulum --labels 2000000", "`labels` must not exceed the 1000000 steps"),
+        ("train pendulum --labels 2000000", "`labels` must not exceed the 50000 steps"),
         ("train pendulum --total-timesteps 0", "`total_timesteps` must be at least 1. Received 0"),
-        ("train pendulum --total-timesteps 4000", "`total_timesteps` must exceed the 4096 steps"),
+        ("train pendulum --total-timesteps 2000", "`total_timesteps` must exceed the 2048 steps"),
         (
             "train pendulum --total-timesteps 9000 --feedback.initial-timesteps 8500",
-            "Nothing would be asked: the last rollout of 4096 steps begins at step 8,192",
+            "Nothing would be asked: the last rollout of 2048 steps begins at step 8,192",
         ),
         ("train pendulum --segment-length 201", "`segment_length` must not exceed the episode of 200 steps"),
         (

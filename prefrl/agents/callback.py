@@ -153,8 +153,12 @@ class PreferenceCallback(BaseCallback):
         """
         return self.preferences.num_timesteps % self._between_looks < self._rollout
 
-    def _on_rollout_start(self) -> None:
+    def on_rollout_start(self) -> None:
+        """Take note that it is told of rollouts, whatever is done there."""
         self._is_told_of_rollouts = True
+        super().on_rollout_start()
+
+    def _on_rollout_start(self) -> None:
         if self.is_time_to_look:
             self.update()
             self.settle()

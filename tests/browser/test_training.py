@@ -52,10 +52,12 @@ NEXT_PAIR = """(other) => {
 class Labeler:
     """Somebody who knows the true return of the clips on the screen, and thinks for a moment."""
 
-    def __init__(self, page: Page, store: Store, *, errs: float, skips: float, thinks: float) -> None:
+    def __init__(
+        self, page: Page, store: Store, *, errs: float, skips: float, thinks: float, seed: int
+    ) -> None:
         self.page, self.store = page, store
         self.errs, self.skips, self.thinks = errs, skips, thinks
-        self.random = random.Random(0)
+        self.random = random.Random(seed)
         self.n_answers = 0
 
     def true_return(self, side: str) -> float:
@@ -107,16 +109,17 @@ def training(run: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]"
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 105))
 @pytest.mark.parametrize(("errs", "skips"), [(0.0, 0.0), (0.1, 0.05)], ids=["exact", "errs and skips"])
 def test_a_hopper_learns_to_backflip_from_clicks(
-    errs: float, skips: float, chromium: Browser, tmp_path: Path
+    errs: float, skips: float, seed: int, chromium: Browser, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     page = chromium.new_page(viewport={"width": 1366, "height": 768})
     page.add_init_script(WATCH)
-    with training(run) as (process, address), Store(run) as store:
+    with training(run, "--seed", str(seed)) as (process, address), Store(run) as store:
         page.goto(address)
-        labeler = Labeler(page, store, errs=errs, skips=skips, thinks=0.7)
+        labeler = Labeler(page, store, errs=errs, skips=skips, thinks=0.7, seed=seed)
         labeler.label(process)
         seen: dict[str, Any] = page.evaluate("seen")
         assert process.wait() == 0
