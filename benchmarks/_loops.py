@@ -1,5 +1,6 @@
 """Agents that learn in a loop that can be timed, in parts and as a whole."""
 
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from functools import wraps
@@ -104,12 +105,14 @@ class RunLoop:
         callback = self.preferences.callback() if asking and self.preferences is not None else None
 
         def learn() -> object:
-            return self.agent.learn(
-                n_steps,
-                callback=callback,
-                log_interval=self.training.log_interval,
-                reset_num_timesteps=False,
-            )
+            with warnings.catch_warnings():  # nothing is asked on purpose
+                warnings.filterwarnings("ignore", ".*is stepped while no call of `learn`")
+                return self.agent.learn(
+                    n_steps,
+                    callback=callback,
+                    log_interval=self.training.log_interval,
+                    reset_num_timesteps=False,
+                )
 
         return _timed(self.agent, self.clock, learn)
 
