@@ -167,12 +167,15 @@ class PreferenceCallback(BaseCallback):
         """Ask, read and refit as `PreferenceLearning.update` does, and log what came of it."""
         has_paid_novelty = self.preferences.has_paid_novelty
         refit = self.preferences.update(at_least=at_least)
-        if refit is None:
-            return None
-        self._pay_anew()
-        if has_paid_novelty:
+        if refit is not None:
+            self.preferences.critic_is_of_novelty |= has_paid_novelty
+            self._pay_anew()
+        if self.preferences.critic_is_of_novelty:  # of now, or of a refit after which the training was stopped
             assert isinstance(self.model, (OnPolicyAlgorithm, OffPolicyAlgorithm))
             reset_critic(self.model, Streams(self.preferences.seed).integer("critic"))
+            self.preferences.critic_is_of_novelty = False
+        if refit is None:
+            return None
         for key, value in refit.metrics._asdict().items():
             self._record(f"reward_model/{key}", value)
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
@@ -212,7 +215,9 @@ class PreferenceCallback(BaseCallback):
                 "callback that calls others now and then, such as EveryNTimesteps. Give it to `learn` itself, or "
                 "in a list."
             )
-        if "clipped_actions" in self.locals:
+        # What a squashing policy draws is no action of the environments, and what it sends was not clipped.
+        squashes = getattr(self.model.policy, "squash_output", False)
+        if "clipped_actions" in self.locals and not squashes:
             self.preferences.recorder.note_drawn_actions(self.locals["actions"])
         return True
 

@@ -129,6 +129,8 @@ class PreferenceLearning:
         """Whether a callback of this object has been given to `learn`."""
         self._is_at_work = False
         """Whether a training goes on that was begun and not ended."""
+        self.critic_is_of_novelty = False
+        """Whether labels are learned and the agent's critic still judges by novelty: it is to begin anew."""
         self._refits = Refits(self.trainer, self.recorder)
         self._has_warned: set[str] = set()
 
@@ -290,6 +292,7 @@ class PreferenceLearning:
         return arrays, values | {
             "run": self.run,
             "has_begun": self.has_begun,
+            "critic_is_of_novelty": self.critic_is_of_novelty,
             "refit_seconds": self.refit_seconds,
             "recalls": self._recalls,
             **self._refits.values(),
@@ -309,6 +312,7 @@ class PreferenceLearning:
         restore_parts(self._parts, arrays, values)
         self._recalls = values.get("recalls", "refuse")  # earlier labels, if they were still to be learned
         self.has_begun = values["has_begun"]
+        self.critic_is_of_novelty = values.get("critic_is_of_novelty", False)
         self.refit_seconds = values["refit_seconds"]
         self._refits.restore(values)
         self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))

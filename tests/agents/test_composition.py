@@ -626,3 +626,12 @@ def test_segments_keep_the_actions_as_drawn_and_what_came_after(drift_venv: Make
     assert any(
         (np.abs(segment.drawn_actions) > 1).any() for segment in segments if segment.drawn_actions is not None
     )
+
+
+def test_a_policy_that_squashes_has_no_actions_as_drawn() -> None:
+    """What it draws lies between -1 and 1, and the environments get it within their own bounds."""
+    prefs = learning(make_vec_env("Pendulum-v1", n_envs=4), Store(), n_labels=6)
+    ppo(prefs.venv, use_sde=True, policy_kwargs={"squash_output": True}).learn(640, callback=prefs.callback())
+    segments = prefs.recorder.sample(50, length=5, rng=np.random.default_rng(0))
+    assert max(np.abs(segment.actions).max() for segment in segments) > 1
+    assert [segment.drawn_actions for segment in segments] == [None] * 50

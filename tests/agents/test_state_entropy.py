@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents import PreferenceLearning, critics, state_entropy
 from prefrl.agents.critics import reset_critic
+from prefrl.agents.replay import Replay
 from prefrl.agents.state_entropy import StateEntropy
 from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import OracleTeacher
@@ -364,6 +365,38 @@ def test_what_acts_stays_and_all_that_only_judges_begins_anew(kind: Any, shared:
             assert torch.equal(after[name], after[name.replace("critic.", "critic_target.", 1)]), name
         if name.startswith("actor"):
             assert torch.equal(after[name], before[name]), name
+
+
+@pytest.mark.parametrize("saves", [False, True])
+def test_a_stop_while_the_replay_is_paid_anew_leaves_the_critic_to_be_reset(
+    saves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resets: list[int] = []
+    monkeypatch.setattr("prefrl.agents.callback.reset_critic", lambda model, seed: resets.append(seed))
+    relabel = Replay.relabel
+
+    def stopped(replay: Replay, reward: Any) -> None:
+        if prefs.reward_model.fitted:
+            raise KeyboardInterrupt
+        relabel(replay, reward)
+
+    prefs = learning(worlds())
+    prefs.plan(1024)
+    model = agent(SAC, prefs.venv)
+    monkeypatch.setattr(Replay, "relabel", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model.learn(1024, callback=prefs.callback())
+    monkeypatch.setattr(Replay, "relabel", relabel)
+    assert prefs.reward_model.fitted
+    assert resets == []
+    if saves:
+        arrays, values = prefs.state()
+        prefs = learning(worlds(), store=prefs.store, old_labels="replay")
+        prefs.plan(1024)
+        prefs.restore({name: array.copy() for name, array in arrays.items()}, json.loads(json.dumps(values)))
+        model.set_env(prefs.venv)
+    model.learn(512, callback=prefs.callback(), reset_num_timesteps=False)
+    assert len(resets) == 1
 
 
 @pytest.mark.parametrize("kind", [PPO, SAC])

@@ -52,9 +52,7 @@ NEXT_PAIR = """(other) => {
 class Labeler:
     """Somebody who knows the true return of the clips on the screen, and thinks for a moment."""
 
-    def __init__(
-        self, page: Page, store: Store, *, errs: float, skips: float, thinks: float, seed: int
-    ) -> None:
+    def __init__(self, page: Page, store: Store, *, errs: float, skips: float, thinks: float, seed: int) -> None:
         self.page, self.store = page, store
         self.errs, self.skips, self.thinks = errs, skips, thinks
         self.random = random.Random(seed)
