@@ -50,8 +50,7 @@ def test_every_recorded_step_can_be_seen_as_the_agent_saw_it() -> None:
             ),
             reward=RewardSettings(first_epochs=1),
         )
-        preferences.plan(100)
-        preferences.has_begun = True
+        preferences.begin(100, 2)
         venv, model = preferences.venv, preferences.reward_model
         assert (model.frame_stack, preferences.recorder.frame_stack) == (4, 4)
         assert preferences.recorder.state()[0]["observations"].shape[2:] == (SIDE, SIDE, 1)

@@ -471,8 +471,7 @@ def test_selection_by_disagreement_works_through_the_same_door(drift_venv: MakeV
 def test_inputs_are_normalised_by_every_step_seen_once(drift_venv: MakeVenv) -> None:
     with Store() as store:
         preferences = small(drift_venv(), store=store)
-        preferences.plan(640)
-        preferences.has_begun = True
+        preferences.begin(640, 64)
         for num_timesteps in (64, 320, 576):
             step_randomly(preferences, 20)
             at(preferences, num_timesteps)
