@@ -18,6 +18,14 @@ NAMES = {
     "constant": "constant reward",
 }
 
+PUBLISHED = {
+    ("walker-walk", 500): "PEBBLE 0.955 of true reward",
+    ("walker-walk", 1000): "PEBBLE 0.975 of true reward",
+    ("walker-walk", 100): "PEBBLE 453, SURF 661, QPA 796, PPE 908",
+    ("cheetah-run", 100): "after 1,000,000 steps: PEBBLE 546, SURF 557, QPA 579, PPE 645",
+}
+"""By task and labels, of an oracle's: shares are B-Pref's (Lee et al. 2021, ten seeds, interquartile mean), returns are
+PPE's re-runs of the methods' own code (NeurIPS 2025, five seeds, mean). Walkers learned for 500,000 steps in both."""
 PACKAGES = {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "prefrl": "prefrl"}
 
 
@@ -179,9 +187,40 @@ def algorithms(rows: Sequence[Row]) -> str:
     return _table([*head, "share", "seconds", "with the true reward"], lines)
 
 
+def bpref(rows: Sequence[Row]) -> str:
+    """Return a line per task and arm: true returns, shares of the true reward, and what others published."""
+    share = shares(rows)
+    lines = []
+    for arm in _arms(rows):
+        returns, own = [row.true_return for row in arm], [share[row.run] for row in arm if row.run in share]
+        lines.append(
+            [
+                arm[0].task,
+                _arm_name(arm[0]),
+                f"{arm[0].steps:,}",
+                f"{mean(returns):,.0f} ({min(returns):,.0f} – {max(returns):,.0f})",
+                _mean_or_empty(own),
+                PUBLISHED.get((arm[0].task, arm[0].labels), ""),
+                _median_or_empty([row.training_s for row in arm]),
+            ]
+        )
+    head = ["task", "learns from", "steps", "mean return (lowest – highest)", "share of true reward"]
+    return _table([*head, "published", "seconds"], lines)
+
+
 FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
     form.__name__: form
-    for form in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum, algorithms)
+    for form in (
+        flagship,
+        paper,
+        reliability,
+        imitation,
+        ablations,
+        label_efficiency,
+        pendulum,
+        algorithms,
+        bpref,
+    )
 }
 
 

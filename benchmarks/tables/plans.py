@@ -179,9 +179,30 @@ def algorithms() -> list[Run]:
     return runs
 
 
+def bpref() -> list[Run]:
+    """Two tasks of B-Pref with SAC, at the budgets that figures of other methods were published for."""
+    runs: list[Run] = []
+    for seed in range(100, 103):
+        for task, budgets in (("walker-walk", (500, 0, 100, 1000)), ("cheetah-run", (100, 0))):
+            for labels in budgets:
+                reward = "preferences" if labels else "true"
+                runs.append(_run(task, reward, seed, labels=labels, algo="sac"))
+    return runs
+
+
 PLANS: dict[str, Callable[[], list[Run]]] = {
     plan.__name__: plan
-    for plan in (flagship, paper, reliability, imitation, ablations, label_efficiency, pendulum, algorithms)
+    for plan in (
+        flagship,
+        paper,
+        reliability,
+        imitation,
+        ablations,
+        label_efficiency,
+        pendulum,
+        algorithms,
+        bpref,
+    )
 }
 
 

@@ -113,6 +113,22 @@ def test_the_list_of_algorithms_has_what_there_is_with_what_was_run(make_row: Ma
     assert len(said.splitlines()) == 2 + len(ALGORITHMS)
 
 
+def test_bpref_has_returns_and_shares_beside_what_was_published(make_row: MakeRow) -> None:
+    walker = {"task": "walker-walk", "algo": "sac"}
+    rows = [
+        *(make_row(**walker, labels=500, seed=s, true_return=v) for s, v in enumerate((700.0, 800.0))),
+        make_row(**walker, labels=100, true_return=450.0, training_s=1800.0),
+        make_row(**walker, reward="true", labels=0, true_return=1000.0),
+    ]
+    said = markdown.bpref(rows)
+    of_500 = cells(said, "walker-walk | 500 labels")
+    assert of_500[2:6] == ["500,000", "750 (700 – 800)", "0.75", "PEBBLE 0.955 of true reward"]
+    of_100 = cells(said, "walker-walk | 100 labels")
+    assert (of_100[4], of_100[6]) == ("0.45", "1,800")
+    assert "PPE 908" in of_100[5]
+    assert cells(said, "walker-walk | true reward")[4:6] == ["1.00", ""]
+
+
 def test_ablations_have_a_line_per_variant(make_row: MakeRow) -> None:
     rows = [
         make_row(reward="true", labels=0, true_return=10.0),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.tables.markdown import FORMS
+from benchmarks.tables.markdown import FORMS, PUBLISHED
 from benchmarks.tables.peers import is_peer
 from benchmarks.tables.plans import (
     ABLATIONS,
@@ -170,3 +170,15 @@ def test_every_algorithm_is_run_on_a_small_task_and_on_a_cheetah_if_it_can_act_t
         if algo not in CHOOSES:
             expected |= {("halfcheetah", "preferences"): 3, ("halfcheetah", "true"): 3}
         assert tasks == expected
+
+
+def test_bpref_has_the_budgets_that_others_published_for() -> None:
+    assert arms("bpref", "walker-walk") == {
+        ("sac", "true", 0): 3,
+        ("sac", "preferences", 100): 3,
+        ("sac", "preferences", 500): 3,
+        ("sac", "preferences", 1000): 3,
+    }
+    assert arms("bpref", "cheetah-run") == {("sac", "true", 0): 3, ("sac", "preferences", 100): 3}
+    assert {run.steps for run in PLANS["bpref"]()} == {500_000}
+    assert {(run.task, run.labels) for run in PLANS["bpref"]() if run.labels} == set(PUBLISHED)
