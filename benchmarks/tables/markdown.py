@@ -24,8 +24,8 @@ PUBLISHED = {
     ("walker-walk", 100): "PEBBLE 453, SURF 661, QPA 796, PPE 908",
     ("cheetah-run", 100): "after 1,000,000 steps: PEBBLE 546, SURF 557, QPA 579, PPE 645",
 }
-"""By task and labels, of an oracle's: shares are B-Pref's (Lee et al. 2021, ten seeds, interquartile mean), returns are
-PPE's re-runs of the methods' own code (NeurIPS 2025, five seeds, mean). Walkers learned for 500,000 steps in both."""
+"""By task and labels, with an oracle: shares of B-Pref (Lee et al. 2021, ten seeds, interquartile mean), returns
+of PPE's re-runs of the methods' own code (NeurIPS 2025, five seeds, mean). Walkers had 500,000 steps in both."""
 PACKAGES = {"stable_baselines3": "Stable-Baselines3", "sb3_contrib": "sb3-contrib", "prefrl": "prefrl"}
 
 

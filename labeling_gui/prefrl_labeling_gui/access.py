@@ -24,7 +24,12 @@ class Refusal(PrefRLError):
         self.as_page = as_page
 
 
-_COME_IN = "Nobody is signed in here; open the link you were sent, or the one that `prefrl label` prints."
+_WAYS_IN = "open the link you were sent, or the one that `prefrl label` prints"
+_SIGNED_OUT = {
+    "unknown": f"Nobody is signed in here; {_WAYS_IN}.",
+    "locked out": "You are locked out: the owner of this run has ended your link. Your answers stay.",
+    "replaced": "Your link was replaced by a newer one; open that, or ask for it. Your answers stay.",
+}
 _OWNER_ONLY = "This is for the owner of the run only."
 
 
@@ -49,23 +54,27 @@ async def visitor(request: Request, context: Shared) -> Labeler | None:
 Visitor = Annotated[Labeler | None, Depends(visitor)]
 
 
-async def signed_in(person: Visitor) -> Labeler:
+async def signed_in(request: Request, context: Shared, person: Visitor) -> Labeler:
     """Let everybody with a session in."""
     if person is None:
-        raise Refusal(401, _COME_IN)
+        raise Refusal(401, _why_out(request, context))
     return person
 
 
-def require_page(person: Labeler | None) -> Labeler:
+def require_page(request: Request, context: ServerContext, person: Labeler | None) -> Labeler:
     """Return who sees a page; refuse somebody unknown."""
     if person is None:
-        raise Refusal(401, _COME_IN, as_page=True)
+        raise Refusal(401, _why_out(request, context), as_page=True)
     return person
 
 
-async def signed_in_to_page(person: Visitor) -> Labeler:
+async def signed_in_to_page(request: Request, context: Shared, person: Visitor) -> Labeler:
     """Let everybody with a session see a page."""
-    return require_page(person)
+    return require_page(request, context, person)
+
+
+def _why_out(request: Request, context: ServerContext) -> str:
+    return _SIGNED_OUT[context.people.why_out(request.cookies.get(context.people.cookie_name))]
 
 
 Person = Annotated[Labeler, Depends(signed_in)]

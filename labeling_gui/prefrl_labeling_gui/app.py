@@ -103,6 +103,9 @@ async def _failed(request: Request, error: Exception) -> Response:
 async def _malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
+    own = first.get("ctx", {}).get("error")
+    if isinstance(own, PrefRLError):  # a check of ours, whose sentence is for people
+        return _problem(422, str(own))
     return _problem(422, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.")
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from prefrl_labeling_gui.assignment import Choice
-from prefrl_labeling_gui.names import MAX_LENGTH, clean_name
+from prefrl_labeling_gui.names import clean_name
 
 QueryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-NewName = Annotated[str, StringConstraints(min_length=1, max_length=4 * MAX_LENGTH), AfterValidator(clean_name)]
+NewName = Annotated[str, AfterValidator(clean_name)]
 """Of somebody new: letters and digits of any script, spaces, a little punctuation; never markup or a slash."""
 KnownName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """Of somebody who may be known, as it is stored."""
@@ -123,6 +123,8 @@ class RunReply(_Reply):
     labeler: PersonReply
     gui_version: str
     show_predictions: bool
+    least_look_seconds: float
+    """What both clips have to play before a pair can be answered."""
 
 
 class PairReply(_Reply):

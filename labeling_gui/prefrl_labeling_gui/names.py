@@ -42,8 +42,10 @@ def clean_name(name: str) -> str:
             letters and digits of any script, spaces and a little punctuation: markup, say, or what cannot be seen.
     """
     clean = " ".join(word for word in unicodedata.normalize("NFKC", name).split(" ") if word)
-    if not 1 <= len(clean) <= MAX_LENGTH:
-        raise SettingError(f"A name must have 1 to {MAX_LENGTH} characters. Received {name!r}.")
+    if not clean:
+        raise SettingError(f"A name must have 1 to {MAX_LENGTH} characters. Received none.")
+    if len(clean) > MAX_LENGTH:
+        raise SettingError(f"A name must have 1 to {MAX_LENGTH} characters. Received {len(clean)}.")
     if not clean[0].isalnum() or not all(_may_be_in_a_name(sign) for sign in clean):
         raise SettingError(
             "A name must begin with a letter or digit, and hold letters, digits, spaces and . ' @ - _ only. "

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+from typing import Literal
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -93,14 +94,23 @@ class People:
 
     def by_cookie(self, value: str | None) -> Labeler | None:
         """Return whose cookie it is; None if it is forged, too old, or its link is not valid any more."""
-        if not value:
-            return None
-        try:
-            name, generation = self._signer.loads(value, max_age=SESSION_SECONDS)
-        except (BadData, TypeError, ValueError):
-            return None
-        person = self._by_name.get(name)
+        person, generation = self._signed(value)
         return person if person and self.is_valid(person) and _generation(person) == generation else None
+
+    def why_out(self, value: str | None) -> Literal["unknown", "locked out", "replaced"]:
+        """Return why a cookie that lets nobody in does not."""
+        person, _ = self._signed(value)
+        if person is None:
+            return "unknown"
+        return "locked out" if person.revoked else "replaced"
+
+    def _signed(self, value: str | None) -> tuple[Labeler | None, str]:
+        """Return of whom a cookie was made and under which link; nobody if it is forged or too old."""
+        try:
+            name, generation = self._signer.loads(value or "", max_age=SESSION_SECONDS)
+        except (BadData, TypeError, ValueError):
+            return None, ""
+        return self._by_name.get(name), generation
 
     def is_valid(self, person: Labeler) -> bool:
         """Say whether what this person came in by still holds."""

@@ -31,6 +31,8 @@ class Settings:
     """Port to listen at; 0 takes a free one."""
     question: str | None = None
     """What people are asked about each pair; by default what the run was started with."""
+    least_look: float = 0.25
+    """Seconds that both clips must have played before a pair can be answered."""
     repeat_share: float = 0.05
     """Share of the answered pairs that the same person is asked again, unnoticed, with the sides swapped."""
     lease_minutes: float = 10.0
@@ -53,6 +55,8 @@ class Settings:
         """Check the values."""
         if not 0 <= self.port <= 65535:
             raise SettingError(f"`port` must be between 0 and 65535. Received {self.port}.")
+        if not 0 <= self.least_look <= 10:
+            raise SettingError(f"`least_look` must be between 0 and 10. Received {self.least_look}.")
         if not 0 <= self.repeat_share <= 0.5:
             raise SettingError(f"`repeat_share` must be between 0 and 0.5. Received {self.repeat_share}.")
         if not 0.1 <= self.lease_minutes <= 60 * 24 * 7:

@@ -101,20 +101,20 @@ class Visitor:
         self.page.goto(f"{self.server.url}{path}")
         return self.page
 
-    def label(self) -> Page:
+    def label(self, *, looked: bool = True) -> Page:
         """Go to the page that asks, unless that is where the person is, and wait for its first pair."""
         if self.page.url != f"{self.server.url}/":
             self.open("/")
-        self.see_pair()
+        self.see_pair(looked=looked)
         return self.page
 
-    def see_pair(self, other_than: str | None = None) -> str:
-        """Wait until a pair is seen, and return its query."""
-        condition = """(other) => {
-            const {state, query} = document.querySelector("#stage")?.dataset ?? {};
-            return state === "ready" && query !== undefined && query !== other && query;
+    def see_pair(self, other_than: str | None = None, *, looked: bool = True) -> str:
+        """Wait until a pair is seen, and by default for so long that it can be answered; return its query."""
+        condition = """([other, looked]) => {
+            const {state, query, seen} = document.querySelector("#stage")?.dataset ?? {};
+            return state === "ready" && (seen === "true" || !looked) && query !== other && query;
         }"""
-        return str(self.page.wait_for_function(condition, arg=other_than).json_value())
+        return str(self.page.wait_for_function(condition, arg=[other_than, looked]).json_value())
 
     @property
     def query(self) -> str | None:

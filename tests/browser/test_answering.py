@@ -5,6 +5,8 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,13 +285,99 @@ def test_stored_settings_that_are_no_settings_are_not_believed(visitor: Any) -> 
 
 def test_less_motion_starts_nothing_by_itself(visit: Callable[..., Any], office: Any) -> None:
     visitor = visit(office, reduced_motion="reduce")
-    page = visitor.label()
+    page = visitor.label(looked=False)
     assert page.evaluate(SHOWN, "paused") == [True, True]
     expect(visitor.button("pause")).to_contain_text("Play")
+    for note in page.locator("#stage .note").all():
+        expect(note).to_have_text("Press Space to play")
+    query = visitor.query
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#toast")).to_have_text("Look at both clips first.")
+    assert visitor.query == query
     page.keyboard.press(" ")
     playing(page)
+    expect(page.locator("#stage .note").first).to_be_empty()
     expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
     assert page.evaluate(SHOWN, "ended") == [True, True], "once for each time it is asked for"
+    assert visitor.press("ArrowLeft") == query
+    visitor.all_saved()
+    assert visitor.said() == {query: "left"}
+
+
+def test_who_presses_before_the_clips_have_played_answers_nothing(visitor: Any) -> None:
+    page = visitor.label()
+    query = visitor.see_pair()
+    # Five presses within one turn of the browser: no clip of the pairs after the first can have played meanwhile.
+    page.evaluate("""() => {
+        for (let n = 0; n < 5; n += 1) document.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft"}));
+    }""")
+    expect(page.locator("#toast")).to_have_text("Look at both clips first.")
+    after = visitor.see_pair(query)
+    visitor.all_saved()
+    assert visitor.said() == {query: "left"}
+    assert visitor.press("ArrowRight") == after
+    visitor.all_saved()
+    [newest] = [row for row in visitor.rows() if row.query_id == after]
+    assert newest.reaction_ms is not None
+    assert newest.reaction_ms >= 250
+
+
+def test_how_long_to_look_is_the_owners_choice(
+    serve: Callable[..., Any],
+    open_office: Callable[..., Any],
+    visit: Callable[..., Any],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
+    visitor = visit(open_office(serve(run, "--least-look", "1.1")))
+    visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.all_saved()
+    [row] = visitor.rows()
+    assert row.reaction_ms is not None
+    assert row.reaction_ms >= 1_000
+
+
+def test_two_tabs_ask_nothing_twice(visitor: Any) -> None:
+    visitor.label()
+    other = visitor.context.new_page()
+    other.goto(visitor.server.url)
+    stage = other.locator("#stage")
+    answered = visitor.query
+    expect(stage).to_have_attribute("data-query", answered)  # of one person, so of one pair
+    visitor.press("ArrowLeft")
+    expect(stage).not_to_have_attribute("data-query", answered)
+    expect(other.locator("#toast")).to_have_text("Answered in another tab.")
+    expect(stage).to_have_attribute("data-seen", "true")
+    following = stage.get_attribute("data-query")
+    other.keyboard.press("ArrowRight")
+    expect(stage).not_to_have_attribute("data-query", following)
+    expect(visitor.page.locator("#stage")).not_to_have_attribute("data-query", following)
+    expect(other.locator("#save")).to_have_attribute("data-state", "saved")
+    visitor.all_saved()
+    assert visitor.said() == {answered: "left", following: "right"}
+    assert visitor.page.locator(".banner").count() == other.locator(".banner").count() == 0
+
+
+def test_what_was_done_and_that_a_pair_is_there_is_spoken_also_when_it_is_the_same_again(visitor: Any) -> None:
+    page = visitor.label()
+    page.evaluate("""() => {
+        window.spoken = [];
+        const place = document.querySelector("#announcement");
+        new MutationObserver(() => window.spoken.push(place.textContent)).observe(place, {childList: true});
+    }""")
+    for _ in range(3):
+        visitor.press("ArrowLeft")
+        visitor.see_pair()
+    page.keyboard.press("u")
+    # In one breath where the next pair was loaded already, else in two.
+    page.wait_for_function("""() => window.spoken.join(" ").match(/pair is there/g)?.length === 4""")
+    spoken = page.evaluate("window.spoken")
+    assert " ".join(re.findall(r"Taken back|Left|pair", " ".join(spoken))) == (
+        "Left pair Left pair Left pair Taken back Left pair"
+    )
+    assert all(one != another for one, another in pairwise(spoken)), "a text that does not change is not spoken"
 
 
 def test_all_is_on_one_screen_of_a_laptop_beside_each_other_or_stacked(visitor: Any) -> None:
@@ -428,8 +516,11 @@ def test_an_answer_lights_its_button_and_nothing_on_the_next_clips(
     visit: Callable[..., Any], office: Any, motion: str
 ) -> None:
     visitor = visit(office, reduced_motion=motion)
-    page = visitor.label()
+    page = visitor.label(looked=motion != "reduce")
     for choice in CHOICES:
+        if motion == "reduce":
+            visitor.see_pair(looked=False)
+            page.keyboard.press(" ")
         visitor.see_pair()
         lit, painted = page.evaluate(ANSWERED, choice)
         assert f"do-{choice}" in lit
@@ -481,7 +572,7 @@ def test_dark_as_the_system_or_as_chosen(visit: Callable[..., Any], office: Any)
 
 def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[..., Any], office: Any) -> None:
     visitor = visit(office, helped=False)
-    page = visitor.label()
+    page = visitor.label(looked=False)
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("backflip")
     expect(page.locator("#stage")).to_have_attribute("data-paused", "true")

@@ -150,8 +150,8 @@ def test_training_draws_curves_and_shows_the_agent(visitor: Any) -> None:
 def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chromium: Any) -> None:
     owner = visit(office, "owner")
     page = owner.open("/people")
-    page.get_by_label("Name").fill("Grace H.")
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_label("Names").fill("Grace H.")
+    page.get_by_role("button", name="Make links").click()
     link = page.get_by_role("textbox", name="Link for Grace H.").input_value()
     owner.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy").click()
@@ -169,7 +169,41 @@ def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chr
     page.get_by_role("dialog").get_by_role("button", name="Lock out").click()
     expect(row).to_contain_text("locked out")
     assert guest.goto(office.server.url).status == 401
+    expect(guest.locator("main")).to_contain_text("You are locked out")
     guest.context.close()
+
+
+def test_owner_invites_several_at_once_and_keeps_the_refused_name_to_mend(
+    visit: Callable[..., Any], office: Any
+) -> None:
+    owner = visit(office, "owner")
+    page = owner.open("/people")
+    names, make = page.get_by_label("Names"), page.get_by_role("button", name="Make links")
+    links = page.locator("#invited input")
+    names.fill("Mary; Rosalind F., <b>, Emmy")
+    make.click()
+    expect(links).to_have_count(3)
+    for name in ("Mary", "Rosalind F.", "Emmy"):
+        expect(page.get_by_role("textbox", name=f"Link for {name}", exact=True)).to_be_visible()
+    expect(names).to_have_value("<b>")
+    banner = page.locator("#banner-act")
+    expect(banner).to_have_text(
+        "A name must begin with a letter or digit, and hold letters, digits, spaces and . ' @ - _ only. "
+        "Received '<b>'."
+    )
+    with page.expect_response("**/api/people"):  # looked at again, as every few seconds
+        page.wait_for_timeout(1)
+    expect(banner).to_be_visible()
+
+    names.fill("Mary")
+    make.click()
+    expect(banner).to_contain_text("Mary looks like Mary, who is here already")
+    expect(links).to_have_count(0)  # none of an earlier invitation is left to be sent to the wrong person
+    row = page.get_by_role("row", name="Emmy")
+    row.get_by_role("button", name="New link").click()
+    expect(links).to_have_count(1)
+    expect(banner).to_have_count(0)
+    owner.forgive("422", "409")
 
 
 def test_names_and_questions_are_shown_as_text(

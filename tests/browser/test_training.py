@@ -44,8 +44,8 @@ addEventListener("DOMContentLoaded", () => {
 });
 """
 NEXT_PAIR = """(other) => {
-    const {state, query} = document.querySelector("#stage")?.dataset ?? {};
-    return state === "ready" && query && query !== other && query;
+    const {seen, query} = document.querySelector("#stage")?.dataset ?? {};
+    return seen === "true" && query && query !== other && query;
 }"""
 
 

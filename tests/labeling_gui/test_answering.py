@@ -283,6 +283,6 @@ def test_a_click_that_arrives_late_does_not_overrule_the_answer_given_meanwhile(
     newer = said(person, query["query_id"], "right")
     reply = person.post("/api/answers", json=stuck)
     assert reply.status_code == 409
-    assert "answered this pair already" in reply.json()["error"]
+    assert "that answer stands" in reply.json()["error"]
     (item,) = person.get("/api/history").json()["items"]
     assert (item["answer_id"], item["choice"]) == (newer["id"], "right")

@@ -97,6 +97,16 @@ def test_a_revocation_ends_everything_until_there_is_a_new_link(people: People) 
     assert people.by_cookie(cookie) is None
 
 
+def test_who_is_out_learns_why(people: People) -> None:
+    _, cookie = joined(people, "Ada")
+    people.renew("Ada")
+    assert people.why_out(cookie) == "replaced"
+    people.revoke("Ada")
+    assert people.why_out(cookie) == "locked out"
+    for forged in (None, "", "nonsense", cookie[:-2]):
+        assert people.why_out(forged) == "unknown"
+
+
 def test_cookies_cannot_be_made_without_the_secret(store: Store, people: People, tickets: UsedTickets) -> None:
     _, cookie = joined(people, "Ann")
     forger = People(store, "t" * 64, tickets)

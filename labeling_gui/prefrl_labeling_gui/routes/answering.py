@@ -57,6 +57,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         labeler=PersonReply(name=person.name, role=person.role),
         gui_version=__version__,
         show_predictions=context.settings.show_predictions,
+        least_look_seconds=context.settings.least_look,
     )
 
 
@@ -107,7 +108,11 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
         answered = body.query_id in context.answer_index.account(person.name).current
         if answered and body.supersedes is None and not context.answer_index.knows(str(body.id)):
             # From a page that was out of reach while the pair was answered in another: the newer click came first.
-            raise Refusal(409, "You have answered this pair already; change that answer under History.")
+            raise Refusal(
+                409,
+                "You had answered this pair in another tab or on another device; that answer stands, and can be "
+                "changed under History.",
+            )
         stored = context.assignment.answer(
             claim,
             person.name,

@@ -43,7 +43,7 @@ def label_page(request: Request, context: Shared, visitor: Visitor, token: str |
     """Serve the page that asks, or sign somebody in."""
     if token is not None:
         return join(request, context, visitor, token)
-    require_page(visitor)
+    require_page(request, context, visitor)
     return _page("index")
 
 

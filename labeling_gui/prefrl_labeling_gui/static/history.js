@@ -2,14 +2,14 @@
 
 import { request } from "./api.js";
 import { ago, byId, count, element, lessMotion } from "./dom.js";
+import { layout } from "./layout.js";
 import { newId } from "./outbox.js";
 import { Player } from "./player.js";
 import { drawPredictions } from "./predictions.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 const AT_ONCE = 24;
-const CHOICES = { left: "Left", equal: "Equal", cannot_tell: "Can’t tell", right: "Right" };
-const SPOKEN = { left: "left is better", right: "right is better", equal: "equally good", cannot_tell: "can’t tell" };
+const CHOICES = ["left", "equal", "cannot_tell", "right"];
 
 const { run, outbox } = await openPage();
 const cards = new Map();
@@ -98,11 +98,17 @@ function show(item) {
     element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : ""),
   );
   if (labeler() === run.labeler.name) root.append(...choices(item, root));
-  else root.append(element("p", {}, CHOICES[item.choice]));
+  else root.append(element("p", {}, word(item.choice)));
   root.dataset.choice = item.choice;
   byId("answers").append(root);
   cards.set(root, { see });
   looking.observe(root);
+}
+
+/** What a choice is called, as on the page that asks. @param {string} choice @returns {string} */
+function word(choice) {
+  const short = layout.short[choice];
+  return short[0].toUpperCase() + short.slice(1);
 }
 
 /** @param {string} name @param {any} clip */
@@ -119,7 +125,7 @@ function thumbnail(name, clip) {
  */
 function choices(item, root) {
   let current = item.answer_id;
-  const buttons = Object.entries(CHOICES).map(([choice, text]) =>
+  const buttons = CHOICES.map((choice) =>
     element(
       "button",
       {
@@ -128,7 +134,7 @@ function choices(item, root) {
         "aria-pressed": String(choice === item.choice),
         onclick: () => change(choice),
       },
-      text,
+      word(choice),
     ),
   );
   const takeBack = element("button", { type: "button", class: "plain", onclick: () => change(null) }, "Take back");
@@ -145,7 +151,7 @@ function choices(item, root) {
     const when = root.querySelector(".when");
     when.textContent = choice === null ? "Taken back; it will be asked again" : "just now · changed";
     for (const button of [...buttons, takeBack]) button.disabled = choice === null;
-    announce(choice === null ? "Taken back." : `Changed to ${SPOKEN[choice]}.`);
+    announce(choice === null ? "Taken back." : `Changed to ${word(choice)}.`);
   }
 
   return [element("div", { class: "choices", role: "group", "aria-label": "Your answer" }, ...buttons), takeBack];
@@ -168,6 +174,7 @@ outbox.addEventListener("change", () => {
   if (outbox.refused.length > refusals) showAnew();
   refusals = outbox.refused.length;
 });
+layout.addEventListener("change", showAnew); // the clips lie in another way, so left and right are called otherwise
 byId("older").addEventListener("click", showOlder);
 await outbox.settled(3_000);
 try {

@@ -5,7 +5,7 @@ import { ClipCache } from "./clips.js";
 import { buildControls } from "./controls.js";
 import { byId, element } from "./dom.js";
 import { showHelp } from "./help.js";
-import { actionOf } from "./keys.js";
+import { actionOf, keyLabel } from "./keys.js";
 import { layout } from "./layout.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
@@ -21,12 +21,14 @@ const UNDO_DEPTH = 30;
 const RENEW_EVERY = 120_000;
 const AWAY_AFTER = 600_000;
 const LOAD_NEXT_AFTER = 80;
+const LOOK_FIRST = "Look at both clips first.";
+const PAIR_IS_THERE = "The next pair is there.";
 
 const { run, outbox, live } = await openPage();
 showQuestion(run.question ?? "");
 
 const clips = new ClipCache();
-const stage = new Stage(byId("stage"), clips);
+const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay });
 const queue = new Queue(() => settings.values.ahead, unsentQueries);
 /** @type {{id: string, choice: string, pair: import("./queue.js").Pair}[]} What can be undone, newest last. */
 let given = [];
@@ -59,7 +61,12 @@ const controls = buildControls(byId("answers"), byId("tools"), (action) => actio
 /** @param {string} choice */
 function answer(choice) {
   const pair = stage.pair;
-  if (pair === null || !isFirst(pair) || !stage.settled) return; // nobody answers what they have not seen
+  if (pair === null || !isFirst(pair) || !stage.settled) return;
+  if (!stage.seen) {
+    showToast(LOOK_FIRST); // nobody answers what they have not seen
+    announce(LOOK_FIRST);
+    return;
+  }
   const seconds = look.since === 0 ? null : Math.round(performance.now() - look.since);
   const body = { ...newBody(pair, choice, null), reaction_ms: seconds, replays: look.replays };
   given = [...given, { id: body.id, choice, pair }].slice(-UNDO_DEPTH);
@@ -67,8 +74,9 @@ function answer(choice) {
   showFirst();
   stage.forgetPointer();
   controls.press(choice);
-  announce(layout.words[choice]);
+  say(layout.words[choice]);
   outbox.add(body, { pair, was: null });
+  tabs.postMessage(pair.query_id);
   queue.fill();
 }
 
@@ -84,8 +92,13 @@ async function undo() {
   queue.putBack(last.pair);
   showFirst();
   controls.press("undo");
-  announce(`Taken back: ${layout.words[last.choice]}`);
+  say(`Taken back: ${layout.words[last.choice]}`);
   outbox.add(newBody(last.pair, null, last.id), { pair: last.pair, was: last.choice });
+}
+
+/** Tell what was done, and in the same breath whether a pair is there. @param {string} done */
+function say(done) {
+  announce(stage.settled ? `${done}. ${PAIR_IS_THERE}` : done);
 }
 
 /** @param {import("./queue.js").Pair} pair @param {string | null} choice @param {string | null} supersedes */
@@ -141,6 +154,12 @@ function rest() {
   });
 }
 
+/** What to do where clips do not play by themselves. */
+function howToPlay() {
+  const byTouch = matchMedia("(hover: none)").matches;
+  return byTouch ? "Tap Replay to play" : `Press ${keyLabel(settings.values.keys.replay[0])} to play`;
+}
+
 function showControls() {
   controls.update({
     answerable: queue.pairs.length > 0,
@@ -186,6 +205,16 @@ function applySettings() {
   showControls();
   queue.fill();
 }
+
+/** Somebody has two tabs open: what is answered in one is not asked in the other. */
+const tabs = new BroadcastChannel(`prefrl/${outbox.scope}`);
+tabs.addEventListener("message", ({ data: queryId }) => {
+  const shown = stage.pair;
+  if (!queue.drop(queryId)) return;
+  showFirst();
+  if (shown?.query_id === queryId) showToast("Answered in another tab.");
+  queue.fill();
+});
 
 /** What can be undone although the page was loaded anew: what waits to be sent, and before it what is stored. */
 async function recallAnswers() {
@@ -237,7 +266,10 @@ document.addEventListener("visibilitychange", () => {
 settings.addEventListener("change", applySettings);
 layout.addEventListener("change", showControls);
 stage.addEventListener("change", showControls);
-stage.addEventListener("shown", () => (look.since = performance.now()));
+stage.addEventListener("shown", () => {
+  look.since = performance.now();
+  announce(PAIR_IS_THERE);
+});
 queue.addEventListener("change", showFirst);
 queue.addEventListener("progress", (event) => live.tell(/** @type {CustomEvent} */ (event).detail));
 live.addEventListener("queries", () => queue.fill());

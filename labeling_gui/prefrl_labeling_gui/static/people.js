@@ -7,6 +7,8 @@ import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 const LOOK_EVERY = 10_000;
 const UNKNOWN = "–";
+/** Between the names of several people; no name has one of them. */
+const SEPARATORS = /[,;\n]/;
 const COLUMNS = ["Name", "Answers", "Per minute", "Errs in", "Last seen", ""];
 
 await openPage();
@@ -82,39 +84,54 @@ function showAgreement({ raw, alpha, n_pairs }) {
   );
 }
 
-/** @param {SubmitEvent} event */
+/**
+ * Invite everybody whose name was written, one after the other; a name that is refused stays to be written anew.
+ * @param {SubmitEvent} event
+ */
 async function invite(event) {
   event.preventDefault();
-  const name = byId("name");
-  try {
-    const { name: invited, link } = await request("/api/people", { body: { name: name.value } });
-    name.value = "";
-    showLink(invited, link);
-    banner("people", "");
-  } catch (error) {
-    banner("people", sentenceOf(error));
+  const field = byId("names");
+  const names = field.value.split(SEPARATORS).map((name) => name.trim()).filter((name) => name !== "");
+  beginAct();
+  const refused = [];
+  for (const name of names) {
+    try {
+      const reply = await request("/api/people", { body: { name } });
+      showLink(reply.name, reply.link);
+    } catch (error) {
+      refused.push(name);
+      banner("act", sentenceOf(error));
+    }
   }
+  field.value = refused.join(", ");
   look();
 }
 
 /** @param {string} name */
 async function newLink(name) {
+  beginAct();
   try {
     const { link } = await request(`/api/people/${encodeURIComponent(name)}/link`, { body: {} });
     showLink(name, link);
   } catch (error) {
-    banner("people", sentenceOf(error));
+    banner("act", sentenceOf(error));
   }
   look();
+}
+
+/** Take away what was said of an earlier invitation: its link is nobody else's, its failure is over. */
+function beginAct() {
+  banner("act", "");
+  byId("invited").replaceChildren();
 }
 
 /** @param {string} name @param {string} link */
 function showLink(name, link) {
   const earlier = known.has(name) ? " Their earlier link works no more." : "";
-  const field = element("input", { id: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
+  const field = element("input", { class: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
   const copy = element("button", { type: "button", class: "main", onclick: () => copyLink(field, copy) }, "Copy");
   field.addEventListener("focus", () => field.select());
-  byId("invited").replaceChildren(
+  byId("invited").append(
     element("p", {}, `The link for ${name}. It is shown only now.${earlier}`),
     element("div", { class: "row" }, field, copy),
     element("p", { class: "quiet" }, `Whoever opens it answers as ${name}: send it to nobody else.`),
@@ -138,11 +155,12 @@ async function copyLink(field, button) {
 function askToLockOut(name) {
   const lock = async () => {
     dialog.close();
+    beginAct();
     try {
       await request(`/api/people/${encodeURIComponent(name)}/revoke`, { body: {} });
       announce(`${name} is locked out.`);
     } catch (error) {
-      banner("people", sentenceOf(error));
+      banner("act", sentenceOf(error));
     }
     look();
   };
@@ -154,13 +172,13 @@ function askToLockOut(name) {
 }
 
 byId("invitation").append(
-  element("h2", { id: "invitation-title" }, "Invite somebody"),
+  element("h2", { id: "invitation-title" }, "Invite people"),
   element(
     "form",
     { onsubmit: invite },
-    element("label", { htmlFor: "name" }, "Name"),
-    element("input", { id: "name", required: true, maxLength: 40, autocomplete: "off" }),
-    element("button", { type: "submit", class: "main" }, "Make a link"),
+    element("label", { htmlFor: "names" }, "Names"),
+    element("input", { id: "names", required: true, autocomplete: "off", placeholder: "Ada, Grace H." }),
+    element("button", { type: "submit", class: "main" }, "Make links"),
   ),
   element(
     "p",

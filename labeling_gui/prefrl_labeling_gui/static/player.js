@@ -1,7 +1,7 @@
 // Clips that are looked at as one. Never the attribute `loop`: two players that loop by themselves drift apart.
 // All are started together, and together started again when all have ended.
 
-/** One clip, or the two of a pair. Emits "looped" each time they have ended. */
+/** One clip, or the two of a pair. Emits "looped" each time they have ended, "refused" if they may not play. */
 export class Player extends EventTarget {
   /** @type {HTMLVideoElement[]} */
   videos;
@@ -60,8 +60,7 @@ export class Player extends EventTarget {
     this.#turn += 1;
     for (const video of this.videos) {
       video.playbackRate = this.#rate;
-      // Refused by a browser that allows no playback yet: the person's next key plays it.
-      video.play().catch(() => undefined);
+      video.play().catch((error) => this.#refused(error));
     }
   }
 
@@ -90,6 +89,13 @@ export class Player extends EventTarget {
       // The middle of a frame: its edges belong to one frame or the other by rounding.
       video.currentTime = ended ? 0 : Math.min((frame + 0.5) / this.#fps[i], video.duration);
     });
+  }
+
+  /** A browser that allows no playback before somebody has touched the page: then they start it. */
+  #refused(error) {
+    if (error.name !== "NotAllowedError") return; // else it was stopped before it had begun
+    this.stop();
+    this.dispatchEvent(new Event("refused"));
   }
 
   #ended() {

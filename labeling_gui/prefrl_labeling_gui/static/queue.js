@@ -43,6 +43,19 @@ export class Queue extends EventTarget {
     if (pair !== undefined) this.#answered.add(pair.query_id);
   }
 
+  /**
+   * Take a pair out, because it is answered elsewhere.
+   * @param {string} queryId
+   * @returns {boolean} It was here.
+   */
+  drop(queryId) {
+    const left = this.pairs.filter((pair) => pair.query_id !== queryId);
+    const was = left.length < this.pairs.length;
+    this.pairs = left;
+    if (was) this.#answered.add(queryId);
+    return was;
+  }
+
   /** Put a pair before all others, because its answer was taken back. @param {Pair} pair */
   putBack(pair) {
     this.#answered.delete(pair.query_id);

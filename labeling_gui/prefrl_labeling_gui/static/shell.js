@@ -17,10 +17,12 @@ const PAGES = [
 ];
 const SAVE_STATES = { saved: "Saved", saving: "Saving…", waiting: "Waiting for network" };
 const LATE_SECONDS = 10;
+/** Makes a sentence another one without being heard or seen: a text that stays as it is, is not spoken again. */
+const UNHEARD = "\u00a0";
 
 /**
  * @typedef {{state: "waiting_for_trainer" | "ready", task: string | null, question: string | null, run_id: string,
- *            show_predictions: boolean, labeler: {name: string, role: string}}} Run
+ *            show_predictions: boolean, least_look_seconds: number, labeler: {name: string, role: string}}} Run
  */
 
 /**
@@ -76,9 +78,16 @@ export function banner(name, sentence, button = null) {
   else shown.replaceWith(made);
 }
 
-/** Say something to people who listen to the page. @param {string} sentence */
+let saying = 0;
+
+/**
+ * Say something to people who listen to the page: the last of what is said at once, and the same again once more.
+ * @param {string} sentence
+ */
 export function announce(sentence) {
-  byId("announcement").textContent = sentence;
+  const place = byId("announcement");
+  clearTimeout(saying);
+  saying = setTimeout(() => (place.textContent = place.textContent === sentence ? sentence + UNHEARD : sentence));
 }
 
 /** @returns {Promise<Run>} */
@@ -97,9 +106,6 @@ async function knownRun() {
 
 /** @param {unknown} error @returns {string} */
 export function sentenceOf(error) {
-  if (error instanceof ApiError && error.status === 401) {
-    return "You are signed out: open your link again, or ask for a new one.";
-  }
   return error instanceof Error ? error.message : String(error);
 }
 

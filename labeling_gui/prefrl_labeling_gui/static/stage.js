@@ -2,12 +2,13 @@
 // loaded, and the one before, should its answer be taken back. Changing pairs is changing which one is visible.
 
 import { element, lessMotion } from "./dom.js";
+import { Look } from "./look.js";
 import { Player } from "./player.js";
 
 const SIDES = Object.freeze(["left", "right"]);
 const MARKS = { left: "Better", right: "Better", equal: "Equally good", cannot_tell: "Can’t tell" };
 
-/** Emits "looped" and, when a pair is visible, "shown" (detail: the pair). */
+/** Emits "looped", "shown" when a pair is visible (detail: the pair), and "seen" when it has been looked at. */
 export class Stage extends EventTarget {
   #root;
   #clips;
@@ -17,10 +18,23 @@ export class Stage extends EventTarget {
   #rate = 1;
   #covered = false;
   #playsAfterwards = false;
+  #look;
+  #howToPlay;
 
-  /** @param {HTMLElement} root @param {import("./clips.js").ClipCache} clips */
-  constructor(root, clips) {
+  /**
+   * @param {HTMLElement} root
+   * @param {import("./clips.js").ClipCache} clips
+   * @param {{leastLook: number, howToPlay: () => string}} options Seconds that both clips must have played before a
+   *   pair counts as looked at; and what to do, said over clips that do not play by themselves.
+   */
+  constructor(root, clips, { leastLook, howToPlay }) {
     super();
+    this.#howToPlay = howToPlay;
+    this.#look = new Look(leastLook);
+    this.#look.addEventListener("seen", () => {
+      this.#root.dataset.seen = "true";
+      this.dispatchEvent(new Event("seen"));
+    });
     this.#root = root;
     this.#clips = clips;
     this.#sides = SIDES.map((side) => newSide(side));
@@ -37,9 +51,14 @@ export class Stage extends EventTarget {
     return this.#shown?.pair ?? null;
   }
 
-  /** The pair can be seen, or never will be: it may be answered. */
+  /** The pair can be seen, or never will be. */
   get settled() {
     return this.#shown !== null && this.#shown.state !== "loading";
+  }
+
+  /** The pair has been looked at, or cannot be: it may be answered. */
+  get seen() {
+    return this.#shown !== null && this.#look.seen;
   }
 
   get paused() {
@@ -74,7 +93,7 @@ export class Stage extends EventTarget {
     this.#root.dataset.query = pair.query_id;
     this.#sides.forEach(({ name, root }) => (root.dataset.clip = pair[name].clip));
     this.#showState(slot);
-    if (slot.state === "ready") this.#begin(slot);
+    this.#begin(slot);
   }
 
   /** Show no pair. */
@@ -144,6 +163,7 @@ export class Stage extends EventTarget {
     });
     const player = new Player(videos);
     const slot = { player, pair: null, state: "empty", sentence: "", used: 0, wanted: 0 };
+    player.addEventListener("refused", () => this.#mark());
     player.addEventListener("looped", () => {
       this.dispatchEvent(new Event("looped"));
       this.#mark();
@@ -172,10 +192,13 @@ export class Stage extends EventTarget {
     slot.sentence = failure;
     if (slot !== this.#shown) return;
     this.#showState(slot);
-    if (slot.state === "ready") this.#begin(slot);
+    this.#begin(slot);
   }
 
+  /** Play a pair that is loaded; one that cannot be played needs no look. */
   #begin(slot) {
+    if (slot.state === "failed") this.#look.skip();
+    if (slot.state !== "ready") return;
     const { videoWidth, videoHeight } = slot.player.videos[0];
     this.#root.style.setProperty("--ratio", String(videoWidth / videoHeight));
     slot.player.rate = this.#rate;
@@ -183,6 +206,7 @@ export class Stage extends EventTarget {
     this.#playsAfterwards = !lessMotion();
     if (this.#playsAfterwards && !this.#covered) slot.player.replay();
     this.#mark();
+    this.#look.begin(slot.player.videos);
     this.dispatchEvent(new CustomEvent("shown", { detail: slot.pair }));
   }
 
@@ -191,20 +215,26 @@ export class Stage extends EventTarget {
     this.#shown.player.stop();
     for (const video of this.#shown.player.videos) video.classList.remove("shown");
     delete this.#root.dataset.query;
+    delete this.#root.dataset.seen;
+    this.#look.end();
     this.#shown = null;
     this.#mark();
   }
 
   #showState(slot) {
+    const waits = slot.state === "ready" && slot.player.paused && !this.#look.seen;
     for (const { note } of this.#sides) {
       if (slot.state === "failed") note.textContent = `${slot.sentence} Answer “can’t tell” to go on.`;
-      else note.textContent = slot.state === "loading" ? "Loading…" : "";
+      else if (slot.state === "loading") note.textContent = "Loading…";
+      else note.textContent = waits ? this.#howToPlay() : "";
+      note.classList.toggle("start", waits);
     }
     this.#root.dataset.state = slot.state;
   }
 
   #mark() {
     this.#root.dataset.paused = String(this.paused);
+    if (this.#shown !== null) this.#showState(this.#shown);
     this.dispatchEvent(new Event("change"));
   }
 }
