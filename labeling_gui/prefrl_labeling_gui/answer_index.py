@@ -5,8 +5,9 @@ A copy of the store's answers that grows with them by sequence number; the store
 
 import threading
 from collections import deque
+from math import nan
 
-from prefrl.feedback.agreement import answer_rate
+from prefrl.feedback.agreement import Rate, answer_rate
 from prefrl.segments import Answer
 from prefrl.store import Store, StoredAnswer
 
@@ -34,9 +35,14 @@ class Account:
         self._latest: deque[StoredAnswer] = deque(maxlen=RATE_ANSWERS)
 
     @property
+    def rate(self) -> Rate:
+        """How fast the latest answers were given; NaN before there are two."""
+        return answer_rate(list(self._latest))
+
+    @property
     def per_minute(self) -> float:
         """Answers per minute of the time spent on them; NaN before there are two."""
-        return answer_rate(list(self._latest)).per_minute
+        return self.rate.per_minute
 
     def add(self, answer: StoredAnswer) -> None:
         """Take note of the next answer."""
@@ -85,6 +91,29 @@ class AnswerIndex:
     def n_comparisons(self) -> int:
         """Present answers of everybody that are trained on: no "can't tell", no repeats."""
         return self._n_comparisons
+
+    @property
+    def comparison_share(self) -> float:
+        """Share of all present answers that are trained on; 1 before the first."""
+        n_answers = sum(len(account.current) for account in self._accounts.values())
+        return self._n_comparisons / n_answers if n_answers else 1.0
+
+    def seconds_each(self, since: int) -> float:
+        """Return after how many seconds the next answer comes, as a rule, from all who are at work.
+
+        Args:
+            since: Who has answered after that is at work, milliseconds since 1970 UTC.
+
+        Returns:
+            NaN while that is not known of anybody.
+        """
+        rates = [
+            account.rate.seconds_each
+            for account in self._accounts.values()
+            if account.last_time is not None and account.last_time >= since
+        ]
+        per_second = sum(1 / seconds for seconds in rates if seconds > 0)  # not for NaN either
+        return 1 / per_second if per_second else nan
 
     def knows(self, answer_id: str) -> bool:
         """Say whether an answer of that id is stored, replaced since or not."""

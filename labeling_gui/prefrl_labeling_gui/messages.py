@@ -201,6 +201,20 @@ class PredictionsReply(_Reply):
     right: list[float]
 
 
+class QualityReply(_Reply):
+    """How somebody answers; shares are from 0 to 1, None where there is too little to tell."""
+
+    left: float | None
+    right: float | None
+    equal: float | None
+    median_seconds: float | None
+    too_fast: float | None
+    agreement: float | None
+    """With others, of `n_shared` answers."""
+    n_shared: int
+    warnings: list[str]
+
+
 class PeopleEntry(_Reply):
     """How somebody does."""
 
@@ -211,6 +225,8 @@ class PeopleEntry(_Reply):
     error_estimate: float | None
     revoked: bool
     last_seen: int | None
+    quality: QualityReply | None
+    """None before the first answer."""
 
 
 class AgreementReply(_Reply):

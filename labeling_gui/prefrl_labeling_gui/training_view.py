@@ -13,6 +13,8 @@ from prefrl_labeling_gui.messages import Progress, TrainerProgress
 
 ALIVE_SECONDS = 15.0
 """A trainer that has said nothing for longer is not running."""
+WORKING_MS = 180_000
+"""Who has answered within that time is at work."""
 _OVER = ("finished", "stopped")
 
 
@@ -71,19 +73,28 @@ class TrainingView:
     def progress(self, name: str) -> Progress:
         """Return how far this person and all together have come."""
         account = self._answer_index.account(name)
-        per_minute = account.per_minute
-        left = None if self.budget is None else max(0, self.budget - self._answer_index.n_comparisons)
-        known = left is not None and per_minute > 0  # not for NaN either
         return Progress(
             answered=len(account.current),
             cannot_tell=account.n_cannot_tell,
             total=self._answer_index.n_comparisons,
             budget=self.budget,
-            per_minute=number_or_none(per_minute),
-            seconds_left=60 * left / per_minute if known and left is not None else None,
+            per_minute=number_or_none(account.per_minute),
+            seconds_left=number_or_none(self._seconds_left()),
             open=self.n_open,
             trainer=self._trainer_progress(),
         )
+
+    def _seconds_left(self) -> float:
+        """Return how long everybody who is at work has yet to answer, NaN where nobody knows or nobody waits.
+
+        More answers than comparisons are needed where some say "can't tell", and where some are asked twice.
+        """
+        index = self._answer_index
+        if self.budget is None or not self._trainer_progress().alive or index.comparison_share == 0:
+            return math.nan
+        now = time.time_ns() // 1_000_000
+        n_answers = max(0, self.budget - index.n_comparisons) / index.comparison_share
+        return n_answers * index.seconds_each(since=now - WORKING_MS)
 
     def _trainer_progress(self) -> TrainerProgress:
         said = self._trainer

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import nan, sqrt
+from statistics import mean, median
 from typing import NamedTuple
 
 import krippendorff
@@ -19,6 +20,8 @@ MIN_REPEATS = 5
 """Repeats below which nothing is said about how often somebody errs."""
 PAUSE_SECONDS = 120.0
 """A longer gap between two answers is a pause, in which nobody worked."""
+LONGEST_USUAL = 3.0
+"""Times the median gap: a longer one was an interruption."""
 
 _PREFERRED = (Answer.FIRST, Answer.SECOND)
 _COMPARED = tuple(answer for answer in Answer if answer.preference is not None)
@@ -51,6 +54,9 @@ class Rate(NamedTuple):
     """Answers per minute of active time."""
     active_seconds: float
     """Time from answer to answer, pauses left out."""
+    seconds_each: float
+    """From answer to answer as a rule: the mean of the gaps that are no longer than three times the median one.
+    Whoever is called away for a minute is not slower by it afterwards."""
 
 
 def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
@@ -110,7 +116,12 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
     gaps = [(after - before) / 1000 for before, after in pairwise(times)]
     active = [gap for gap in gaps if gap <= PAUSE_SECONDS]
     seconds = sum(active)
-    return Rate(per_minute=60 * len(active) / seconds if seconds else nan, active_seconds=seconds)
+    usual = [gap for gap in active if gap <= LONGEST_USUAL * median(active)]
+    return Rate(
+        per_minute=60 * len(active) / seconds if seconds else nan,
+        active_seconds=seconds,
+        seconds_each=mean(usual) if seconds else nan,
+    )
 
 
 def _pairs(n: int) -> int:

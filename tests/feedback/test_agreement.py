@@ -183,6 +183,7 @@ def test_pauses_are_no_work() -> None:
     found = answer_rate(answers[::-1])
     assert found.active_seconds == pytest.approx(132)
     assert found.per_minute == pytest.approx(60 * 4 / 132)
+    assert found.seconds_each == pytest.approx((4 + 6 + 2) / 3)  # the median is 5, so 120 was an interruption
 
 
 def test_answers_that_waited_for_the_network_are_timed_by_the_labelers_clock() -> None:
@@ -197,3 +198,4 @@ def test_a_rate_needs_two_answers_without_a_pause(seconds: list[int]) -> None:
     found = answer_rate([stored(str(t), "ann", F, server_time=1000 * t) for t in seconds])
     assert found.active_seconds == 0
     assert isnan(found.per_minute)
+    assert isnan(found.seconds_each)

@@ -1,5 +1,6 @@
 """What the pages show of a run, from what the trainer publishes and people answer."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -75,9 +76,14 @@ def test_before_the_trainer_begins_nothing_is_known(training_view: TrainingView)
 
 
 def test_progress_counts_ones_own_and_all(
-    store: Store, training_view: TrainingView, run_record: RunRecordFactory, some_query: Callable[[int], Query]
+    store: Store,
+    training_view: TrainingView,
+    run_record: RunRecordFactory,
+    trainer_record: TrainerRecordFactory,
+    some_query: Callable[[int], Query],
 ) -> None:
     store.publish(run_record(n_labels=4))
+    store.publish(trainer_record())
     asked = [some_query(i) for i in range(6)]
     store.add_queries(asked)
     said = [
@@ -95,12 +101,100 @@ def test_progress_counts_ones_own_and_all(
     assert (progress.answered, progress.cannot_tell, progress.total, progress.budget) == (3, 1, 3, 4)
     assert progress.open == 2
     assert progress.per_minute == pytest.approx(20)
-    assert progress.seconds_left == pytest.approx(3)  # one more, at 20 per minute
+    # One more at 3 s each, where three of four answers are comparisons; nobody knows how fast Bo is.
+    assert progress.seconds_left == pytest.approx(4)
     assert not training_view.budget_is_used
     store.add_answers([NewAnswer(id="last", query_id=asked[4].id, answer=Answer.FIRST, labeler="Bo")])
     training_view.look()
     assert training_view.budget_is_used
     assert training_view.progress("Ann").seconds_left == 0
+
+
+class Session:
+    """People who answer one after the other, in a store and by a clock."""
+
+    def __init__(self, store: Store, queries: list[Query]) -> None:
+        self.store = store
+        self.queries = iter(queries)
+        store.add_queries(queries)
+
+    def answers(self, name: str) -> None:
+        """Somebody prefers one of the next pair, now."""
+        now = time.time_ns() // 1_000_000
+        query = next(self.queries)
+        self.store.add_answers(
+            [NewAnswer(id=str(uuid4()), query_id=query.id, answer=Answer.FIRST, labeler=name, client_time=now)]
+        )
+
+
+@pytest.fixture
+def session(
+    store: Store,
+    run_record: RunRecordFactory,
+    trainer_record: TrainerRecordFactory,
+    some_query: Callable[[int], Query],
+) -> Session:
+    store.publish(run_record(n_labels=120))
+    store.publish(trainer_record())
+    return Session(store, [some_query(i) for i in range(120)])
+
+
+def test_the_forecast_is_within_a_quarter_of_the_truth_although_people_pause(
+    session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory
+) -> None:
+    rng = random.Random(0)
+    work = [rng.lognormvariate(0.8, 0.35) for _ in range(120)]
+    errors = []
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        for n, seconds in enumerate(work, start=1):
+            clock.shift(seconds + (rng.choice((40, 100, 900)) if n % 15 == 0 else 0))
+            session.answers("Ann")
+            if n >= 10 and n % 10 == 0 and n < 120:
+                session.store.publish(trainer_record(updated_at=time.time_ns() // 1_000_000))
+                training_view.look()
+                told, true = training_view.progress("Ann").seconds_left, sum(work[n:])
+                assert told is not None
+                errors.append(told / true - 1)
+    assert len(errors) == 11
+    assert max(map(abs, errors)) <= 0.25
+
+
+def test_the_forecast_is_the_teams(
+    session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory
+) -> None:
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        for _ in range(20):
+            clock.shift(4)
+            session.answers("Ann")
+            session.answers("Bo")
+        session.store.publish(trainer_record(updated_at=time.time_ns() // 1_000_000))
+        training_view.look()
+        assert training_view.progress("Ann").seconds_left == pytest.approx(80 * 4 / 2)
+        assert training_view.progress("Cid").seconds_left == pytest.approx(80 * 4 / 2), "of who has yet to begin"
+        clock.shift(100)
+        session.answers("Bo")
+        clock.shift(100)
+        session.store.publish(trainer_record(updated_at=time.time_ns() // 1_000_000))
+        training_view.look()
+        assert training_view.progress("Ann").seconds_left == pytest.approx(79 * 4), "Ann has left"
+
+
+@pytest.mark.parametrize("state", ["stopped", "finished"])
+def test_nothing_is_foretold_where_nobody_waits(
+    session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory, state: str
+) -> None:
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        for _ in range(20):
+            clock.shift(4)
+            session.answers("Ann")
+        session.store.publish(trainer_record(updated_at=time.time_ns() // 1_000_000))
+        training_view.look()
+        assert training_view.progress("Ann").seconds_left == pytest.approx(400)
+        clock.shift(30)  # it was killed, and says nothing any more
+        assert training_view.progress("Ann").seconds_left is None
+        session.store.publish(trainer_record(state=state, updated_at=time.time_ns() // 1_000_000))
+        training_view.look()
+        assert training_view.progress("Ann").seconds_left is None
 
 
 def test_news_are_queries_that_were_not_open_before(

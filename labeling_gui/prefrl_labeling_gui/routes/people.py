@@ -4,6 +4,7 @@ from fastapi import FastAPI, Request
 
 from prefrl.errors import SettingError
 from prefrl.feedback.agreement import error_estimate, people_agreement
+from prefrl.feedback.quality import Quality, qualities
 from prefrl.store import HistoryItem, Labeler
 from prefrl_labeling_gui.access import Owner, Refusal, Shared
 from prefrl_labeling_gui.context import ServerContext
@@ -13,6 +14,7 @@ from prefrl_labeling_gui.messages import (
     InvitationRequest,
     PeopleEntry,
     PeopleReply,
+    QualityReply,
     RevokedReply,
 )
 from prefrl_labeling_gui.training_view import number_or_none
@@ -30,8 +32,9 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
     """Return everybody and how far they agree."""
     items = context.store.history(None, limit=None)
     agreement = people_agreement(items)
+    found = qualities(items)
     return PeopleReply(
-        people=[_entry(context, person, items) for person in context.people.all()],
+        people=[_entry(context, person, items, found.get(person.name)) for person in context.people.all()],
         agreement=AgreementReply(
             raw=number_or_none(agreement.raw),
             alpha=number_or_none(agreement.alpha),
@@ -76,7 +79,9 @@ def _link(request: Request, token: str) -> str:
     return f"{request.url.scheme}://{request.headers['host']}/join/{token}"
 
 
-def _entry(context: ServerContext, person: Labeler, items: list[HistoryItem]) -> PeopleEntry:
+def _entry(
+    context: ServerContext, person: Labeler, items: list[HistoryItem], quality: Quality | None
+) -> PeopleEntry:
     account = context.answer_index.account(person.name)
     return PeopleEntry(
         name=person.name,
@@ -86,4 +91,18 @@ def _entry(context: ServerContext, person: Labeler, items: list[HistoryItem]) ->
         error_estimate=number_or_none(error_estimate(items, person.name).error),
         revoked=person.revoked,
         last_seen=context.last_seen(person.name),
+        quality=None if quality is None else _quality(quality),
+    )
+
+
+def _quality(quality: Quality) -> QualityReply:
+    return QualityReply(
+        left=number_or_none(quality.left),
+        right=number_or_none(quality.right),
+        equal=number_or_none(quality.equal),
+        median_seconds=number_or_none(quality.median_seconds),
+        too_fast=number_or_none(quality.too_fast),
+        agreement=number_or_none(quality.agreement),
+        n_shared=quality.n_shared,
+        warnings=list(quality.warnings),
     )

@@ -9,17 +9,17 @@ const LOOK_EVERY = 10_000;
 const UNKNOWN = "–";
 /** Between the names of several people; no name has one of them. */
 const SEPARATORS = /[,;\n]/;
-const COLUMNS = ["Name", "Answers", "Per minute", "Errs in", "Last seen", ""];
+const COLUMNS = ["Name", "Answers", "Per minute", "Left / right", "Seconds", "Too fast", "Agrees", "Errs in", "Last seen", ""];
 
 await openPage();
 
 /** Who has, or had, a link. @type {Set<string>} */
-let known = new Set();
+let linked = new Set();
 
 async function look() {
   try {
     const { people, agreement, local_only } = await request("/api/people");
-    known = new Set(people.map(({ name }) => name));
+    linked = new Set(people.map(({ name }) => name));
     showEverybody(people);
     showAgreement(agreement);
     byId("local").hidden = !local_only;
@@ -35,10 +35,14 @@ function showEverybody(people) {
     element(
       "tr",
       { class: person.revoked ? "revoked" : "" },
-      element("th", { scope: "row" }, person.name, ...marks(person)),
+      element("th", { scope: "row" }, person.name, ...marks(person), ...warnings(person)),
       cell(number(person.answers)),
-      cell(person.per_minute === null ? UNKNOWN : number(person.per_minute)),
-      cell(person.error_estimate === null ? UNKNOWN : share(person.error_estimate)),
+      cell(known(person.per_minute, number)),
+      cell(sides(person.quality)),
+      cell(known(person.quality?.median_seconds, number)),
+      cell(known(person.quality?.too_fast, share)),
+      cell(known(person.quality?.agreement, share)),
+      cell(known(person.error_estimate, share)),
       element("td", {}, person.last_seen === null ? "never" : ago(person.last_seen)),
       element("td", { class: "acts" }, ...acts(person)),
     ),
@@ -52,6 +56,21 @@ function showEverybody(people) {
 function marks(person) {
   const words = person.revoked ? ["locked out"] : person.role === "owner" ? ["owner"] : [];
   return words.map((word) => element("span", { class: "badge" }, word));
+}
+
+/** What the owner should look at. @param {any} person */
+function warnings(person) {
+  return (person.quality?.warnings ?? []).map((sentence) => element("p", { class: "warning" }, sentence));
+}
+
+/** @param {any} quality */
+function sides(quality) {
+  return quality?.left == null ? UNKNOWN : `${percent(quality.left)} / ${percent(quality.right)} %`;
+}
+
+/** @param {number | null | undefined} value @param {(value: number) => string} text */
+function known(value, text) {
+  return value == null ? UNKNOWN : text(value);
 }
 
 /** @param {any} person */
@@ -69,7 +88,12 @@ function cell(text) {
 
 /** @param {number} value @returns {string} */
 function share(value) {
-  return `${number(Math.round(1000 * value) / 10)} %`;
+  return `${percent(value)} %`;
+}
+
+/** @param {number} value From 0 to 1. */
+function percent(value) {
+  return number(Math.round(100 * value));
 }
 
 /** @param {{raw: number | null, alpha: number | null, n_pairs: number}} agreement */
@@ -127,7 +151,7 @@ function beginAct() {
 
 /** @param {string} name @param {string} link */
 function showLink(name, link) {
-  const earlier = known.has(name) ? " Their earlier link works no more." : "";
+  const earlier = linked.has(name) ? " Their earlier link works no more." : "";
   const field = element("input", { class: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
   const copy = element("button", { type: "button", class: "main", onclick: () => copyLink(field, copy) }, "Copy");
   field.addEventListener("focus", () => field.select());
@@ -197,8 +221,10 @@ byId("agreement").append(
   element(
     "p",
     { class: "quiet" },
-    "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Errs in” is ",
-    "estimated from pairs that are asked a second time, unnoticed, with the sides changed.",
+    "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Agrees” is the share ",
+    "of what others said of the same pairs. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
+    "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
+    "time for an answer; less than half a second is too fast to compare two clips.",
   ),
 );
 byId("everybody").append(
