@@ -31,6 +31,7 @@ class TrainingDisplay:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._last_line = -math.inf
+        self._last_facts = ""
         self._n_notes: int | None = None
 
     def __enter__(self) -> Self:
@@ -71,8 +72,9 @@ class TrainingDisplay:
             self._bar.update(
                 self._task, completed=progress.num_timesteps, total=progress.total_timesteps, facts=facts
             )
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
-            self._last_line = time.monotonic()
+        elif facts != self._last_facts and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            # What says the same as the line before, as while people are waited for, is not said again.
+            self._last_line, self._last_facts = time.monotonic(), facts
             # The last rollout is finished, also where fewer steps were asked for.
             share = min(1.0, progress.num_timesteps / progress.total_timesteps)
             self.console.print(f"{self.title}: {share:4.0%}, {facts}", soft_wrap=True, markup=False)

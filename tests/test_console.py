@@ -69,6 +69,17 @@ def test_lines_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.split(",")[0] for line in file.getvalue().splitlines()] == ["x:  10%", "x: 100%"]
 
 
+def test_while_people_are_waited_for_a_log_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    file = io.StringIO()
+    with TrainingDisplay("x", Console(file=file, width=200)) as display:
+        for waiting in (False, True, True, True, False):
+            display(progress(1000)._replace(waiting=waiting))
+    lines = file.getvalue().splitlines()
+    assert [line.endswith("waiting for labels") for line in lines] == [False, True, False]
+
+
 def test_bar_on_a_terminal() -> None:
     file = io.StringIO()
     terminal = Console(file=file, force_terminal=True, width=160, _environ={"TERM": "xterm"})

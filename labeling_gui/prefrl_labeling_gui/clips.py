@@ -8,7 +8,7 @@ them, `clip_folder` keeps the files. Here is the order in which clips are drawn.
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -76,7 +76,8 @@ class Clips:
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()  # guards everything below, and the folder
         self._wanted: deque[str] = deque()  # somebody waits for these
-        self._ahead: deque[str] = deque()
+        self._ahead: deque[str] = deque()  # somebody will soon
+        self._stock: list[str] = []  # somebody may one day; the last is drawn first
         self._pending: dict[str, Future[Clip]] = {}
         self._deadly: dict[str, ClipError] = {}  # a second process is not risked for these
         self._n_steps: dict[str, int] = {}
@@ -134,6 +135,19 @@ class Clips:
         for segment_id in segment_ids:
             self._request(segment_id, ahead=True)
 
+    def stock(self, segment_ids: Sequence[str]) -> None:
+        """Draw clips when there is nothing else to draw, in this order, in place of what was said before.
+
+        Raises:
+            ClipError: An id is none, or the clips are closed.
+        """
+        with self._changed:
+            self._start()
+            for segment_id in segment_ids:
+                self._folder.place(segment_id)  # refuses what is no id here, and not in a thread
+            self._stock = list(reversed(segment_ids))
+            self._changed.notify_all()
+
     def timing(self, segment_id: str) -> ClipTiming:
         """Return how fast a segment is shown, without drawing it. The first call waits for a process to start.
 
@@ -160,6 +174,7 @@ class Clips:
             waiting = [self._pending.pop(segment_id) for segment_id in (*self._wanted, *self._ahead)]
             self._wanted.clear()
             self._ahead.clear()
+            self._stock.clear()
             self._changed.notify_all()
         for future in waiting:
             future.set_exception(_closed())
@@ -226,10 +241,17 @@ class Clips:
 
     def _next(self) -> str | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed or self._wanted or self._ahead)
-            if self._is_closed:
-                return None
-            return (self._wanted or self._ahead).popleft()
+            while not self._is_closed:
+                if self._wanted or self._ahead:
+                    return (self._wanted or self._ahead).popleft()
+                if self._stock:
+                    segment_id = self._stock.pop()
+                    if segment_id not in self._pending and self._folder.find(segment_id) is None:
+                        self._pending[segment_id] = Future()
+                        return segment_id
+                else:
+                    self._changed.wait()
+            return None
 
     def _start_process(self, process: DrawingProcess) -> Exception | None:
         """Start a process and tell whoever waits in `timing`; return what went wrong."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tyro
 
 from prefrl.errors import PrefRLError
-from prefrl_labeling_gui.settings import Settings
+from prefrl_labeling_gui.settings import Settings, check_run
 
 EXIT_USER_ERROR = 2
 
@@ -19,7 +19,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         settings = tyro.cli(Settings, prog="prefrl label", args=arguments)
-        from prefrl_labeling_gui.server import serve  # so that --help answers at once
+        check_run(settings.run)
+        from prefrl_labeling_gui.server import serve  # so that --help, and what is no run, are answered at once
 
         serve(settings, _say)
     except (PrefRLError, OSError) as error:

@@ -1,6 +1,7 @@
 """All that the routes of one labelling server share."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from prefrl_labeling_gui.security import LoginLimit
 from prefrl_labeling_gui.settings import Settings
 from prefrl_labeling_gui.training_view import TrainingView
 from prefrl_labeling_gui.used_tickets import UsedTickets
+
+MOST_IN_STOCK = 500
+"""Queries whose clips are drawn before anybody is given them: more than an hour of answers."""
 
 LOG = logging.getLogger("prefrl_labeling_gui")
 
@@ -51,6 +55,7 @@ class ServerContext:
         self._clips: Clips | None = None
         self._clips_refusal: str | None = None
         self._opening_clips = threading.Lock()
+        self._n_news_drawn = 0
         self._last_seen: dict[str, int] = {}
         self._answering: dict[str, threading.Lock] = {}
 
@@ -83,8 +88,18 @@ class ServerContext:
             StoreError: The store cannot be read.
         """
         self.training_view.look()
-        if self.clips is not None:
-            self.clips.start()
+        if self.clips is None:
+            return
+        self.clips.start()
+        if self._n_news_drawn != self.training_view.n_news:
+            self._n_news_drawn = self.training_view.n_news
+            self._draw_stock(self.clips)
+
+    def _draw_stock(self, clips: Clips) -> None:
+        """Have the clips of open queries drawn while nobody waits for any, those that are asked first as first."""
+        queries = self.training_view.open_queries[:MOST_IN_STOCK]
+        segments = self.store.segment_ids(queries)
+        clips.stock([segment_id for query in queries for segment_id in segments.get(query, ())])
 
     @property
     def clips(self) -> Clips | None:
@@ -113,7 +128,9 @@ class ServerContext:
         if folder is not None:
             LOG.info("to draw clips, %s is imported as a module of the user's own", run.env_id)
         style = Style(run.env_id, run.env_kwargs, codec=self.settings.codec)
-        return Clips(self.store, self.folder / "clips", style, module_folder=folder)
+        return Clips(
+            self.store, self.folder / "clips", style, module_folder=folder, n_processes=drawing_processes()
+        )
 
     def clip(self, segment_id: str) -> ClipReply:
         """Return where the clip of a segment is and how it plays; where clips are refused, so is that address.
@@ -163,3 +180,8 @@ class ServerContext:
         """End the drawing processes."""
         if self._clips is not None:
             self._clips.close()
+
+
+def drawing_processes() -> int:
+    """Return how many processes draw: half of the cores, four at most; training and page want the others."""
+    return max(1, min(4, len(os.sched_getaffinity(0)) // 2))

@@ -34,7 +34,7 @@ from prefrl_labeling_gui.connections import TimedConnection
 from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.people import new_ticket
 from prefrl_labeling_gui.plain_page import plain_page
-from prefrl_labeling_gui.settings import Settings
+from prefrl_labeling_gui.settings import Settings, check_run
 
 GRACE_SECONDS = 3
 """What requests get to finish when the server stops."""
@@ -103,16 +103,6 @@ class Server(uvicorn.Server):
         self._streams.closing = True
         self.force_exit = self.should_exit
         self.should_exit = True
-
-
-def check_run(run: Path) -> None:
-    """Refuse a folder that holds no run.
-
-    Raises:
-        RunError: There is none.
-    """
-    if not any((run / name).is_file() for name in ("config.json", "store.sqlite")):
-        raise RunError(f"{run} is no run: it has no config.json; give the folder that `prefrl train` made.")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from prefrl.errors import SettingError
+from prefrl.errors import RunError, SettingError
 from prefrl_envs.clips import Codec
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -101,3 +101,13 @@ class Settings:
         if not self.is_local:
             return self.allow_host[0]
         return f"[{self.host}]" if ":" in self.host else self.host
+
+
+def check_run(run: Path) -> None:
+    """Refuse a folder that holds no run.
+
+    Raises:
+        RunError: There is none.
+    """
+    if not any((run / name).is_file() for name in ("config.json", "store.sqlite")):
+        raise RunError(f"{run} is no run: it has no config.json; give the folder that `prefrl train` made.")

@@ -30,11 +30,16 @@ class TrainingView:
         self._store = store
         self._answer_index = answer_index
         self._trainer: TrainerRecord | None = None
-        self._open: frozenset[str] = frozenset()
+        self._open: tuple[str, ...] = ()
         self.run: RunRecord | None = None
         """What the run is about; None while the trainer has not begun."""
         self.n_news = 0
         """Grows whenever queries have been added."""
+
+    @property
+    def open_queries(self) -> tuple[str, ...]:
+        """Queries that still want an answer, newest first, as they are asked."""
+        return self._open
 
     @property
     def n_open(self) -> int:
@@ -64,8 +69,10 @@ class TrainingView:
         """
         self._answer_index.refresh()
         self._trainer = self._store.published(TrainerRecord)
-        now_open = frozenset(query.query_id for query in self._store.open_queries(run=self._answer_index.run))
-        if now_open - self._open:
+        found = self._store.open_queries(run=self._answer_index.run)
+        found.sort(key=lambda query: -query.num_timesteps)  # of one time they stay in their order
+        now_open = tuple(query.query_id for query in found)
+        if set(now_open) - set(self._open):
             self.n_news += 1
         self._open = now_open
         self.run = self._store.published(RunRecord)

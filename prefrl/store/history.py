@@ -24,6 +24,8 @@ class HistoryItem:
     """This labeler had said something else of the query before."""
     repeat_of: str | None
     """The earlier query that this one asked again."""
+    num_timesteps: int
+    """Environment steps after which it was asked."""
 
 
 class HistoryMethods(StoreBase):
@@ -46,7 +48,7 @@ class HistoryMethods(StoreBase):
             earlier.c.seq < _answer.c.seq,
         )
         statement = (
-            select(*STORED_COLUMNS, _query.c.repeat_of, changed.label("changed"))
+            select(*STORED_COLUMNS, _query.c.repeat_of, _query.c.num_timesteps, changed.label("changed"))
             .join(_query, _query.c.id == _answer.c.query_id)
             .where(IS_CURRENT, _answer.c.kind == "pair", _answer.c.value.is_not(None))
         )
@@ -66,6 +68,7 @@ class HistoryMethods(StoreBase):
                     segment_ids=(first, second),
                     changed=bool(row["changed"]),
                     repeat_of=row["repeat_of"],
+                    num_timesteps=row["num_timesteps"],
                 )
             )
         return items

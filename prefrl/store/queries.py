@@ -148,6 +148,12 @@ class QueryMethods(StoreBase):
             rows = connection.execute(statement).mappings().all()
         return [OpenQuery(**(dict(row) | {"asked_before": bool(row["asked_before"])})) for row in rows]
 
+    def segment_ids(self, query_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return which segments queries are about, by query, in the order of each; of unknown ones nothing."""
+        with self._database.read() as connection:
+            places = segment_places(connection, query_ids)
+        return {query_id: tuple(segment_id for segment_id, _ in parts) for query_id, parts in places.items()}
+
 
 def insert_segments(
     connection: Connection, blobs: SegmentBlobs, segments: Mapping[str, Segment], now: int

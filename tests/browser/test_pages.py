@@ -14,6 +14,7 @@ from playwright.sync_api import Page, Playwright, expect
 
 from prefrl.segments import Query
 from prefrl.store import Store
+from prefrl_labeling_gui.assignment import sides_of
 
 GONE_MS = 3_600_000
 
@@ -81,10 +82,18 @@ def test_history_draws_what_the_model_makes_of_answered_pairs(
     visitor.all_saved()
     [item] = visitor.history()
     with Store(visitor.server.run) as store:
-        store.set_predictions({key: [0.1 * step for step in range(6)] for key in item.segment_ids}, 20_000)
+        left, right = sides_of(item.segment_ids, sides_swapped=item.answer.sides_swapped)
+        store.set_predictions({left: [0.1 * step for step in range(6)], right: [-0.25] * 6}, 20_000)
     assert not [url for url in asked if "predictions" in url], "not before the answer"
     page = visitor.open("/history")
     expect(page.locator(".predicted polyline")).to_have_count(2)
+    expect(page.locator(".verdict")).to_have_text(
+        "Reward model: left is better, 1.5 against -1.5 in all (a step: -0.25 to 0.5)"
+    )
+    clips, curves = (page.locator(part).first.bounding_box() for part in (".thumb", ".predicted"))
+    assert clips is not None
+    assert curves is not None
+    assert clips["y"] + clips["height"] <= curves["y"], "below the clip, not over it"
     page.wait_for_function("""() => Number(document.querySelector(".cursor").getAttribute("x1")) > 0""")
 
 
@@ -296,10 +305,12 @@ def faults(page: Page) -> str:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any, scheme: str) -> None:
     visitor = visit(office, "owner", color_scheme=scheme, reduced_motion="reduce")
-    page = visitor.label()
-    visitor.press("ArrowLeft")
-    visitor.press("?")
-    visitor.see_pair()
+    page = visitor.label(looked=False)
+    assert not faults(page)  # before the clips have played
+    for key in ("ArrowLeft", "?"):
+        page.keyboard.press(" ")
+        visitor.press(key)
+        visitor.see_pair(looked=False)
     assert not faults(page)
     page.keyboard.press("h")
     assert not faults(page)

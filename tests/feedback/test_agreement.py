@@ -37,7 +37,10 @@ def items(said: Iterable[Said], *, repeats: Iterable[Said] = ()) -> list[History
     """What was said of queries, and of their repeats."""
     rows: list[tuple[StoredAnswer, str | None]] = [(stored(*one), None) for one in said]
     rows += [(stored(f"{query} again", labeler, answer), query) for query, labeler, answer in repeats]
-    return [HistoryItem(answer=answer, segment_ids=("a", "b"), changed=False, repeat_of=of) for answer, of in rows]
+    return [
+        HistoryItem(answer=answer, segment_ids=("a", "b"), changed=False, num_timesteps=0, repeat_of=of)
+        for answer, of in rows
+    ]
 
 
 def test_agreement_of_three_people_by_hand() -> None:

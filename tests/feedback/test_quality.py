@@ -35,7 +35,7 @@ def item(
         seq=1,
         late=False,
     )
-    return HistoryItem(answer=stored, segment_ids=("a", "b"), changed=False, repeat_of=repeat_of)
+    return HistoryItem(answer=stored, segment_ids=("a", "b"), changed=False, num_timesteps=0, repeat_of=repeat_of)
 
 
 def opposite(answer: Answer) -> Answer:

@@ -1,5 +1,7 @@
 """Pairs, answers, history: what the page asks for, with the server in the same process."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +193,34 @@ def test_answers_can_be_taken_home(served: Any, claimed: Claimed, said: Said) ->
     assert reply.headers["content-disposition"] == 'attachment; filename="answers.jsonl"'
     rows = [json.loads(line) for line in reply.text.splitlines()]
     assert [row["choice"] for row in rows] == ["right", "equal"]
+
+    reply = client.get("/api/export", params={"kind": "csv"})
+    assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+    table = list(csv.DictReader(io.StringIO(reply.text)))
+    assert [row["choice"] for row in table] == ["right", "equal"]
+    assert [row["query_id"] for row in table] == [row["query_id"] for row in rows]
+    assert list(table[0]) == list(rows[0])
+
+
+def test_the_owner_takes_everybodys_answers_home_with_what_they_are_about(
+    served: Any, claimed: Claimed, said: Said
+) -> None:
+    ann, bo = served.join(), served.join()
+    [first], [second] = claimed(ann, 1), claimed(bo, 1)
+    said(ann, first["query_id"], "left")
+    said(bo, second["query_id"], "cannot_tell")
+    lines = served.owner().get("/api/export", params={"everybody": True}).text.splitlines()
+    mine, theirs = (json.loads(line) for line in lines[-2:])
+    assert mine["labeler"] != theirs["labeler"]
+    assert (mine["choice"], theirs["choice"]) == ("left", "cannot_tell")
+    assert first["left"]["clip"] == f"/clips/{mine['left_segment']}.mp4"
+    assert first["right"]["clip"] == f"/clips/{mine['right_segment']}.mp4"
+    assert mine["question"] == ann.get("/api/run").json()["question"]
+    with Store(served.context.settings.run) as store:
+        assert mine["num_timesteps"] == store.query(mine["query_id"]).num_timesteps > 0
+    reply = ann.get("/api/export", params={"everybody": True})
+    assert reply.status_code == 403
+    assert reply.json() == {"error": "The answers of others are for the owner of the run only."}
 
 
 def test_nobody_answers_what_they_were_not_asked(

@@ -230,6 +230,32 @@ def test_what_somebody_waits_for_comes_before_what_is_drawn_ahead(
     assert source.asked == [ids[0], ids[3], ids[5], ids[1], ids[2], ids[4]]
 
 
+def test_the_stock_is_drawn_last_in_its_order_and_only_what_is_missing(
+    make_clips: Callable[..., Clips], source: Source
+) -> None:
+    ids = [source.walk(cell, cell) for cell in range(7)]
+    clips = make_clips()
+    clips.path(ids[2])
+    source.gate.clear()
+    source.asked.clear()
+    clips.stock([ids[0], ids[6]])
+    wait_until(lambda: source.asked == ids[:1])
+    clips.stock([ids[1], ids[2], ids[0], ids[3], ids[4]])  # what was said before is over: nobody wants 6 any more
+    clips.prefetch([ids[5], ids[4]])
+    source.gate.set()
+    wait_until(lambda: len(source.asked) == 5 and not clips._pending)
+    assert source.asked == [ids[0], ids[5], ids[4], ids[1], ids[3]]
+    assert clips.path(ids[3]).is_file()
+    assert source.asked[-1] == ids[3]
+
+
+def test_what_is_no_id_is_refused_before_it_is_in_stock(make_clips: Callable[..., Clips], source: Source) -> None:
+    clips = make_clips()
+    with pytest.raises(ClipError, match="32 hexadecimal digits"):
+        clips.stock([source.walk(1), "../secret"])
+    assert clips.path(source.walk(2)).is_file(), "the drawing goes on"
+
+
 def test_waiting_does_not_block_others_and_one_who_leaves_takes_nothing_along(
     make_clips: Callable[..., Clips], source: Source
 ) -> None:

@@ -1,6 +1,7 @@
 """Clips over HTTP, as players and caches want them; curves and episodes of the training page."""
 
 import io
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +68,25 @@ def test_a_run_may_have_its_clips_without_licences(
     assert reply.headers["content-type"] == "video/webm"
     with av.open(io.BytesIO(reply.content)) as video:
         assert video.streams.video[0].codec_context.name == "vp9"
+
+
+def test_clips_of_all_that_is_open_are_drawn_before_anybody_asks(
+    make_run: Callable[..., Any], serve_here: Callable[..., Any], claimed: Claimed, tmp_path: Any
+) -> None:
+    run = make_run(tmp_path / "run", task="gridworld", n_queries=4, segment_length=6)
+    served = serve_here(run)
+    with Store(run) as store:
+        ids = [query.query_id for query in store.open_queries()]
+        wanted = {segment for pair in store.segment_ids(ids).values() for segment in pair}
+    folder = run / "labeling" / "clips"
+    for _ in range(200):
+        drawn = {clip.name.partition(".")[0] for clip in folder.glob("*.mp4")}
+        if drawn == wanted:
+            break
+        time.sleep(0.1)
+    assert drawn == wanted
+    order = [query["query_id"] for query in claimed(served.owner(), 4)]
+    assert list(served.context.training_view.open_queries) == order, "what is asked first is drawn first"
 
 
 def test_a_run_that_cannot_be_drawn_here_says_so(

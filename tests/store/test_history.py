@@ -41,7 +41,13 @@ def test_history_is_what_each_says_now_newest_first(timed: Store, clock: Clock, 
 
     def item(answer: StoredAnswer, query: Query, changed: bool = False, of: str | None = None) -> HistoryItem:
         first, second = query.segments
-        return HistoryItem(answer=answer, segment_ids=(first.id, second.id), changed=changed, repeat_of=of)
+        return HistoryItem(
+            answer=answer,
+            segment_ids=(first.id, second.id),
+            changed=changed,
+            repeat_of=of,
+            num_timesteps=query.num_timesteps,
+        )
 
     ann = [
         item(again, queries[0], of=queries[0].id),

@@ -29,6 +29,12 @@ def new(query: Query, answer: Answer | None = Answer.FIRST, **changes: Any) -> N
     return NewAnswer(**({"query_id": query.id, "answer": answer, "labeler": "ann", "id": "a"} | changes))
 
 
+def test_segments_of_queries_are_told_without_reading_them(store: Store, make_query: MakeQuery) -> None:
+    queries = store.add_queries([make_query(0), make_query(1)])
+    found = store.segment_ids([*(query.id for query in queries), "unknown"])
+    assert found == {query.id: tuple(segment.id for segment in query.segments) for query in queries}
+
+
 def assert_identical(left: Segment, right: Segment) -> None:
     for name in ("observations", "actions", "env_rewards", "render_states"):
         a, b = getattr(left, name), getattr(right, name)

@@ -1,18 +1,18 @@
 """Pairs to answer, answers, and a person's own past answers."""
 
-import json
 from typing import Annotated
 
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
-from prefrl.store import Claim, HistoryItem, StoredAnswer
+from prefrl.store import Claim, HistoryItem
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
 from prefrl_labeling_gui.assignment import choice_of, sides_of
 from prefrl_labeling_gui.clip_folder import ClipError
 from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.events import EventStream, messages
+from prefrl_labeling_gui.export import EXPORT_TYPES, ExportKind, exported
 from prefrl_labeling_gui.messages import (
     AnswerReply,
     AnswerRequest,
@@ -165,12 +165,18 @@ def predictions(query_id: QueryId, context: Shared, person: Person) -> Predictio
     return PredictionsReply(left=predicted[left], right=predicted[right])
 
 
-def export(context: Shared, person: Person) -> Response:
-    """Return a person's own answers as JSON lines, oldest first, to keep."""
-    items = context.store.history(person.name, limit=None)
-    lines = "".join(json.dumps(_exported(item.answer)) + "\n" for item in reversed(items))
-    headers = {"content-disposition": 'attachment; filename="answers.jsonl"'}
-    return Response(lines, media_type="application/x-ndjson", headers=headers)
+def export(
+    context: Shared, person: Person, everybody: bool = False, kind: Annotated[ExportKind, Query()] = "jsonl"
+) -> Response:
+    """Return answers to keep, oldest first: a person's own, and to the owner everybody's if that is asked for."""
+    if everybody and person.role != "owner":
+        raise Refusal(403, "The answers of others are for the owner of the run only.")
+    items = context.store.history(None if everybody else person.name, limit=None)[::-1]
+    name = "answers-of-everybody" if everybody else "answers"
+    headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'}
+    return Response(
+        exported(items, kind, question=context.question), media_type=EXPORT_TYPES[kind], headers=headers
+    )
 
 
 def _reason(context: ServerContext) -> Reason:
@@ -203,18 +209,3 @@ def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
         server_time=said.server_time,
         changed=item.changed,
     )
-
-
-def _exported(said: StoredAnswer) -> dict[str, str | int | bool | None]:
-    assert said.answer is not None
-    return {
-        "id": said.id,
-        "seq": said.seq,
-        "query_id": said.query_id,
-        "choice": choice_of(said.answer, sides_swapped=said.sides_swapped),
-        "reaction_ms": said.reaction_ms,
-        "replays": said.replays,
-        "client_time": said.client_time,
-        "server_time": said.server_time,
-        "late": said.late,
-    }

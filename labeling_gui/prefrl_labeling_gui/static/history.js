@@ -83,7 +83,7 @@ function show(item) {
     if (seen && !loaded) {
       loaded = true;
       player.load(clips).then(() => loaded && !lessMotion() && player.play(), () => undefined);
-      if (run.show_predictions && !drawn) drawn = await drawPredictions(item.query_id, left, right);
+      if (run.show_predictions && !drawn) drawn = await drawPredictions(item.query_id, left, right, verdict);
     } else if (!seen && loaded) {
       loaded = false;
       player.unload();
@@ -93,8 +93,10 @@ function show(item) {
     root.addEventListener("pointerenter", () => player.replay());
     root.addEventListener("pointerleave", () => player.stop());
   }
+  const verdict = element("p", { class: "verdict quiet" });
   root.append(
-    element("div", { class: "pair" }, left.frame, right.frame),
+    element("div", { class: "pair" }, left.root, right.root),
+    verdict,
     element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : ""),
   );
   if (labeler() === run.labeler.name) root.append(...choices(item, root));
@@ -114,7 +116,7 @@ function word(choice) {
 /** @param {string} name @param {any} clip */
 function thumbnail(name, clip) {
   const video = element("video", { poster: clip.poster, preload: "none", muted: true, "aria-label": `${name} clip` });
-  return { video, frame: element("div", { class: `thumb ${name}` }, video) };
+  return { video, root: element("div", {}, element("div", { class: `thumb ${name}` }, video)) };
 }
 
 /**
@@ -159,6 +161,7 @@ function choices(item, root) {
 
 async function offerOthers() {
   if (run.labeler.role !== "owner") return;
+  byId("export-everybody").hidden = false;
   const { people } = await request("/api/people");
   const names = people.map(({ name }) => name);
   if (names.length < 2) return;

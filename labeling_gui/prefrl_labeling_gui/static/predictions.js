@@ -1,19 +1,22 @@
-// What the reward model makes of each step, drawn along both clips: only of pairs that are answered already.
+// What the reward model makes of each step, drawn below both clips: only of pairs that are answered already.
 
 import { ApiError, request } from "./api.js";
-import { svg } from "./dom.js";
+import { number, svg } from "./dom.js";
+import { layout } from "./layout.js";
 
 const WIDTH = 100;
 const HEIGHT = 30;
 
 /**
- * @typedef {{video: HTMLVideoElement, frame: HTMLElement}} Thumbnail
+ * Draw what is predicted below both clips, on one scale, and say which is better by it.
+ * @typedef {{video: HTMLVideoElement, root: HTMLElement}} Thumbnail
  * @param {string} queryId
  * @param {Thumbnail} left
  * @param {Thumbnail} right
+ * @param {HTMLElement} verdict Where it is said.
  * @returns {Promise<boolean>} False when there is none yet.
  */
-export async function drawPredictions(queryId, left, right) {
+export async function drawPredictions(queryId, left, right, verdict) {
   let reply;
   try {
     reply = await request(`/api/predictions?query_id=${queryId}`);
@@ -25,11 +28,26 @@ export async function drawPredictions(queryId, left, right) {
   const range = { low: Math.min(...values), high: Math.max(...values) };
   draw(left, reply.left, range);
   draw(right, reply.right, range);
+  const [first, second] = [reply.left, reply.right].map(sum);
+  const better = first === second ? "equal" : first > second ? "left" : "right";
+  verdict.textContent =
+    `Reward model: ${layout.words[better].toLowerCase()}, ${number(rounded(first))} against ${number(rounded(second))} ` +
+    `in all (a step: ${number(rounded(range.low))} to ${number(rounded(range.high))})`;
   return true;
 }
 
+/** @param {number[]} values */
+function sum(values) {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+/** @param {number} value */
+function rounded(value) {
+  return Math.round(100 * value) / 100;
+}
+
 /** @param {Thumbnail} thumbnail @param {number[]} rewards @param {{low: number, high: number}} range */
-function draw({ video, frame }, rewards, { low, high }) {
+function draw({ video, root }, rewards, { low, high }) {
   const scale = (HEIGHT - 4) / (high - low || 1);
   const points = rewards.map((reward, step) => {
     const x = (step / Math.max(1, rewards.length - 1)) * WIDTH;
@@ -40,7 +58,7 @@ function draw({ video, frame }, rewards, { low, high }) {
   const title = svg("title");
   title.textContent = "Predicted reward along the clip";
   const box = { class: "predicted", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" };
-  frame.append(svg("svg", box, title, curve, cursor));
+  root.append(svg("svg", box, title, curve, cursor));
   const follow = () => {
     const x = video.duration > 0 ? (video.currentTime / video.duration) * WIDTH : 0;
     cursor.setAttribute("x1", String(x));

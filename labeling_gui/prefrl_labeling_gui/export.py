@@ -1,0 +1,58 @@
+"""Answers as a file to take home: a line or a row each, as they were given on the screen."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from prefrl.store import HistoryItem
+from prefrl_labeling_gui.assignment import choice_of, sides_of
+
+ExportKind = Literal["jsonl", "csv"]
+EXPORT_TYPES: dict[ExportKind, str] = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+
+Cell = str | int | bool | None
+
+
+def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: str | None) -> str:
+    """Return answers as text.
+
+    Args:
+        items: Present answers, in the order of the file.
+        kind: "jsonl" has an object a line, "csv" a row with a head above all.
+        question: What people are asked.
+    """
+    rows = [_row(item, question) for item in items]
+    if kind == "jsonl":
+        return "".join(json.dumps(row) + "\n" for row in rows)
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def _row(item: HistoryItem, question: str | None) -> dict[str, Cell]:
+    said = item.answer
+    assert said.answer is not None  # what was taken back is no present answer
+    left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
+    return {
+        "id": said.id,
+        "seq": said.seq,
+        "labeler": said.labeler,
+        "query_id": said.query_id,
+        "repeat_of": item.repeat_of,
+        "num_timesteps": item.num_timesteps,
+        "question": question,
+        "left_segment": left,
+        "right_segment": right,
+        "choice": choice_of(said.answer, sides_swapped=said.sides_swapped),
+        "changed": item.changed,
+        "reaction_ms": said.reaction_ms,
+        "replays": said.replays,
+        "client_time": said.client_time,
+        "server_time": said.server_time,
+        "late": said.late,
+    }
