@@ -1,0 +1,100 @@
+"""No control is cut off and no page scrolls sideways, at any width: boxes are measured, not looked at.
+
+`visitor` is a `Visitor` of conftest.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from tests.browser.conftest import CHROMIUM, FLAGS
+
+SIZES = (
+    (320, 640),
+    (360, 640),
+    (390, 844),
+    (683, 384),  # a laptop's screen at 200 %
+    (701, 768),
+    (768, 1024),
+    (910, 700),
+    (1024, 768),
+    (1440, 900),
+    (2560, 1440),
+)
+CUT_OFF = """() => {
+    const shown = (node) => node.checkVisibility({visibilityProperty: true, opacityProperty: true});
+    const unseen = (node) => getComputedStyle(node).clipPath !== "none";
+    const scrolls = (node) =>  // within something that scrolls sideways by itself, other than a dialog
+        node !== null && !node.matches("dialog, body") &&
+        (["auto", "scroll"].includes(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+    const found = [];
+    const {scrollWidth} = document.documentElement;
+    if (scrollWidth > innerWidth) found.push(`page: ${scrollWidth}`);
+    const dialog = document.querySelector("dialog[open]");
+    if (dialog !== null && dialog.scrollWidth > dialog.clientWidth) found.push("dialog scrolls sideways");
+    const root = dialog ?? document;
+    for (const node of root.querySelectorAll("button, a, select, input, h1, h2, label, kbd, output, dt, dd")) {
+        if (!shown(node) || unseen(node) || scrolls(node.parentElement)) continue;
+        const {left, right, width, height} = node.getBoundingClientRect();
+        const name = node.id || node.textContent.slice(0, 30);
+        if (width === 0 || height === 0) continue;
+        if (left < -0.5 || right > innerWidth + 0.5) found.push(`${name}: ${left} to ${right}`);
+        // What spills over a button is seen, but over its neighbour.
+        const cuts = node.matches("button") || getComputedStyle(node).overflowX !== "visible";
+        if (cuts && node.scrollWidth > node.clientWidth + 1 && !node.matches("input, #question"))
+            found.push(`${name}: ${node.scrollWidth} in ${node.clientWidth}`);
+    }
+    return found;
+}"""
+
+
+def cut_off(page: Page) -> list[str]:
+    return [str(sentence) for sentence in page.evaluate(CUT_OFF)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_nothing_is_cut_off(visit: Callable[..., Any], office: Any, size: tuple[int, int]) -> None:
+    visitor = visit(office, "owner", viewport={"width": size[0], "height": size[1]})
+    page = visitor.label()
+    visitor.press("ArrowLeft")  # so that there is something to undo
+    visitor.see_pair()
+    found = {"label": cut_off(page)}
+    page.keyboard.press("h")
+    found["help"] = cut_off(page)
+    page.keyboard.press("Escape")
+    page.locator("#settings").click()
+    found["settings"] = cut_off(page)
+    for path, sign in {"/history": "#answers li", "/training": ".curve", "/people": "tbody tr"}.items():
+        visitor.open(path)
+        expect(page.locator(sign).first).to_be_visible()
+        found[path] = cut_off(page)
+    assert {place: sentences for place, sentences in found.items() if sentences} == {}
+
+
+@pytest.fixture(scope="module")
+def with_large_text(playwright: Playwright) -> Iterator[Browser]:
+    """A browser whose owner has set text to twice the usual size."""
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM, args=[*FLAGS, "--blink-settings=defaultFontSize=32"]
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.mark.parametrize("size", [(780, 900), (1024, 768), (1440, 900)], ids=str)
+def test_nothing_is_cut_off_in_text_of_twice_the_size(
+    office: Any, with_large_text: Browser, size: tuple[int, int]
+) -> None:
+    context = with_large_text.new_context(viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    page.goto(office.invite(f"Reader {size[0]}"))
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator("#stage")).to_have_attribute("data-seen", "true")
+    assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "32px"
+    found = {"label": cut_off(page)}
+    page.locator("#settings").click()
+    found["settings"] = cut_off(page)
+    context.close()
+    assert {place: sentences for place, sentences in found.items() if sentences} == {}
