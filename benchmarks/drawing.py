@@ -24,14 +24,14 @@ from benchmarks._loops import Clock
 from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.segments import Segment
-from prefrl_envs.clips import SUFFIXES, clip_timing, encode_clip
+from prefrl_envs.clips import DEFAULT_SIZE, SUFFIXES, clip_timing, encode_clip
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_labeling_gui.clip_worker import Job, Style, draw
 from prefrl_labeling_gui.clips import Clips
 
 RESULTS = Path(__file__).parent / "results" / "drawing"
-SIZE = 256
+SIZE = DEFAULT_SIZE
 TASKS = ("Hopper", "HopperBackflip", "HalfCheetah", "Walker2d", "Ant", "Swimmer", "Reacher")
 CLIP_STEPS = 25
 

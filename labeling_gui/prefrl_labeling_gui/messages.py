@@ -109,6 +109,14 @@ class PersonReply(_Reply):
     role: Literal["owner", "labeler"]
 
 
+class LegendEntry(_Reply):
+    """A part of the agent's body, and the colour that it has in clips."""
+
+    name: str
+    colour: str
+    """As #RRGGBB."""
+
+
 class RunReply(_Reply):
     """What is asked, and of whom."""
 
@@ -123,6 +131,8 @@ class RunReply(_Reply):
     labeler: PersonReply
     gui_version: str
     show_predictions: bool
+    legend: list[LegendEntry]
+    """Empty where clips have the environment's own colours."""
 
 
 class PairReply(_Reply):

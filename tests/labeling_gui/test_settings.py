@@ -50,7 +50,14 @@ def test_other_proxies_are_refused(proxy: str) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("port", -1), ("port", 65536), ("repeat_share", -0.1), ("repeat_share", 0.6), ("lease_minutes", 0.0)],
+    [
+        ("port", -1),
+        ("port", 65536),
+        ("repeat_share", -0.1),
+        ("repeat_share", 0.6),
+        ("lease_minutes", 0.0),
+        ("clip_size", 32),
+    ],
 )
 def test_numbers_out_of_range_are_refused(setting: str, value: Any) -> None:
     with pytest.raises(SettingError, match=f"`{setting}` must be between"):

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -102,8 +103,13 @@ def drawable_model(
 
 def fill_sky(frame: npt.NDArray[np.uint8]) -> None:
     """Put a plain sky where nothing was drawn and it is black, as no lit part is: cheaper than MuJoCo's own."""
-    sky = np.full_like(frame, _SKY)
-    cv2.copyTo(sky, cv2.inRange(frame, _BLACK, _BLACK), frame)
+    cv2.copyTo(_sky(*frame.shape), cv2.inRange(frame, _BLACK, _BLACK), frame)
+
+
+@lru_cache(maxsize=1)
+def _sky(*shape: int) -> npt.NDArray[np.uint8]:
+    """Return a frame of nothing but sky; making one takes longer than all else about it."""
+    return np.full(shape, _SKY, dtype=np.uint8)
 
 
 def geoms_of(model: mujoco.MjModel, part: BodyPart) -> list[int]:

@@ -57,6 +57,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         labeler=PersonReply(name=person.name, role=person.role),
         gui_version=__version__,
         show_predictions=context.settings.show_predictions,
+        legend=context.legend,
     )
 
 

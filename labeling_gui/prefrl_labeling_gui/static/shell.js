@@ -20,7 +20,7 @@ const LATE_SECONDS = 10;
 
 /**
  * @typedef {{state: "waiting_for_trainer" | "ready", task: string | null, question: string | null, run_id: string,
- *            show_predictions: boolean, labeler: {name: string, role: string}}} Run
+ *            show_predictions: boolean, legend: {name: string, colour: string}[], labeler: {name: string, role: string}}} Run
  */
 
 /**

@@ -2,6 +2,7 @@
 // loaded, and the one before, should its answer be taken back. Changing pairs is changing which one is visible.
 
 import { element, lessMotion } from "./dom.js";
+import { LoopBar } from "./loop_bar.js";
 import { Player } from "./player.js";
 
 const SIDES = Object.freeze(["left", "right"]);
@@ -73,6 +74,7 @@ export class Stage extends EventTarget {
     for (const video of slot.player.videos) video.classList.add("shown");
     this.#root.dataset.query = pair.query_id;
     this.#sides.forEach(({ name, root }) => (root.dataset.clip = pair[name].clip));
+    this.#sides.forEach(({ bar }, i) => bar.follow(slot.player.videos[i]));
     this.#showState(slot);
     if (slot.state === "ready") this.#begin(slot);
   }
@@ -190,6 +192,7 @@ export class Stage extends EventTarget {
     if (this.#shown === null) return;
     this.#shown.player.stop();
     for (const video of this.#shown.player.videos) video.classList.remove("shown");
+    for (const { bar } of this.#sides) bar.follow(null);
     delete this.#root.dataset.query;
     this.#shown = null;
     this.#mark();
@@ -214,5 +217,6 @@ function newSide(name) {
   const note = element("p", { class: "note" });
   const flash = element("div", { class: "flash", "aria-hidden": "true" }, element("span", { class: "mark" }));
   const frame = element("div", { class: "frame" }, note, flash);
-  return { name, note, flash, frame, root: element("div", { class: `side ${name}`, dataset: { side: name } }, frame) };
+  const bar = new LoopBar(frame);
+  return { name, note, flash, frame, bar, root: element("div", { class: `side ${name}`, dataset: { side: name } }, frame) };
 }
