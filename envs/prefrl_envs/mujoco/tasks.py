@@ -31,7 +31,7 @@ def _camera(**settings: object) -> dict[str, object]:
     return {"default_camera_config": settings}
 
 
-_SIDE = _camera(trackbodyid=1, distance=2.7, elevation=-10.0, lookat=(0.0, 0.0, 0.75))
+_SIDE = _camera(trackbodyid=1, distance=2.7, elevation=-12.0, lookat=(0.0, 0.0, 0.62))
 _UPRIGHT = _camera(trackbodyid=1, distance=2.45, elevation=-9.0, lookat=(0.0, 0.0, 0.92))
 _SLANT = _camera(trackbodyid=1, distance=4.2, elevation=-45.0)
 _FLAT = _camera(trackbodyid=1, distance=4.8, elevation=-45.0)
