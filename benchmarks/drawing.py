@@ -116,6 +116,7 @@ def measure_frames(settings: Settings) -> list[Row]:
         env = gymnasium.make(f"prefrl/{task}-v0")
         env.reset(seed=0)
         inner: Any = env.unwrapped
+        inner.model.vis.global_.offwidth = inner.model.vis.global_.offheight = SIZE
         n_plain = len(states) // 10  # they take several times as long
         with (
             StateRenderer(f"prefrl/{task}-v0", SIZE, SIZE) as renderer,
