@@ -31,8 +31,8 @@ def _camera(**settings: object) -> dict[str, object]:
     return {"default_camera_config": settings}
 
 
-_SIDE = _camera(trackbodyid=1, distance=2.7, elevation=-12.0, lookat=(0.0, 0.0, 0.62))
-_UPRIGHT = _camera(trackbodyid=1, distance=2.45, elevation=-9.0, lookat=(0.0, 0.0, 0.92))
+_SIDE = _camera(trackbodyid=1, distance=2.9, elevation=-11.0, lookat=(0.0, 0.0, 0.78))
+_UPRIGHT = _camera(trackbodyid=1, distance=2.55, elevation=-9.0, lookat=(0.0, 0.0, 1.0))
 _SLANT = _camera(trackbodyid=1, distance=4.2, elevation=-45.0)
 _FLAT = _camera(trackbodyid=1, distance=4.8, elevation=-45.0)
 _STEEP = _camera(trackbodyid=1, distance=3.5, elevation=-65.0)
