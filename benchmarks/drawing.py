@@ -24,14 +24,14 @@ from benchmarks._loops import Clock
 from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, ratios, row, write
 from prefrl.segments import Segment
-from prefrl_envs.clips import SUFFIXES, clip_timing, encode_clip
+from prefrl_envs.clips import DEFAULT_SIZE, SUFFIXES, clip_timing, encode_clip
 from prefrl_envs.rendering import StateRenderer
 from prefrl_envs.simulator_state import SimulatorState
 from prefrl_labeling_gui.clip_worker import Job, Style, draw
 from prefrl_labeling_gui.clips import Clips
 
 RESULTS = Path(__file__).parent / "results" / "drawing"
-SIZE = 256
+SIZE = DEFAULT_SIZE
 TASKS = ("Hopper", "HopperBackflip", "HalfCheetah", "Walker2d", "Ant", "Swimmer", "Reacher")
 CLIP_STEPS = 25
 
@@ -116,6 +116,7 @@ def measure_frames(settings: Settings) -> list[Row]:
         env = gymnasium.make(f"prefrl/{task}-v0")
         env.reset(seed=0)
         inner: Any = env.unwrapped
+        inner.model.vis.global_.offwidth = inner.model.vis.global_.offheight = SIZE
         n_plain = len(states) // 10  # they take several times as long
         with (
             StateRenderer(f"prefrl/{task}-v0", SIZE, SIZE) as renderer,

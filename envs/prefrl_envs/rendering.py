@@ -15,6 +15,7 @@ import numpy as np
 from prefrl_envs.ids import find_spec
 from prefrl_envs.live_frames import is_live_frame, unpack_frame
 from prefrl_envs.redrawing import Frame, State, is_mujoco, is_redrawable, redrawable_layer
+from prefrl_envs.tasks import body_parts
 
 DEFAULT_FPS = 30.0
 """Steps per second of an environment that does not say how long its step is; gymnasium assumes the same."""
@@ -26,7 +27,9 @@ class StateRenderer:
     The environment is made once and neither reset nor stepped. One that is `prefrl_envs.redrawing.Redrawable`
     draws its states itself. For MuJoCo its model and its camera settings (gymnasium's `default_camera_config`)
     are taken; the camera follows the body that the config tracks (the first one where it names none) along the
-    floor, at a constant height, so that a jump looks like one. A frame of `LiveFrames` is shown as it was kept.
+    floor, at a constant height, so that a jump looks like one. The parts of a robot that is known
+    (`prefrl_envs.tasks.body_parts`) are coloured; others keep their model's colours. A frame of `LiveFrames` is
+    shown as it was kept.
 
     >>> with StateRenderer("prefrl/Hopper-v0", 256, 256) as renderer:  # doctest: +SKIP
     ...     frames = renderer.frames(segment.render_states)
@@ -45,6 +48,7 @@ class StateRenderer:
         self, env_id: str, width: int, height: int, *, env_kwargs: Mapping[str, Any] | None = None
     ) -> None:
         self._env_id = env_id
+        self._parts = body_parts(env_id, env_kwargs or {})
         self._width, self._height = width, height
         self._draw: Callable[[State], Frame] | None = None
         self._env = _make(env_id, dict(env_kwargs or {}))
@@ -113,7 +117,7 @@ class StateRenderer:
             )
         from prefrl_envs.mujoco.rendering import MujocoStateRenderer
 
-        renderer = MujocoStateRenderer(self._env.unwrapped, self._width, self._height)
+        renderer = MujocoStateRenderer(self._env.unwrapped, self._width, self._height, self._parts)
         self._env.close()
         self._close = renderer.close
         return lambda state: renderer.frame(_checked(state, (renderer.state_size,)))

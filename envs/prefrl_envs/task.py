@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from gymnasium.envs.registration import WrapperSpec
 
+from prefrl_envs.body_parts import BodyPart
 from prefrl_envs.extras import Extra
 from prefrl_envs.fast_stepping import FastStepping
 
@@ -47,6 +48,8 @@ class Task:
     """Names of what is counted per episode besides the reward, as in `info["task_metrics"]`."""
     per_episode: tuple[str, ...] = ()
     """Those of `metrics` that are numbers of something per episode; the others are shares, speeds and the like."""
+    parts: tuple[BodyPart, ...] = ()
+    """How the robot's parts are coloured in clips, in the order of the legend; empty: as its model says."""
     fast: FastStepping | None = None
     """How a simulator steps many of its environments at once, where one can."""
     extra: Extra | None = None

@@ -16,7 +16,7 @@ from prefrl.errors import PrefRLError
 from prefrl_envs.clips import SUFFIXES
 from prefrl_labeling_gui.clip_worker import Style
 
-STYLE_VERSION = 1
+STYLE_VERSION = 2
 """Goes up when the same segment would be drawn differently, so that old files are not shown any more."""
 IN_USE_SECONDS = 60.0
 """A clip looked at so lately may just be on its way to a browser, and stays."""

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prefrl_envs.clips import Codec, clip_timing, encode_clip
+from prefrl_envs.clips import DEFAULT_SIZE, Codec, clip_timing, encode_clip
 from prefrl_envs.rendering import StateRenderer
 
 POSTER_QUALITY = 70
@@ -31,9 +31,9 @@ class Style(NamedTuple):
 
     env_id: str
     env_kwargs: Mapping[str, Any] = MappingProxyType({})
-    width: int = 256
+    width: int = DEFAULT_SIZE
     """Pixels."""
-    height: int = 256
+    height: int = DEFAULT_SIZE
     codec: Codec = "h264"
     """"h264" plays in every browser, "vp9" needs no licence."""
 

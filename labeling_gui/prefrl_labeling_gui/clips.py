@@ -24,7 +24,7 @@ from prefrl_labeling_gui.clip_worker import Job, Style
 __all__ = ["Clip", "ClipError", "Clips"]
 
 LIMIT_BYTES = 500_000_000
-"""Of the folder. A clip of 256 x 256 pixels takes 15 to 50 kB with its poster."""
+"""Of the folder. A clip of 512 x 512 pixels takes 50 to 120 kB with its poster."""
 
 
 class SegmentSource(Protocol):

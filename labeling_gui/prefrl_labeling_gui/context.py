@@ -10,13 +10,14 @@ from pathlib import Path
 
 from prefrl.store import Labeler, RunRecord, Store
 from prefrl_envs.rendering import DEFAULT_FPS
+from prefrl_envs.tasks import body_parts
 from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
 from prefrl_labeling_gui.foreign_module import module_folder
-from prefrl_labeling_gui.messages import ClipReply
+from prefrl_labeling_gui.messages import ClipReply, LegendEntry
 from prefrl_labeling_gui.people import People
 from prefrl_labeling_gui.security import LoginLimit
 from prefrl_labeling_gui.settings import Settings
@@ -69,6 +70,13 @@ class ServerContext:
         """What people are asked; None while it is not known."""
         run = self.training_view.run
         return self.settings.question or (None if run is None else run.question)
+
+    @property
+    def legend(self) -> list[LegendEntry]:
+        """The parts of the agent's body that clips colour; none while the environment is not known."""
+        run = self.training_view.run
+        parts = () if run is None else body_parts(run.env_id, run.env_kwargs)
+        return [LegendEntry(name=part.name, colour=part.colour) for part in parts]
 
     def open(self) -> str:
         """Read what is there already, and return the owner's token.
@@ -127,7 +135,8 @@ class ServerContext:
         folder = module_folder(self.settings.run, run.env_id, trusted=self.settings.trust_env)
         if folder is not None:
             LOG.info("to draw clips, %s is imported as a module of the user's own", run.env_id)
-        style = Style(run.env_id, run.env_kwargs, codec=self.settings.codec)
+        size = self.settings.clip_size
+        style = Style(run.env_id, run.env_kwargs, width=size, height=size, codec=self.settings.codec)
         return Clips(
             self.store, self.folder / "clips", style, module_folder=folder, n_processes=drawing_processes()
         )

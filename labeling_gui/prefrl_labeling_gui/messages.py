@@ -109,6 +109,14 @@ class PersonReply(_Reply):
     role: Literal["owner", "labeler"]
 
 
+class LegendEntry(_Reply):
+    """A part of the agent's body, and the colour that it has in clips."""
+
+    name: str
+    colour: str
+    """As #RRGGBB."""
+
+
 class RunReply(_Reply):
     """What is asked, and of whom."""
 
@@ -125,6 +133,8 @@ class RunReply(_Reply):
     show_predictions: bool
     least_look_seconds: float
     """What both clips have to play before a pair can be answered."""
+    legend: list[LegendEntry]
+    """Empty where clips have the environment's own colours."""
 
 
 class PairReply(_Reply):

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from prefrl.errors import RunError, SettingError
-from prefrl_envs.clips import Codec
+from prefrl_envs.clips import DEFAULT_SIZE, Codec
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
@@ -39,6 +39,8 @@ class Settings:
     """How long a pair stays with the person who was given it before somebody else may get it."""
     show_predictions: bool = False
     """Show what the reward model thinks of a pair, once it is answered."""
+    clip_size: int = DEFAULT_SIZE
+    """Width and height at which clips are drawn, in pixels; fewer take less time and a slower network."""
     codec: Codec = "h264"
     """Of the clips: h264 plays in every browser, vp9 needs no licence."""
     allow_host: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Settings:
             raise SettingError(
                 f"`lease_minutes` must be between 0.1 and {60 * 24 * 7}. Received {self.lease_minutes}."
             )
+        if not 64 <= self.clip_size <= 2048:
+            raise SettingError(f"`clip_size` must be between 64 and 2048. Received {self.clip_size}.")
         for proxy in self.trusted_proxy:
             try:
                 ipaddress.ip_network(proxy)

@@ -14,11 +14,11 @@ import pytest
 
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.live_frames import LiveFrames
-from prefrl_envs.mujoco.rendering import drawable_model
+from prefrl_envs.mujoco.rendering import drawable_model, fill_sky
 from prefrl_envs.redrawing import is_redrawable, redrawable_layer
 from prefrl_envs.rendering import StateRenderer, step_seconds
 from prefrl_envs.simulator_state import SimulatorState
-from prefrl_envs.tasks import TASKS
+from prefrl_envs.tasks import TASKS, TASKS_BY_ENV_ID
 
 IDS = [task.env_id for task in TASKS.values()]
 
@@ -54,7 +54,8 @@ def test_a_frame_from_a_state_is_the_one_that_was_seen_live(env_id: str) -> None
     inner: Any = env.unwrapped
     if not hasattr(inner, "mujoco_renderer"):
         pytest.skip("a behaviour of another family, which draws itself")
-    model, config = drawable_model(inner.model, 96, 96), inner.mujoco_renderer.default_cam_config
+    parts = TASKS_BY_ENV_ID[env_id].parts
+    model, config = drawable_model(inner.model, 96, 96, parts), inner.mujoco_renderer.default_cam_config
     camera = mujoco.MjvCamera()
     camera.distance, camera.elevation, camera.azimuth = config["distance"], config["elevation"], 90.0
     first = mujoco.MjData(inner.model)
@@ -65,12 +66,15 @@ def test_a_frame_from_a_state_is_the_one_that_was_seen_live(env_id: str) -> None
     with mujoco.Renderer(model, 96, 96, max_geom=1000) as renderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             renderer.scene.flags[flag] = False
+        renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX] = not parts
         for _ in range(20):
             mujoco.mj_forward(inner.model, inner.data)  # what a step leaves is of the moment before
             if config["trackbodyid"] > 0:
                 camera.lookat[:2] = inner.data.subtree_com[1, :2]
             renderer.update_scene(inner.data, camera)
             live.append(renderer.render().copy())
+            if parts:
+                fill_sky(live[-1])
             states.append(env.step(env.action_space.sample())[4]["render_state"])
     env.close()
     with StateRenderer(env_id, 96, 96) as drawing:
@@ -102,9 +106,9 @@ def test_the_robot_is_drawn_where_the_state_says() -> None:
     states[1, 2] = np.pi / 2
     with StateRenderer("prefrl/Hopper-v0", 128, 128) as renderer:
         standing, lying = renderer.frames(states).astype(int)
-    red_minus_blue = [frame[:, :, 0] - frame[:, :, 2] > 40 for frame in (standing, lying)]  # the body is orange
-    rows = [np.flatnonzero(mask.any(axis=1)) for mask in red_minus_blue]
-    columns = [np.flatnonzero(mask.any(axis=0)) for mask in red_minus_blue]
+    coloured = [np.ptp(frame, axis=2) > 40 for frame in (standing, lying)]  # floor and sky are grey
+    rows = [np.flatnonzero(mask.any(axis=1)) for mask in coloured]
+    columns = [np.flatnonzero(mask.any(axis=0)) for mask in coloured]
     assert np.ptp(rows[0]) > 1.5 * np.ptp(columns[0])
     assert np.ptp(rows[1]) < 0.5 * np.ptp(columns[1])
 
@@ -115,7 +119,7 @@ def test_the_camera_follows_and_the_floor_does_not_end() -> None:
     far[0] = 240.0  # metres; a multiple of the floor's pattern
     with StateRenderer("prefrl/Hopper-v0", 64, 64) as renderer:
         frames = renderer.frames(np.array([here, far])).astype(int)
-    robots = [frame[:, :, 0] - frame[:, :, 2] > 40 for frame in frames]  # the body is orange
+    robots = [np.ptp(frame, axis=2) > 40 for frame in frames]  # floor and sky are grey
     assert robots[0].sum() > 40
     assert np.logical_xor(*robots).sum() <= 0.1 * robots[0].sum()  # the same place in the picture
     assert np.abs(frames[0, 40:] - frames[1, 40:]).mean() < 60  # floor, not sky

@@ -12,6 +12,7 @@ import pytest
 
 from prefrl.segments import Answer
 from prefrl.store import Store
+from prefrl_envs.tasks import TASKS
 
 Claimed = Callable[..., list[dict[str, Any]]]
 Said = Callable[..., dict[str, Any]]
@@ -26,6 +27,19 @@ def test_the_run_is_described(served: Any) -> None:
     assert about["labeler"] == {"name": "Åsa", "role": "labeler"}
     assert not about["question_is_custom"]
     assert about["question"]
+    assert about["legend"] == []
+
+
+def test_the_legend_names_the_colours_of_the_body(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], run_record: Callable[..., Any], tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", task="gridworld", n_queries=1, segment_length=6)
+    with Store(run) as store:
+        store.publish(run_record(task="hopper-backflip", env_id="prefrl/HopperBackflip-v0"))
+    legend = serve_here(run).owner().get("/api/run").json()["legend"]
+    parts = TASKS["hopper-backflip"].parts
+    assert legend == [{"name": part.name, "colour": part.colour} for part in parts]
+    assert [part["name"] for part in legend] == ["torso", "thigh", "lower leg", "foot"]
 
 
 def test_pairs_come_with_all_that_is_needed_to_play_them(served: Any, claimed: Claimed) -> None:

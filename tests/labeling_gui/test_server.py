@@ -276,7 +276,16 @@ def test_help_tells_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         command.main(["--help"])
     shown = capsys.readouterr().out
-    for option in ("RUN", "--host", "--port", "--question", "--repeat-share", "--lease-minutes", "--codec"):
+    for option in (
+        "RUN",
+        "--host",
+        "--port",
+        "--question",
+        "--repeat-share",
+        "--lease-minutes",
+        "--clip-size",
+        "--codec",
+    ):
         assert option in shown
 
 

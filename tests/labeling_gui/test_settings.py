@@ -58,6 +58,7 @@ def test_other_proxies_are_refused(proxy: str) -> None:
         ("least_look", -0.1),
         ("least_look", 11),
         ("lease_minutes", 0.0),
+        ("clip_size", 32),
     ],
 )
 def test_numbers_out_of_range_are_refused(setting: str, value: Any) -> None:

@@ -1,6 +1,8 @@
 """Tasks of the DeepMind Control Suite on which preference learning is compared, as in B-Pref (Lee et al. 2021)."""
 
+from prefrl_envs.body_parts import BodyPart
 from prefrl_envs.extras import DMC
+from prefrl_envs.mujoco import bodies
 from prefrl_envs.task import Task
 
 HORIZON = 1000
@@ -8,7 +10,14 @@ HORIZON = 1000
 
 
 def _task(
-    domain: str, task: str, *, camera: dict[str, object], description: str, question: str, oracle: str
+    domain: str,
+    task: str,
+    *,
+    camera: dict[str, object],
+    parts: tuple[BodyPart, ...],
+    description: str,
+    question: str,
+    oracle: str,
 ) -> Task:
     return Task(
         name=f"{domain}-{task}",
@@ -20,6 +29,7 @@ def _task(
         description=description,
         question=question,
         oracle=oracle,
+        parts=parts,
         extra=DMC,
     )
 
@@ -28,7 +38,8 @@ TASKS: tuple[Task, ...] = (
     _task(
         "walker",
         "walk",
-        camera={"trackbodyid": 1, "distance": 3.2, "elevation": -8.0, "lookat": (0.0, 0.0, 0.9)},
+        camera={"trackbodyid": 1, "distance": 3.0, "elevation": -9.0, "lookat": (0.0, 0.0, 0.9)},
+        parts=bodies.DMC_WALKER,
         description="A two-legged robot walks to the right, upright.",
         question="In which clip does the robot walk better to the right, upright?",
         oracle="The suite's: up to 1 a step for height, upright torso and 1 m/s forward.",
@@ -36,7 +47,8 @@ TASKS: tuple[Task, ...] = (
     _task(
         "cheetah",
         "run",
-        camera={"trackbodyid": 1, "distance": 3.6, "elevation": -10.0, "lookat": (0.0, 0.0, 0.5)},
+        camera={"trackbodyid": 1, "distance": 2.9, "elevation": -10.0, "lookat": (0.0, 0.0, 0.6)},
+        parts=bodies.HALFCHEETAH,
         description="A two-legged robot runs to the right, at 10 m/s at best.",
         question="In which clip does the robot run to the right faster?",
         oracle="The suite's: speed forward, 1 a step from 10 m/s on.",
@@ -45,6 +57,7 @@ TASKS: tuple[Task, ...] = (
         "quadruped",
         "walk",
         camera={"trackbodyid": 1, "distance": 4.5, "elevation": -30.0},
+        parts=bodies.DMC_QUADRUPED,
         description="A four-legged robot walks forward.",
         question="In which clip does the robot walk better, upright and forward, the way its eyes look?",
         oracle="The suite's: up to 1 a step for an upright torso and 0.5 m/s forward.",

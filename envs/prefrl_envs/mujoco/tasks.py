@@ -14,11 +14,12 @@ The horizons are those of the paper's code where it gives one. The pendulums are
 that has fallen does not come up again: InvertedPendulum's is down within a second, 25 steps, and longer episodes
 would consist of poles that lie.
 
-Cameras differ from gymnasium's where its default shows too little to a person: Hopper, Walker2d and HalfCheetah
-near, and from so low that one sees whether a foot is on the ground; Reacher from above, the pendulums near enough,
-Ant, Swimmer and Humanoid followed, and from higher up where the Ant is to turn.
+Cameras differ from gymnasium's where its default shows too little to a person: Hopper, Walker2d and HalfCheetah as
+near as a jump allows, and from so low that one sees whether a foot is on the ground; Reacher from above, the
+pendulums near enough, Ant, Swimmer and Humanoid followed, and from higher up where the Ant is to turn.
 """
 
+from prefrl_envs.mujoco import bodies
 from prefrl_envs.mujoco import envpool_stepping as envpool
 from prefrl_envs.task import HIDE_TERMINATION, Task
 
@@ -30,11 +31,12 @@ def _camera(**settings: object) -> dict[str, object]:
     return {"default_camera_config": settings}
 
 
-_SIDE = _camera(trackbodyid=1, distance=3.2, elevation=-10.0, lookat=(0.0, 0.0, 0.6))
-_UPRIGHT = _camera(trackbodyid=1, distance=2.6, elevation=-8.0, lookat=(0.0, 0.0, 0.95))
-_SLANT = _camera(trackbodyid=1, distance=5.0, elevation=-45.0)
-_STEEP = _camera(trackbodyid=1, distance=4.0, elevation=-65.0)
-_FRONT = _camera(trackbodyid=1, distance=3.6, elevation=-10.0, lookat=(0.0, 0.0, 0.9))
+_SIDE = _camera(trackbodyid=1, distance=2.9, elevation=-11.0, lookat=(0.0, 0.0, 0.78))
+_UPRIGHT = _camera(trackbodyid=1, distance=2.55, elevation=-9.0, lookat=(0.0, 0.0, 1.0))
+_SLANT = _camera(trackbodyid=1, distance=4.2, elevation=-45.0)
+_FLAT = _camera(trackbodyid=1, distance=4.8, elevation=-45.0)
+_STEEP = _camera(trackbodyid=1, distance=3.5, elevation=-65.0)
+_FRONT = _camera(trackbodyid=1, distance=2.7, elevation=-10.0, lookat=(0.0, 0.0, 0.8))
 _ABOVE = _camera(trackbodyid=0, distance=0.8, elevation=-90.0, lookat=(0.0, 0.0, 0.0))
 _RAIL = _camera(trackbodyid=0, distance=4.0, elevation=-25.0, lookat=(0.0, 0.0, 0.1))
 _CART = _camera(trackbodyid=0, distance=2.4, elevation=-12.0, lookat=(0.0, 0.0, 0.2))
@@ -52,6 +54,7 @@ TASKS: tuple[Task, ...] = (
         oracle="The hand-written backflip reward published beside the paper: backward rotation, height, effort.",
         metrics=("backflips",),
         per_episode=("backflips",),
+        parts=bodies.HOPPER,
         fast=envpool.TURNING_HOPPER,
     ),
     Task(
@@ -66,6 +69,7 @@ TASKS: tuple[Task, ...] = (
         oracle="Speed of turning forward [rad/s] times height of the torso [m].",
         metrics=("front_flips",),
         per_episode=("front_flips",),
+        parts=bodies.HOPPER,
         fast=envpool.TURNING_HOPPER,
     ),
     Task(
@@ -79,6 +83,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot come along better on its back leg, with the front foot in the air?",
         oracle="Speed forward (up to 1 m/s) times height of the front foot (up to 40 cm), unless turned over.",
         metrics=("one_leg_share",),
+        parts=bodies.HALFCHEETAH,
         fast=envpool.HALFCHEETAH,
     ),
     Task(
@@ -92,6 +97,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot run faster backwards, to the left?",
         oracle="Speed backwards [m/s].",
         metrics=("backward_speed",),
+        parts=bodies.HALFCHEETAH,
         fast=envpool.HALFCHEETAH,
     ),
     Task(
@@ -102,9 +108,10 @@ TASKS: tuple[Task, ...] = (
         kwargs=_UPRIGHT,
         horizon=500,
         description="A two-legged robot stands or hops on one foot.",
-        question="In which clip does the robot stand better on one foot, with the left one (purple) in the air?",
+        question="In which clip does the robot stand better on one foot, with the left one (blue) in the air?",
         oracle="Height of the torso plus ten times how high (to 20 cm) and still the left foot is, if straight.",
         metrics=("one_foot_share",),
+        parts=bodies.WALKER2D,
         fast=envpool.WALKER2D,
     ),
     Task(
@@ -118,6 +125,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot turn faster to its left (against the clock) on the spot?",
         oracle="Speed of turning left while upright [rad/s] minus a fifth of the speed over the floor [m/s].",
         metrics=("turns_per_minute", "drift"),
+        parts=bodies.ANT,
         fast=envpool.ANT_WITHOUT_FORCES,
     ),
     Task(
@@ -131,6 +139,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot move better to the right while it stays upright?",
         oracle="Speed forward, 1 while upright, minus control cost.",
         paper_oracle="Speed plus height of the torso.",
+        parts=bodies.HOPPER,
         fast=envpool.HOPPER,
     ),
     Task(
@@ -144,6 +153,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot run faster to the right?",
         oracle="Speed forward minus control cost.",
         paper_oracle="Speed forward.",
+        parts=bodies.HALFCHEETAH,
         fast=envpool.HALFCHEETAH,
     ),
     Task(
@@ -157,6 +167,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot walk better to the right while it stays upright?",
         oracle="Speed forward, 1 while upright, minus control cost.",
         paper_oracle="Speed plus height of the torso.",
+        parts=bodies.WALKER2D,
         fast=envpool.WALKER2D,
     ),
     Task(
@@ -164,12 +175,13 @@ TASKS: tuple[Task, ...] = (
         env_name="Swimmer",
         family="mujoco",
         entry_point=f"{_ROBOTS}:Swimmer",
-        kwargs=_SLANT,
+        kwargs=_FLAT,
         horizon=1000,
         description="A chain of three links swims to the right.",
         question="In which clip does the chain swim faster to the right?",
         oracle="Speed forward minus control cost.",
         paper_oracle="Speed forward.",
+        parts=bodies.SWIMMER,
         fast=envpool.SWIMMER,
     ),
     Task(
@@ -183,6 +195,7 @@ TASKS: tuple[Task, ...] = (
         question="In which clip does the robot walk faster to the right without falling over?",
         oracle="Speed forward, 1 at a healthy height, minus control and contact cost.",
         paper_oracle="Speed plus height of the torso.",
+        parts=bodies.ANT,
         fast=envpool.ANT,
     ),
     Task(
@@ -235,6 +248,7 @@ TASKS: tuple[Task, ...] = (
         description="A robot of two arms and two legs walks to the right and stays upright.",
         question="In which clip does the figure walk better to the right without falling over?",
         oracle="Speed forward, 5 while upright, minus control and contact cost.",
+        parts=bodies.HUMANOID,
         fast=envpool.HUMANOID,
     ),
 )

@@ -58,6 +58,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         gui_version=__version__,
         show_predictions=context.settings.show_predictions,
         least_look_seconds=context.settings.least_look,
+        legend=context.legend,
     )
 
 

@@ -7,6 +7,7 @@ import { byId, element } from "./dom.js";
 import { showHelp } from "./help.js";
 import { actionOf, keyLabel } from "./keys.js";
 import { layout } from "./layout.js";
+import { showLegend } from "./legend.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
@@ -26,6 +27,7 @@ const PAIR_IS_THERE = "The next pair is there.";
 
 const { run, outbox, live } = await openPage();
 showQuestion(run.question ?? "");
+showLegend(byId("legend"), run.legend);
 
 const clips = new ClipCache();
 const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay });

@@ -22,7 +22,8 @@ const UNHEARD = "\u00a0";
 
 /**
  * @typedef {{state: "waiting_for_trainer" | "ready", task: string | null, question: string | null, run_id: string,
- *            show_predictions: boolean, least_look_seconds: number, labeler: {name: string, role: string}}} Run
+ *            show_predictions: boolean, least_look_seconds: number, legend: {name: string, colour: string}[],
+ *            labeler: {name: string, role: string}}} Run
  */
 
 /**

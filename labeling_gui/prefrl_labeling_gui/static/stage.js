@@ -3,6 +3,7 @@
 
 import { element, lessMotion } from "./dom.js";
 import { Look } from "./look.js";
+import { LoopBar } from "./loop_bar.js";
 import { Player } from "./player.js";
 
 const SIDES = Object.freeze(["left", "right"]);
@@ -92,6 +93,7 @@ export class Stage extends EventTarget {
     for (const video of slot.player.videos) video.classList.add("shown");
     this.#root.dataset.query = pair.query_id;
     this.#sides.forEach(({ name, root }) => (root.dataset.clip = pair[name].clip));
+    this.#sides.forEach(({ bar }, i) => bar.follow(slot.player.videos[i]));
     this.#showState(slot);
     this.#begin(slot);
   }
@@ -214,6 +216,7 @@ export class Stage extends EventTarget {
     if (this.#shown === null) return;
     this.#shown.player.stop();
     for (const video of this.#shown.player.videos) video.classList.remove("shown");
+    for (const { bar } of this.#sides) bar.follow(null);
     delete this.#root.dataset.query;
     delete this.#root.dataset.seen;
     this.#look.end();
@@ -244,5 +247,6 @@ function newSide(name) {
   const note = element("p", { class: "note" });
   const flash = element("div", { class: "flash", "aria-hidden": "true" }, element("span", { class: "mark" }));
   const frame = element("div", { class: "frame" }, note, flash);
-  return { name, note, flash, frame, root: element("div", { class: `side ${name}`, dataset: { side: name } }, frame) };
+  const bar = new LoopBar(frame);
+  return { name, note, flash, frame, bar, root: element("div", { class: `side ${name}`, dataset: { side: name } }, frame) };
 }
