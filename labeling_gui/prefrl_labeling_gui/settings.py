@@ -13,6 +13,13 @@ from prefrl_envs.clips import DEFAULT_SIZE, Codec
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+_RANGES = {
+    "port": (0, 65535),
+    "clip_size": (64, 2048),
+    "least_look": (0, 10),
+    "repeat_share": (0, 0.5),
+    "lease_minutes": (0.1, 60 * 24 * 7),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +62,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check the values."""
-        if not 0 <= self.port <= 65535:
-            raise SettingError(f"`port` must be between 0 and 65535. Received {self.port}.")
-        if not 0 <= self.least_look <= 10:
-            raise SettingError(f"`least_look` must be between 0 and 10. Received {self.least_look}.")
-        if not 0 <= self.repeat_share <= 0.5:
-            raise SettingError(f"`repeat_share` must be between 0 and 0.5. Received {self.repeat_share}.")
-        if not 0.1 <= self.lease_minutes <= 60 * 24 * 7:
-            raise SettingError(
-                f"`lease_minutes` must be between 0.1 and {60 * 24 * 7}. Received {self.lease_minutes}."
-            )
-        if not 64 <= self.clip_size <= 2048:
-            raise SettingError(f"`clip_size` must be between 64 and 2048. Received {self.clip_size}.")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise SettingError(f"`{name}` must be between {low} and {high}. Received {getattr(self, name)}.")
         for proxy in self.trusted_proxy:
             try:
                 ipaddress.ip_network(proxy)

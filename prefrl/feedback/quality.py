@@ -17,8 +17,8 @@ TOO_FAST_SECONDS = 0.5
 """Nobody compares two clips in less: a choice between two pictures alone takes as long."""
 MOST_TOO_FAST = 0.2
 """Share of answers that may be too fast before somebody is warned of."""
-SURE = 2.58
-"""Standard deviations from what chance would do, so that it does so in 1 of 100 people."""
+SURE = 3.0
+"""Standard deviations from what chance would do: beyond that it goes with 1 of 400 people who do nothing wrong."""
 MIN_ANSWERS = 20
 """Below that nobody is warned of."""
 

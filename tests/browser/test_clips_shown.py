@@ -73,7 +73,7 @@ def test_a_bar_runs_along_with_each_clip_and_a_blink_tells_that_it_starts_again(
 
 def test_with_less_motion_nothing_blinks(visit: Callable[..., Any], office: Any) -> None:
     visitor = visit(office, reduced_motion="reduce")
-    page = visitor.label()
+    page = visitor.label(looked=False)
     page.evaluate(COUNT_BLINKS)
     assert page.evaluate(SHARES) == [0, 0]
     for _ in range(2):
