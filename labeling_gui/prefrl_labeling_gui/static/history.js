@@ -8,7 +8,10 @@ import { Player } from "./player.js";
 import { drawPredictions } from "./predictions.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
+/** @typedef {import("./outbox.js").Choice} Choice */
+
 const AT_ONCE = 24;
+/** @type {Choice[]} */
 const CHOICES = ["left", "equal", "cannot_tell", "right"];
 
 const { run, outbox } = await openPage();
@@ -68,7 +71,7 @@ function showNothing() {
   );
 }
 
-/** @param {any} item Of GET /api/history. */
+/** @param {import("../../typescript/api").HistoryEntry} item */
 function show(item) {
   const sides = ["left", "right"].map((name) => thumbnail(name, item[name]));
   const [left, right] = sides;
@@ -93,13 +96,14 @@ function show(item) {
     root.addEventListener("pointerenter", () => player.replay());
     root.addEventListener("pointerleave", () => player.stop());
   }
+  const when = element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : "");
   const verdict = element("p", { class: "verdict quiet" });
   root.append(
     element("div", { class: "pair" }, left.root, right.root),
     verdict,
-    element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : ""),
+    when,
   );
-  if (labeler() === run.labeler.name) root.append(...choices(item, root));
+  if (labeler() === run.labeler.name) root.append(...choices(item, root, when));
   else root.append(element("p", {}, word(item.choice)));
   root.dataset.choice = item.choice;
   byId("answers").append(root);
@@ -113,7 +117,7 @@ function word(choice) {
   return short[0].toUpperCase() + short.slice(1);
 }
 
-/** @param {string} name @param {any} clip */
+/** @param {string} name @param {import("../../typescript/api").ClipReply} clip */
 function thumbnail(name, clip) {
   const video = element("video", { poster: clip.poster, preload: "none", muted: true, "aria-label": `${name} clip` });
   return { video, root: element("div", {}, element("div", { class: `thumb ${name}` }, video)) };
@@ -121,12 +125,15 @@ function thumbnail(name, clip) {
 
 /**
  * The buttons by which an answer is changed or taken back.
- * @param {any} item
+ * @param {import("../../typescript/api").HistoryEntry} item
  * @param {HTMLElement} root
+ * @param {HTMLElement} when Where it is said when the answer was given.
  * @returns {HTMLElement[]}
  */
-function choices(item, root) {
+function choices(item, root, when) {
   let current = item.answer_id;
+  /** @type {Choice | null} */
+  let said = item.choice;
   const buttons = CHOICES.map((choice) =>
     element(
       "button",
@@ -141,16 +148,16 @@ function choices(item, root) {
   );
   const takeBack = element("button", { type: "button", class: "plain", onclick: () => change(null) }, "Take back");
 
-  /** @param {string | null} choice */
+  /** @param {Choice | null} choice */
   function change(choice) {
-    if (choice === root.dataset.choice) return;
-    const note = { pair: item, was: root.dataset.choice };
+    if (choice === said) return;
+    const note = { pair: item, was: said };
     const body = { id: newId(), query_id: item.query_id, choice, supersedes: current };
     outbox.add({ ...body, reaction_ms: null, replays: null, client_time: Date.now() }, note);
     current = body.id;
+    said = choice;
     root.dataset.choice = choice ?? "none";
     for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.choice === choice));
-    const when = root.querySelector(".when");
     when.textContent = choice === null ? "Taken back; it will be asked again" : "just now · changed";
     for (const button of [...buttons, takeBack]) button.disabled = choice === null;
     announce(choice === null ? "Taken back." : `Changed to ${word(choice)}.`);

@@ -32,7 +32,11 @@ showLegend(byId("legend"), run.legend);
 const clips = new ClipCache();
 const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay });
 const queue = new Queue(() => settings.values.ahead, unsentQueries);
-/** @type {{id: string, choice: string, pair: import("./queue.js").Pair}[]} What can be undone, newest last. */
+/**
+ * @typedef {import("./outbox.js").Choice} Choice
+ * @typedef {{id: string, choice: Choice, pair: import("./queue.js").Pair}} Given
+ */
+/** @type {Given[]} What can be undone, newest last. */
 let given = [];
 /** Settled once `given` holds what an earlier page stored: who is quicker than the server undoes that all the same. */
 let recalled = Promise.resolve();
@@ -60,7 +64,7 @@ const actions = {
 };
 const controls = buildControls(byId("answers"), byId("tools"), (action) => actions[action]());
 
-/** @param {string} choice */
+/** @param {Choice} choice */
 function answer(choice) {
   const pair = stage.pair;
   if (pair === null || !isFirst(pair) || !stage.settled) return;
@@ -103,7 +107,7 @@ function say(done) {
   announce(stage.settled ? `${done}. ${PAIR_IS_THERE}` : done);
 }
 
-/** @param {import("./queue.js").Pair} pair @param {string | null} choice @param {string | null} supersedes */
+/** @param {import("./queue.js").Pair} pair @param {Choice | null} choice @param {string | null} supersedes */
 function newBody(pair, choice, supersedes) {
   const shown = { reaction_ms: null, replays: null, client_time: Date.now() };
   return { id: newId(), query_id: pair.query_id, choice, supersedes, ...shown };
@@ -220,10 +224,10 @@ tabs.addEventListener("message", ({ data: queryId }) => {
 
 /** What can be undone although the page was loaded anew: what waits to be sent, and before it what is stored. */
 async function recallAnswers() {
-  for (const { body } of outbox.pending) takenBack.add(body.supersedes);
-  given = outbox.pending
-    .filter(({ body }) => body.choice !== null && !takenBack.has(body.id))
-    .map(({ body, note }) => ({ id: body.id, choice: body.choice, pair: note.pair }));
+  for (const { body } of outbox.pending) takenBack.add(body.supersedes ?? null);
+  given = outbox.pending.flatMap(({ body: { id, choice }, note }) =>
+    choice === null || takenBack.has(id) ? [] : [{ id, choice, pair: note.pair }],
+  );
   try {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
     const known = new Set(given.map(({ id }) => id));
@@ -262,7 +266,7 @@ document.addEventListener("dialog", () => stage.cover(document.querySelector("di
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   const [first] = queue.pairs;
-  if (first !== undefined && !(first.lease_expires_at > Date.now())) queue.refresh();
+  if (first !== undefined && (first.lease_expires_at ?? 0) <= Date.now()) queue.refresh();
   else queue.fill();
 });
 settings.addEventListener("change", applySettings);

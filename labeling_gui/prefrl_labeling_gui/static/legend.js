@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 
 /**
  * @param {HTMLElement} root
- * @param {{name: string, colour: string}[]} legend Empty where clips have the environment's own colours.
+ * @param {import("../../typescript/api").LegendEntry[]} legend Empty where clips have the environment's own colours.
  */
 export function showLegend(root, legend) {
   root.hidden = legend.length === 0;

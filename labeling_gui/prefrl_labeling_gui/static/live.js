@@ -8,10 +8,11 @@ const LOST_AFTER = 3_500; // a stream that only has to be opened again is back b
 
 /** Emits "progress" (detail: as GET /api/progress), "queries", and "connection" when `connected` changes. */
 export class Live extends EventTarget {
-  /** @type {any} The newest progress; null before the first. */
+  /** @type {import("../../typescript/api").Progress | null} The newest; null before the first. */
   progress = null;
   /** What is known is what is so now. */
   connected = true;
+  /** @type {EventSource | null} */
   #source = null;
   #timer = 0;
   #losing = 0;
@@ -43,7 +44,7 @@ export class Live extends EventTarget {
     this.#source = null;
   }
 
-  /** Take progress that came with another reply. @param {any} progress */
+  /** Take progress that came with another reply. @param {import("../../typescript/api").Progress | null | undefined} progress */
   tell(progress) {
     if (progress === null || progress === undefined) return;
     this.progress = progress;

@@ -8,9 +8,9 @@ const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8_000;
 
 /**
- * @typedef {{id: string, query_id: string, choice: string | null, supersedes: string | null,
- *            reaction_ms: number | null, replays: number | null, client_time: number}} AnswerBody
- * @typedef {{pair: import("./queue.js").Pair, was: string | null}} Note What was shown, and said before.
+ * @typedef {import("../../typescript/api").AnswerRequest} AnswerBody
+ * @typedef {NonNullable<AnswerBody["choice"]>} Choice
+ * @typedef {{pair: import("./queue.js").Pair, was: Choice | null}} Note What was shown, and said before.
  * @typedef {{scope: string, body: AnswerBody, note: Note, since: number, refused: string | null}} Entry
  */
 
@@ -35,6 +35,7 @@ export function newId() {
 export class Outbox extends EventTarget {
   /** @type {Entry[]} In the order in which they were given. */
   #entries = [];
+  /** @type {IDBDatabase | null} Null where the browser keeps nothing. */
   #database = null;
   #sending = false;
   /** @type {ApiError | null} Why the last attempt failed. */
@@ -182,6 +183,7 @@ export class Outbox extends EventTarget {
 
   /** @param {IDBTransactionMode} mode */
   #store(mode) {
+    if (this.#database === null) throw new Error("This browser keeps nothing.");
     return this.#database.transaction("answers", mode, { durability: "strict" }).objectStore("answers");
   }
 

@@ -29,7 +29,10 @@ async function look() {
   }
 }
 
-/** @param {any[]} people */
+/**
+ * @typedef {import("../../typescript/api").PeopleEntry} Entry
+ * @param {Entry[]} people
+ */
 function showEverybody(people) {
   const rows = people.map((person) =>
     element(
@@ -52,20 +55,21 @@ function showEverybody(people) {
   byId("everybody-table").replaceChildren(head, element("tbody", {}, ...rows));
 }
 
-/** @param {any} person */
+/** @param {Entry} person */
 function marks(person) {
   const words = person.revoked ? ["locked out"] : person.role === "owner" ? ["owner"] : [];
   return words.map((word) => element("span", { class: "badge" }, word));
 }
 
-/** What the owner should look at. @param {any} person */
+/** What the owner should look at. @param {Entry} person */
 function warnings(person) {
   return (person.quality?.warnings ?? []).map((sentence) => element("p", { class: "warning" }, sentence));
 }
 
-/** @param {any} quality */
+/** @param {import("../../typescript/api").QualityReply | null} quality */
 function sides(quality) {
-  return quality?.left == null ? UNKNOWN : `${percent(quality.left)} / ${percent(quality.right)} %`;
+  if (quality === null || quality.left === null || quality.right === null) return UNKNOWN;
+  return `${percent(quality.left)} / ${percent(quality.right)} %`;
 }
 
 /** @param {number | null | undefined} value @param {(value: number) => string} text */
@@ -73,7 +77,7 @@ function known(value, text) {
   return value == null ? UNKNOWN : text(value);
 }
 
-/** @param {any} person */
+/** @param {Entry} person */
 function acts(person) {
   if (person.role === "owner") return [];
   const link = element("button", { type: "button", onclick: () => newLink(person.name) }, "New link");

@@ -2,19 +2,14 @@
 
 import { count, duration, element, number } from "./dom.js";
 
-/**
- * @typedef {{state: string | null, alive: boolean, num_timesteps: number | null, labels: number | null,
- *            labels_due: number | null, refits: number | null, waits_for?: number | null,
- *            policies?: number | null, note?: string | null}} Trainer What the training does; what it has not said
- *            is null.
- */
+/** @typedef {import("../../typescript/api").TrainerProgress} Trainer What the training does; what it has not said is null. */
 
 const RATE_KNOWN_FROM = 10;
 
 /**
  * Show progress.
  * @param {HTMLElement} root
- * @param {any} progress As GET /api/progress.
+ * @param {import("../../typescript/api").Progress} progress
  * @param {{comparisons: number, answers: number}} unsent What is given but not yet stored.
  * @param {boolean} connected The server tells of changes.
  */

@@ -6,8 +6,9 @@ const MOST_PER_CLAIM = 5;
 const RETRY_AFTER = 3_000;
 
 /**
- * @typedef {{clip: string, poster: string, duration_s: number, fps: number, speed: number}} Clip
- * @typedef {{query_id: string, lease_expires_at: number, left: Clip, right: Clip}} Pair
+ * @typedef {import("../../typescript/api").PairReply} PairReply
+ * @typedef {Omit<PairReply, "lease_expires_at"> & Partial<PairReply>} Pair One that was answered has no lease any more.
+ * @typedef {import("../../typescript/api").ClaimsReply} ClaimsReply
  */
 
 /** Emits "change" when pairs came, or the reason why none come changed; and "progress" (detail) with each reply. */
@@ -24,6 +25,7 @@ export class Queue extends EventTarget {
   #answered = new Set();
   #ahead;
   #unsent;
+  /** @type {Promise<void> | null} */
   #claiming = null;
   #timer = 0;
 
@@ -102,6 +104,7 @@ export class Queue extends EventTarget {
   async #claim(n) {
     const unsent = this.#unsent();
     const holding = [...this.pairs.map((pair) => pair.query_id), ...unsent];
+    /** @type {ClaimsReply} */
     const reply = await request("/api/claims", { body: { n, holding: [...new Set(holding)] } });
     const known = new Set([...this.pairs.map((pair) => pair.query_id), ...unsent, ...this.#answered]);
     const fresh = reply.queries.filter((pair) => !known.has(pair.query_id));

@@ -38,7 +38,7 @@ export function showRest(root, { shown, reason, trainer, answered }) {
   if (message.clip && Date.now() - lastLook > LOOK_EVERY) showNewestClip(root);
 }
 
-/** @param {string | null} reason @param {any} trainer @param {number} answered @returns {Message} */
+/** @param {string | null} reason @param {import("../../typescript/api").TrainerProgress | null} trainer @param {number} answered @returns {Message} */
 function messageFor(reason, trainer, answered) {
   if (reason === "failure") {
     const line = "The next pair comes by itself as soon as there is a connection again.";

@@ -6,6 +6,7 @@ const KEY = "prefrl.settings";
 
 /** Playback rates that can be chosen, relative to the clip as drawn. */
 export const RATES = Object.freeze([0.25, 0.5, 0.75, 1, 1.5, 2, 4]);
+/** @type {Record<string, readonly any[]>} */
 const CHOICES = {
   theme: ["auto", "light", "dark"],
   layout: ["auto", "side", "stacked"],
@@ -13,6 +14,7 @@ const CHOICES = {
   rate: RATES,
   helpSeen: [false, true],
 };
+/** @type {Record<string, any>} */
 const DEFAULTS = { theme: "auto", layout: "auto", ahead: 3, rate: 1, helpSeen: false };
 
 /** Emits "change". Values outside the lists above count as not chosen. */

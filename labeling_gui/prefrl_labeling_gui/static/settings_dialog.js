@@ -77,7 +77,7 @@ function showKeys(table, said) {
 
   /** @param {HTMLButtonElement} button */
   function listen(button) {
-    const { action } = button.dataset;
+    const action = button.dataset.action ?? "";
     const { name } = ACTIONS.find(({ id }) => id === action) ?? { name: "" };
     button.replaceChildren("Press a key");
     button.classList.add("listening");
@@ -85,7 +85,7 @@ function showKeys(table, said) {
       button.removeEventListener("keydown", take);
       button.removeEventListener("blur", leave);
       showKeys(table, said);
-      table.querySelector(`[data-action="${action}"]`)?.focus();
+      /** @type {HTMLElement | null} */ (table.querySelector(`[data-action="${action}"]`))?.focus();
       said.textContent = sentence;
     };
     const leave = () => finish("");

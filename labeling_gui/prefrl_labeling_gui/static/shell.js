@@ -20,11 +20,7 @@ const LATE_SECONDS = 10;
 /** Makes a sentence another one without being heard or seen: a text that stays as it is, is not spoken again. */
 const UNHEARD = "\u00a0";
 
-/**
- * @typedef {{state: "waiting_for_trainer" | "ready", task: string | null, question: string | null, run_id: string,
- *            show_predictions: boolean, least_look_seconds: number, legend: {name: string, colour: string}[],
- *            labeler: {name: string, role: string}}} Run
- */
+/** @typedef {import("../../typescript/api").RunReply} Run */
 
 /**
  * Build the header, and open outbox and stream; waits until the server can say which run this is.

@@ -9,12 +9,18 @@ import { Player } from "./player.js";
 const SIDES = Object.freeze(["left", "right"]);
 const MARKS = { left: "Better", right: "Better", equal: "Equally good", cannot_tell: "Can’t tell" };
 
+/**
+ * @typedef {{player: Player, pair: import("./queue.js").Pair | null, state: "empty" | "loading" | "ready" | "failed",
+ *            sentence: string, used: number, wanted: number}} Slot Two players, and what is in them.
+ */
+
 /** Emits "looped", "shown" when a pair is visible (detail: the pair), and "seen" when it has been looked at. */
 export class Stage extends EventTarget {
   #root;
   #clips;
   #sides;
   #slots;
+  /** @type {Slot | null} */
   #shown = null;
   #rate = 1;
   #covered = false;
@@ -164,6 +170,7 @@ export class Stage extends EventTarget {
       return video;
     });
     const player = new Player(videos);
+    /** @type {Slot} */
     const slot = { player, pair: null, state: "empty", sentence: "", used: 0, wanted: 0 };
     player.addEventListener("refused", () => this.#mark());
     player.addEventListener("looped", () => {

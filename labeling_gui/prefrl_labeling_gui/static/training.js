@@ -23,7 +23,7 @@ const video = element("video", { "aria-label": "A clip of the agent" });
 const player = new Player([video]);
 const caption = element("p", { class: "caption" });
 const watch = element("button", { type: "button", onclick: watchItLearn, hidden: true }, "Watch it learn");
-/** @type {any[]} */
+/** @type {import("../../typescript/api").ShowcaseEntry[]} */
 let showcase = [];
 let chosen = "";
 let follows = true;
@@ -105,7 +105,7 @@ function showStrip() {
   mark();
 }
 
-/** @param {any} entry Of the showcase. */
+/** @param {import("../../typescript/api").ShowcaseEntry} entry */
 function choose(entry) {
   tour += 1;
   follows = entry === showcase.at(-1);
@@ -113,7 +113,7 @@ function choose(entry) {
   showClip(entry, true);
 }
 
-/** @param {any} entry @param {boolean} asked Somebody asked for it. @returns {Promise<boolean>} It can be seen. */
+/** @param {import("../../typescript/api").ShowcaseEntry} entry @param {boolean} asked Somebody asked for it. @returns {Promise<boolean>} It can be seen. */
 async function showClip(entry, asked) {
   chosen = entry.clip;
   mark();

@@ -1,0 +1,428 @@
+// Written by tools/page_types.py from the server's OpenAPI; change messages.py and not this.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * AgreementReply
+         * @description How far people agree.
+         */
+        AgreementReply: {
+            /** Raw */
+            raw: number | null;
+            /** Alpha */
+            alpha: number | null;
+            /** N Pairs */
+            n_pairs: number;
+        };
+        /**
+         * AnswerReply
+         * @description An answer that is stored.
+         */
+        AnswerReply: {
+            /** Id */
+            id: string;
+            /** Seq */
+            seq: number;
+            /** Late */
+            late: boolean;
+            /** Server Time */
+            server_time: number;
+            progress: components["schemas"]["Progress"];
+        };
+        /**
+         * AnswerRequest
+         * @description Say which is better, or take that back.
+         */
+        AnswerRequest: {
+            /**
+             * Id
+             * Format: uuid
+             */
+            id: string;
+            /** Query Id */
+            query_id: string;
+            /** Choice */
+            choice: ("left" | "right" | "equal" | "cannot_tell") | null;
+            /** Supersedes */
+            supersedes?: string | null;
+            /** Reaction Ms */
+            reaction_ms?: number | null;
+            /** Replays */
+            replays?: number | null;
+            /** Client Time */
+            client_time?: number | null;
+        };
+        /**
+         * ClaimsReply
+         * @description Pairs for one person.
+         */
+        ClaimsReply: {
+            /** Queries */
+            queries: components["schemas"]["PairReply"][];
+            /** Reason */
+            reason: ("none_open" | "budget_used" | "finished") | null;
+            progress: components["schemas"]["Progress"];
+        };
+        /**
+         * ClaimsRequest
+         * @description Ask for pairs to answer.
+         */
+        ClaimsRequest: {
+            /** N */
+            n: number;
+            /**
+             * Holding
+             * @default []
+             */
+            holding: string[];
+        };
+        /**
+         * ClipReply
+         * @description Where a clip is and how it plays.
+         */
+        ClipReply: {
+            /** Clip */
+            clip: string;
+            /** Poster */
+            poster: string;
+            /** Duration S */
+            duration_s: number;
+            /** Fps */
+            fps: number;
+            /** Speed */
+            speed: number;
+        };
+        /** HTTPValidationError */
+        HTTPValidationError: {
+            /** Detail */
+            detail?: components["schemas"]["ValidationError"][];
+        };
+        /**
+         * HistoryEntry
+         * @description An answer given before.
+         */
+        HistoryEntry: {
+            /** Answer Id */
+            answer_id: string;
+            /** Seq */
+            seq: number;
+            /** Query Id */
+            query_id: string;
+            /**
+             * Choice
+             * @enum {string}
+             */
+            choice: "left" | "right" | "equal" | "cannot_tell";
+            left: components["schemas"]["ClipReply"];
+            right: components["schemas"]["ClipReply"];
+            /** Server Time */
+            server_time: number;
+            /** Changed */
+            changed: boolean;
+        };
+        /**
+         * HistoryReply
+         * @description Answers given before, newest first.
+         */
+        HistoryReply: {
+            /** Items */
+            items: components["schemas"]["HistoryEntry"][];
+            /** Next Before */
+            next_before: number | null;
+        };
+        /**
+         * InvitationReply
+         * @description A way in for somebody.
+         */
+        InvitationReply: {
+            /** Name */
+            name: string;
+            /** Link */
+            link: string;
+        };
+        /**
+         * InvitationRequest
+         * @description Invite somebody.
+         */
+        InvitationRequest: {
+            /** Name */
+            name: string;
+        };
+        /**
+         * LegendEntry
+         * @description A part of the agent's body, and the colour that it has in clips.
+         */
+        LegendEntry: {
+            /** Name */
+            name: string;
+            /** Colour */
+            colour: string;
+        };
+        /**
+         * PairReply
+         * @description Two clips to compare.
+         */
+        PairReply: {
+            /** Query Id */
+            query_id: string;
+            /** Lease Expires At */
+            lease_expires_at: number;
+            left: components["schemas"]["ClipReply"];
+            right: components["schemas"]["ClipReply"];
+        };
+        /**
+         * PeopleEntry
+         * @description How somebody does.
+         */
+        PeopleEntry: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "labeler";
+            /** Answers */
+            answers: number;
+            /** Per Minute */
+            per_minute: number | null;
+            /** Error Estimate */
+            error_estimate: number | null;
+            /** Revoked */
+            revoked: boolean;
+            /** Last Seen */
+            last_seen: number | null;
+            quality: components["schemas"]["QualityReply"] | null;
+        };
+        /**
+         * PeopleReply
+         * @description Everybody.
+         */
+        PeopleReply: {
+            /** People */
+            people: components["schemas"]["PeopleEntry"][];
+            agreement: components["schemas"]["AgreementReply"];
+            /** Local Only */
+            local_only: boolean;
+        };
+        /**
+         * PersonReply
+         * @description Who somebody is.
+         */
+        PersonReply: {
+            /** Name */
+            name: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "labeler";
+        };
+        /**
+         * PredictionsReply
+         * @description What the reward model makes of each step.
+         */
+        PredictionsReply: {
+            /** Left */
+            left: number[];
+            /** Right */
+            right: number[];
+        };
+        /**
+         * Progress
+         * @description How far one person, and all together, have come.
+         */
+        Progress: {
+            /** Answered */
+            answered: number;
+            /** Cannot Tell */
+            cannot_tell: number;
+            /** Total */
+            total: number;
+            /** Budget */
+            budget: number | null;
+            /** Per Minute */
+            per_minute: number | null;
+            /** Seconds Left */
+            seconds_left: number | null;
+            /** Open */
+            open: number;
+            trainer: components["schemas"]["TrainerProgress"];
+        };
+        /**
+         * QualityReply
+         * @description How somebody answers; shares are from 0 to 1, None where there is too little to tell.
+         */
+        QualityReply: {
+            /** Left */
+            left: number | null;
+            /** Right */
+            right: number | null;
+            /** Equal */
+            equal: number | null;
+            /** Median Seconds */
+            median_seconds: number | null;
+            /** Too Fast */
+            too_fast: number | null;
+            /** Agreement */
+            agreement: number | null;
+            /** N Shared */
+            n_shared: number;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * RevokedReply
+         * @description Somebody who may come in no more.
+         */
+        RevokedReply: {
+            /** Name */
+            name: string;
+            /**
+             * Revoked
+             * @default true
+             * @constant
+             */
+            revoked: true;
+        };
+        /**
+         * RunReply
+         * @description What is asked, and of whom.
+         */
+        RunReply: {
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "waiting_for_trainer" | "ready";
+            /** Run Id */
+            run_id: string;
+            /** Task */
+            task: string | null;
+            /** Question */
+            question: string | null;
+            /** Question Is Custom */
+            question_is_custom: boolean;
+            /** Budget */
+            budget: number | null;
+            /** Segment Length */
+            segment_length: number | null;
+            labeler: components["schemas"]["PersonReply"];
+            /** Gui Version */
+            gui_version: string;
+            /** Show Predictions */
+            show_predictions: boolean;
+            /** Least Look Seconds */
+            least_look_seconds: number;
+            /** Legend */
+            legend: components["schemas"]["LegendEntry"][];
+        };
+        /**
+         * ShowcaseEntry
+         * @description An episode of the agent.
+         */
+        ShowcaseEntry: {
+            /** Num Timesteps */
+            num_timesteps: number;
+            /** Clip */
+            clip: string;
+            /** Poster */
+            poster: string;
+            /** Duration S */
+            duration_s: number;
+            /** Fps */
+            fps: number;
+            /** Speed */
+            speed: number;
+        };
+        /**
+         * TrainerProgress
+         * @description What the training does; what it has not said is None.
+         */
+        TrainerProgress: {
+            /** State */
+            state?: string | null;
+            /** Num Timesteps */
+            num_timesteps?: number | null;
+            /** Labels */
+            labels?: number | null;
+            /** Labels Due */
+            labels_due?: number | null;
+            /** Waits For */
+            waits_for?: number | null;
+            /** Refits */
+            refits?: number | null;
+            /** True Return */
+            true_return?: number | null;
+            /** Held Out Accuracy */
+            held_out_accuracy?: number | null;
+            /** Policies */
+            policies?: number | null;
+            /** Note */
+            note?: string | null;
+            /** Updated At */
+            updated_at?: number | null;
+            /** Alive */
+            alive: boolean;
+        };
+        /**
+         * TrainingReply
+         * @description How the training goes.
+         */
+        TrainingReply: {
+            /** Curves */
+            curves: {
+                [key: string]: (number | null)[];
+            };
+            /** Showcase */
+            showcase: components["schemas"]["ShowcaseEntry"][];
+        };
+        /** ValidationError */
+        ValidationError: {
+            /** Location */
+            loc: (string | number)[];
+            /** Message */
+            msg: string;
+            /** Error Type */
+            type: string;
+            /** Input */
+            input?: unknown;
+            /** Context */
+            ctx?: Record<string, never>;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type AgreementReply = components['schemas']['AgreementReply'];
+export type AnswerReply = components['schemas']['AnswerReply'];
+export type AnswerRequest = components['schemas']['AnswerRequest'];
+export type ClaimsReply = components['schemas']['ClaimsReply'];
+export type ClaimsRequest = components['schemas']['ClaimsRequest'];
+export type ClipReply = components['schemas']['ClipReply'];
+export type HttpValidationError = components['schemas']['HTTPValidationError'];
+export type HistoryEntry = components['schemas']['HistoryEntry'];
+export type HistoryReply = components['schemas']['HistoryReply'];
+export type InvitationReply = components['schemas']['InvitationReply'];
+export type InvitationRequest = components['schemas']['InvitationRequest'];
+export type LegendEntry = components['schemas']['LegendEntry'];
+export type PairReply = components['schemas']['PairReply'];
+export type PeopleEntry = components['schemas']['PeopleEntry'];
+export type PeopleReply = components['schemas']['PeopleReply'];
+export type PersonReply = components['schemas']['PersonReply'];
+export type PredictionsReply = components['schemas']['PredictionsReply'];
+export type Progress = components['schemas']['Progress'];
+export type QualityReply = components['schemas']['QualityReply'];
+export type RevokedReply = components['schemas']['RevokedReply'];
+export type RunReply = components['schemas']['RunReply'];
+export type ShowcaseEntry = components['schemas']['ShowcaseEntry'];
+export type TrainerProgress = components['schemas']['TrainerProgress'];
+export type TrainingReply = components['schemas']['TrainingReply'];
+export type ValidationError = components['schemas']['ValidationError'];
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;
