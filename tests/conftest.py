@@ -216,6 +216,7 @@ def build_run(
             "rollout/ep_rew_mean": 0.1 * i,
             "rollout/ep_predicted_rew_mean": 0.2 * i,
             "reward_model/accuracy": 0.5 + 0.04 * i,
+            "reward_model/fresh_accuracy": i % 2,
             "labels/total": 4 * i,
             "task/backflips": 0.05 * i,
         }

@@ -43,6 +43,7 @@ def test_a_preset_that_was_changed_after_it_was_shown_is_shown_on_other_seeds() 
     for name in ("paper", "reliability", "imitation", "ablations", "label_efficiency"):
         for run in PLANS[name]():
             assert run.seed >= {"hopper": 130, "walker2d": 120}.get(run.task, 110)
+    assert {run.seed for run in PLANS["algorithms"]() if run.task == "pendulum"} == {200, 201, 202}
     seeds = [run.seed for run in PLANS["pendulum"]()]
     assert (min(seeds), max(seeds)) == (200, 299)
     assert seeds[:100] == sorted(set(seeds)), "a run from 200 labels for each, before those from fewer"

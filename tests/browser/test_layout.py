@@ -56,6 +56,7 @@ def cut_off(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_nothing_is_cut_off(visit: Callable[..., Any], office: Any, size: tuple[int, int]) -> None:
+    office.invite(f"Somebody of a long name {size[0]} {size[1]}")
     visitor = visit(office, "owner", viewport={"width": size[0], "height": size[1]})
     page = visitor.label()
     visitor.press("ArrowLeft")  # so that there is something to undo

@@ -134,12 +134,19 @@ def test_owner_looks_at_the_answers_of_others_and_changes_none(
 
 def test_training_draws_curves_and_shows_the_agent(visitor: Any) -> None:
     page = visitor.open("/training")
-    names = ["predicted_return", "true_return", "backflips", "accuracy", "labels"]
+    names = ["predicted_return", "true_return", "backflips", "accuracy", "fresh_accuracy", "labels"]
     charts = page.locator("#curves > div")
     expect(charts).to_have_count(len(names))
     assert [chart.get_attribute("data-curve") for chart in charts.all()] == names
     expect(charts.nth(3)).to_contain_text("Held-out accuracy78 %")
     expect(charts.nth(0).get_by_role("img")).to_have_accessible_name("Predicted return: 1.4 after 32,768 steps")
+    for chart in charts.all():
+        expect(chart.locator(".says")).not_to_be_empty()
+    assert charts.nth(3).locator("svg text").all_text_contents()[:3] == ["0 %", "50 %", "100 %"]
+    expect(charts.nth(4)).to_contain_text("Accuracy on new answers60 %")  # of 1, 0, 1, 0, 1
+    expect(charts.nth(4).locator(".says")).to_contain_text("Mean of the latest 5; thin: each.")
+    expect(page.locator("#start figcaption")).to_have_text("At the start")
+    page.wait_for_function("""() => document.querySelector("#start video").currentTime > 0""")
     charts.nth(0).locator("svg").hover(position={"x": 60, "y": 60})
     expect(charts.nth(0)).to_contain_text("0 at 4,096")
 

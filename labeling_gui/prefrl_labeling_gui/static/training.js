@@ -8,20 +8,40 @@ import { agentState } from "./progress.js";
 import { banner, openPage, sentenceOf } from "./shell.js";
 
 const LOOK_EVERY = 5_000;
-const TITLES = {
-  predicted_return: "Predicted return",
-  true_return: "True return",
-  accuracy: "Held-out accuracy",
-  fresh_accuracy: "Accuracy on new answers",
-  labels: "Answers learned from",
-};
-const ORDER = Object.keys(TITLES); // what the task itself measures comes after the true return
 const percent = (share) => `${Math.round(100 * share)} %`;
+const SHARE = { format: percent, ticks: [0, 0.5, 1] };
+/** @type {Record<string, Partial<import("./chart.js").Curve>>} */
+const KNOWN = {
+  predicted_return: {
+    title: "Predicted return",
+    says: "What an episode earns by the reward that was learned from the answers. This is what the agent tries to raise.",
+  },
+  true_return: {
+    title: "True return",
+    says: "What an episode would earn by the task’s own reward, which the agent never sees.",
+  },
+  accuracy: {
+    title: "Held-out accuracy",
+    says: "How often the learned reward agrees with answers that it was not fitted to. 50 % is guessing.",
+    ...SHARE,
+  },
+  fresh_accuracy: {
+    title: "Accuracy on new answers",
+    says: "How often it agreed with the newest answers before it had seen them.",
+    average: 5,
+    ...SHARE,
+  },
+  labels: { title: "Answers learned from", says: "Comparisons that the reward is fitted to so far." },
+};
+const ORDER = Object.keys(KNOWN); // what the task itself measures comes after the true return
 
 const { live } = await openPage();
 const video = element("video", { "aria-label": "A clip of the agent" });
 const player = new Player([video]);
 const caption = element("p", { class: "caption" });
+const startVideo = element("video", { "aria-label": "The agent at the start" });
+const startPlayer = new Player([startVideo]);
+const start = element("figure", { id: "start", hidden: true }, startVideo, element("figcaption", {}, "At the start"));
 const watch = element("button", { type: "button", onclick: watchItLearn, hidden: true }, "Watch it learn");
 /** @type {import("../../typescript/api").ShowcaseEntry[]} */
 let showcase = [];
@@ -40,7 +60,9 @@ byId("showcase").append(
   ),
   element("div", { class: "screen" }, video),
   caption,
+  start,
 );
+byId("curves").append(element("p", { class: "quiet" }, "Loading…"));
 
 async function look() {
   looks = Date.now();
@@ -56,6 +78,7 @@ async function look() {
   if (training.showcase.length !== showcase.length || training.showcase.at(-1)?.clip !== showcase.at(-1)?.clip) {
     showcase = training.showcase;
     showStrip();
+    showStart();
   }
   const newest = showcase.at(-1);
   if (newest === undefined) caption.textContent = "Nothing to see yet: the first clip comes with the first steps.";
@@ -80,8 +103,9 @@ function showCurves({ num_timesteps: steps = [], ...measures }) {
     return;
   }
   known.forEach(([name, values], i) => {
-    const title = TITLES[name] ?? name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
-    drawChart(root.children[i], { title, steps, values, ...(name.endsWith("accuracy") ? { format: percent } : {}) });
+    const title = name.replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
+    const says = "What the task itself counts in an episode.";
+    drawChart(/** @type {HTMLElement} */ (root.children[i]), { title, says, steps, values, ...KNOWN[name] });
   });
 }
 
@@ -103,6 +127,20 @@ function showStrip() {
   const list = element("ol", { tabIndex: 0, "aria-label": "Clips by steps of training" }, ...thumbs);
   byId("strip").replaceChildren(element("h2", { id: "strip-title" }, "From the start until now"), list);
   mark();
+}
+
+/** The first clip beside the newest, so that one sees what was learned. */
+async function showStart() {
+  const [first] = showcase;
+  if (showcase.length < 2 || !start.hidden) return;
+  start.hidden = false;
+  startVideo.poster = first.poster;
+  try {
+    await startPlayer.load([first.clip]);
+    if (!lessMotion()) startPlayer.play();
+  } catch {
+    start.hidden = true; // it is an extra; what cannot be drawn is said where it is asked for
+  }
 }
 
 /** @param {import("../../typescript/api").ShowcaseEntry} entry */
