@@ -56,7 +56,7 @@ def qualities(items: Sequence[HistoryItem]) -> dict[str, Quality]:
     by_query: dict[str, dict[str, Answer]] = defaultdict(dict)
     for item in items:
         by_person[item.answer.labeler].append(item)
-        if item.repeat_of is None and item.answer.answer in _PREFERRED:
+        if item.answer.answer in _PREFERRED:
             by_query[item.answer.query_id][item.answer.labeler] = item.answer.answer
     return {name: _quality(own, _alike(name, by_query)) for name, own in by_person.items()}
 

@@ -322,6 +322,21 @@ def test_who_presses_before_the_clips_have_played_answers_nothing(visitor: Any) 
     assert newest.reaction_ms >= 250
 
 
+def test_a_pair_that_cannot_be_seen_is_passed_over_at_once(visitor: Any) -> None:
+    refusal = {"status": 404, "json": {"error": "A clip cannot be drawn."}}
+    visitor.page.route("**/clips/*.mp4", lambda route: route.fulfill(**refusal))
+    page = visitor.open("/")
+    expect(page.locator("#stage .note").first).to_have_text(
+        "A clip cannot be drawn. Answer \u201ccan\u2019t tell\u201d to go on."
+    )
+    query = visitor.query
+    page.keyboard.press("?")
+    visitor.leave(query)
+    visitor.all_saved()
+    assert visitor.said() == {query: "cannot_tell"}
+    visitor.forgive("404")
+
+
 def test_how_long_to_look_is_the_owners_choice(
     serve: Callable[..., Any],
     open_office: Callable[..., Any],

@@ -309,9 +309,11 @@ def faults(page: Page) -> str:
     return "" if results.violations_count == 0 else str(results.generate_report())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any, scheme: str) -> None:
-    visitor = visit(office, "owner", color_scheme=scheme, reduced_motion="reduce")
+@pytest.mark.parametrize(
+    "colours", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}], ids=str
+)
+def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any, colours: dict[str, str]) -> None:
+    visitor = visit(office, "owner", reduced_motion="reduce", **colours)
     page = visitor.label(looked=False)
     assert not faults(page)  # before the clips have played
     for key in ("ArrowLeft", "?"):
