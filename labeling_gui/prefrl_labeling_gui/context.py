@@ -16,6 +16,7 @@ from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
+from prefrl_labeling_gui.examples import Example, examples_of
 from prefrl_labeling_gui.foreign_module import module_folder
 from prefrl_labeling_gui.messages import ClipReply, LegendEntry
 from prefrl_labeling_gui.people import People
@@ -78,15 +79,24 @@ class ServerContext:
         parts = () if run is None else body_parts(run.env_id, run.env_kwargs)
         return [LegendEntry(name=part.name, colour=part.colour) for part in parts]
 
+    @property
+    def examples(self) -> Sequence[Example]:
+        """Clips that show what is asked for, and what is not."""
+        run = self.training_view.run
+        return examples_of(None if run is None else run.task, self.settings.examples)
+
     def open(self) -> str:
         """Read what is there already, and return the owner's token.
 
         Raises:
+            SettingError: The folder of examples has none.
             StoreError: The store cannot be read or written.
         """
         token = self.people.open()
         self.answer_index.open()
         self.look()
+        if self.examples:
+            LOG.info("examples: %s", ", ".join(str(one.path) for one in self.examples))
         return token
 
     def look(self) -> None:

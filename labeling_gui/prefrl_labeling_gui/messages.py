@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from prefrl_labeling_gui.assignment import Choice
+from prefrl_labeling_gui.examples import ExampleName
 from prefrl_labeling_gui.names import clean_name
 
 QueryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -117,6 +118,14 @@ class LegendEntry(_Reply):
     """As #RRGGBB."""
 
 
+class ExampleEntry(_Reply):
+    """A clip that shows what is asked for, or what is not."""
+
+    name: ExampleName
+    sentence: str
+    clip: str
+
+
 class RunReply(_Reply):
     """What is asked, and of whom."""
 
@@ -133,6 +142,8 @@ class RunReply(_Reply):
     show_predictions: bool
     least_look_seconds: float
     """What both clips have to play before a pair can be answered."""
+    examples: list[ExampleEntry]
+    """What good looks like, and what does not."""
     legend: list[LegendEntry]
     """Empty where clips have the environment's own colours."""
 

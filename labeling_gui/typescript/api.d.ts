@@ -94,6 +94,21 @@ export interface components {
             /** Speed */
             speed: number;
         };
+        /**
+         * ExampleEntry
+         * @description A clip that shows what is asked for, or what is not.
+         */
+        ExampleEntry: {
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "good" | "bad" | "tricky";
+            /** Sentence */
+            sentence: string;
+            /** Clip */
+            clip: string;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -316,6 +331,8 @@ export interface components {
             show_predictions: boolean;
             /** Least Look Seconds */
             least_look_seconds: number;
+            /** Examples */
+            examples: components["schemas"]["ExampleEntry"][];
             /** Legend */
             legend: components["schemas"]["LegendEntry"][];
         };
@@ -405,6 +422,7 @@ export type AnswerRequest = components['schemas']['AnswerRequest'];
 export type ClaimsReply = components['schemas']['ClaimsReply'];
 export type ClaimsRequest = components['schemas']['ClaimsRequest'];
 export type ClipReply = components['schemas']['ClipReply'];
+export type ExampleEntry = components['schemas']['ExampleEntry'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
 export type HistoryReply = components['schemas']['HistoryReply'];

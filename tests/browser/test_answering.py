@@ -591,6 +591,12 @@ def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[...,
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("backflip")
     expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
+    examples = dialog.locator(".examples video")
+    expect(examples).to_have_count(3)
+    expect(dialog.locator("figcaption").first).to_contain_text("Good: it takes off and turns over")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".examples video")].every((v) => v.currentTime > 0)"""
+    )
     page.keyboard.press("ArrowLeft")  # not behind the help
     page.get_by_role("button", name="Close").click()
     playing(page)

@@ -18,6 +18,7 @@ from prefrl_labeling_gui.messages import (
     AnswerRequest,
     ClaimsReply,
     ClaimsRequest,
+    ExampleEntry,
     HistoryEntry,
     HistoryReply,
     KnownName,
@@ -58,6 +59,10 @@ async def run(context: Shared, person: Person) -> RunReply:
         gui_version=__version__,
         show_predictions=context.settings.show_predictions,
         least_look_seconds=context.settings.least_look,
+        examples=[
+            ExampleEntry(name=one.name, sentence=one.sentence, clip=f"/examples/{one.name}.mp4")
+            for one in context.examples
+        ],
         legend=context.legend,
     )
 

@@ -1,4 +1,4 @@
-"""Clips and their posters, by content: drawn when they are first asked for, and never changing."""
+"""Clips and their posters, by content, and examples: drawn when they are first asked for, and never changing."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from starlette.responses import FileResponse
 from prefrl.errors import StoreError
 from prefrl_labeling_gui.access import Person, Refusal, Shared
 from prefrl_labeling_gui.clips import ClipError
+from prefrl_labeling_gui.examples import ExampleName
 
 _CACHED = {"cache-control": "private, max-age=31536000, immutable"}
 _TYPES = {".mp4": "video/mp4", ".webm": "video/webm", ".jpg": "image/jpeg"}
@@ -18,6 +19,7 @@ ClipName = Annotated[str, Path(pattern=r"^[0-9a-f]{32}\.(mp4|webm|jpg)$")]
 def add_to(app: FastAPI) -> None:
     """Register the route."""
     app.get("/clips/{name}", response_class=FileResponse, response_model=None)(clip)
+    app.get("/examples/{name}.mp4", response_class=FileResponse, response_model=None)(example)
 
 
 async def clip(name: ClipName, context: Shared, person: Person) -> FileResponse:
@@ -34,3 +36,11 @@ async def clip(name: ClipName, context: Shared, person: Person) -> FileResponse:
         raise Refusal(404, str(error)) from error
     path = drawn.poster if ending == "jpg" else drawn.video
     return FileResponse(path, media_type=_TYPES[f".{ending}"], headers=_CACHED)
+
+
+async def example(name: ExampleName, context: Shared, person: Person) -> FileResponse:
+    """Serve a clip that shows what is asked for, or what is not."""
+    found = next((one for one in context.examples if one.name == name), None)
+    if found is None:
+        raise Refusal(404, "There is no such example.")
+    return FileResponse(found.path, media_type=_TYPES[".mp4"], headers={"cache-control": "no-cache"})

@@ -1,6 +1,6 @@
 // What a person must know to label, on one short page over the clips.
 
-import { element } from "./dom.js";
+import { element, lessMotion } from "./dom.js";
 import { keyLabel } from "./keys.js";
 import { settings } from "./settings.js";
 
@@ -20,6 +20,27 @@ const PLAYING = [
   ["help", "this help"],
 ];
 
+const WORDS = { good: "Good", bad: "Bad", tricky: "Tricky" };
+/** @type {import("../../typescript/api").ExampleEntry[]} */
+let examples = [];
+
+/** Say which examples the help shows. @param {typeof examples} some */
+export function setExamples(some) {
+  examples = some;
+}
+
+/** Short clips of what is asked for, and of what is not, which play over and over. */
+function exampleRow() {
+  const figures = examples.map(({ name, sentence, clip }) => {
+    const playing = lessMotion() ? { controls: true } : { autoplay: true };
+    const video = element("video", { src: clip, muted: true, loop: true, playsInline: true, ...playing });
+    video.setAttribute("aria-label", `${WORDS[name]} example`);
+    const words = element("figcaption", {}, element("strong", {}, WORDS[name]), sentence === "" ? "" : `: ${sentence}`);
+    return element("figure", {}, video, words);
+  });
+  return element("div", { class: "examples" }, ...figures);
+}
+
 /** Show the help, and note that it was seen. */
 export function showHelp() {
   const question = document.getElementById("question")?.textContent;
@@ -31,6 +52,7 @@ export function showHelp() {
       "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ",
       "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
     ),
+    examples.length > 0 ? exampleRow() : element("span"),
     keyList("keys", ANSWERS),
     keyList("keys several", PLAYING),
     element(

@@ -2,7 +2,7 @@
 
 import { ApiError, request } from "./api.js";
 import { byId, count, element } from "./dom.js";
-import { showHelp } from "./help.js";
+import { setExamples, showHelp } from "./help.js";
 import { keyLabel } from "./keys.js";
 import { Live } from "./live.js";
 import { Outbox } from "./outbox.js";
@@ -29,6 +29,7 @@ const UNHEARD = "\u00a0";
 export async function openPage() {
   const run = await knownRun();
   document.title = [document.title, run.task, "prefrl"].filter((part) => part !== null).join(" · ");
+  setExamples(run.examples);
   const outbox = new Outbox(`${run.run_id}/${run.labeler.name}`);
   const live = new Live();
   const save = element("span", { class: "save", id: "save" });
