@@ -95,7 +95,7 @@ def named(run: Run) -> str:
 def main(arguments: Sequence[str] | None = None, *, results: Path = RESULTS, pictures: Path = PICTURES) -> int:
     """Make what is missing, draw the curves, and print the table; return the exit status."""
     options = _parser().parse_args(arguments)
-    table = Table(options.name, results, tasks=options.task)
+    table = Table(options.name, results, tasks=options.task, algos=options.algo)
     if options.list:
         _list(table, options.jobs)
         return 0
@@ -153,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", type=_duration, help="start no run that would end later than this, such as 90m"
     )
     parser.add_argument("--task", action="append", default=[], help="only runs of this task; may be repeated")
+    parser.add_argument("--algo", action="append", default=[], help="only of this algorithm; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
     parser.add_argument("--summary", action="store_true", help="make nothing; draw and print what is there")
     parser.add_argument("--list", action="store_true", help="make nothing; list the runs")

@@ -18,13 +18,17 @@ class Table:
         name: In `PLANS`.
         folder: Where the rows and learning curves of all tables lie.
         tasks: Of which runs may be missing; all by default.
+        algos: By which; all by default.
     """
 
-    def __init__(self, name: str, folder: Path = RESULTS, *, tasks: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, folder: Path = RESULTS, *, tasks: Sequence[str] = (), algos: Sequence[str] = ()
+    ) -> None:
         self.name = name
         self.folder = folder
         self.runs = PLANS[name]()
         self._tasks = set(tasks or (run.task for run in self.runs))
+        self._algos = set(algos or (run.algo for run in self.runs))
 
     def all_rows(self) -> list[Row]:
         """Return the rows of all tables, this one's last."""
@@ -41,9 +45,10 @@ class Table:
         return [point for name in self._names for point in read(self._curves(name), Point) if point.run in wanted]
 
     def missing(self) -> list[Run]:
-        """Return the runs that have no row yet, of the tasks that were named."""
+        """Return the runs that have no row yet, of the tasks and algorithms that were named."""
         made = {row.run for row in self.all_rows()}
-        return [run for run in self.runs if run not in made and run.task in self._tasks]
+        wanted = (run for run in self.runs if run.task in self._tasks and run.algo in self._algos)
+        return [run for run in wanted if run not in made]
 
     def add(self, row: Row, points: Sequence[Point]) -> None:
         """Keep what came of a run; the row comes last, as it says that the run need not be made again."""

@@ -201,5 +201,8 @@ def test_only_runs_of_the_tasks_that_were_named_are_missing(
     planned = [make_run(task=task) for task in ("hopper", "ant", "reacher")]
     monkeypatch.setitem(PLANS, "paper", lambda: planned)
     assert [run.task for run in Table("paper", tmp_path, tasks=["ant", "reacher"]).missing()] == ["ant", "reacher"]
+    a2c = Table("paper", tmp_path, tasks=["hopper"], algos=["a2c"]).missing()
+    assert {(run.task, run.algo) for run in a2c} == {("hopper", "a2c")}
+    assert len(a2c) == 6
     assert Table("paper", tmp_path, tasks=[]).missing() == planned
     assert Table("paper", tmp_path, tasks=["ant"]).runs == planned  # they are still of the table
