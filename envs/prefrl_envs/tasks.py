@@ -37,5 +37,7 @@ def body_parts(env_id: str, env_kwargs: Mapping[str, Any] = MappingProxyType({})
     if task is not None:
         return task.parts
     spec = gymnasium.registry.get(env_id)
+    if spec is not None and "xml_file" in spec.kwargs:
+        return ()
     module, _, name = str(spec.entry_point if spec else "").partition(":")
     return OF_GYMNASIUM.get(name, ()) if module.startswith("gymnasium.envs.mujoco.") else ()

@@ -95,7 +95,7 @@ class AnswerIndex:
     @property
     def comparison_share(self) -> float:
         """Share of all present answers that are trained on; 1 before the first."""
-        n_answers = sum(len(account.current) for account in self._accounts.values())
+        n_answers = sum(len(account.current) for account in list(self._accounts.values()))
         return self._n_comparisons / n_answers if n_answers else 1.0
 
     def seconds_each(self, since: int) -> float:
@@ -109,7 +109,7 @@ class AnswerIndex:
         """
         rates = [
             account.rate.seconds_each
-            for account in self._accounts.values()
+            for account in list(self._accounts.values())  # which may grow meanwhile
             if account.last_time is not None and account.last_time >= since
         ]
         per_second = sum(1 / seconds for seconds in rates if seconds > 0)  # not for NaN either
@@ -157,6 +157,10 @@ class AnswerIndex:
                 account.add(answer)
                 self._ids.add(answer.id)
                 self._seq = answer.seq
+
+    def is_of_this_run(self, query_id: str) -> bool:
+        """Say whether anybody has answered a query in the newest run."""
+        return any(query_id in account.current for account in list(self._accounts.values()))
 
     def account(self, name: str) -> Account:
         """Return what a person has said; an empty account for somebody new."""

@@ -145,7 +145,7 @@ class Clips:
             self._start()
             for segment_id in segment_ids:
                 self._folder.place(segment_id)  # refuses what is no id here, and not in a thread
-            self._stock = list(reversed(segment_ids))
+            self._stock = [] if self._start_error else list(reversed(segment_ids))
             self._changed.notify_all()
 
     def timing(self, segment_id: str) -> ClipTiming:
@@ -263,6 +263,8 @@ class Clips:
         with self._changed:
             self._step_seconds = step_seconds or self._step_seconds
             self._start_error = problem
+            if problem is not None:
+                self._stock.clear()  # no clip that nobody waits for is worth another start
             self._changed.notify_all()
         return problem
 

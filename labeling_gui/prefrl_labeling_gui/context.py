@@ -58,6 +58,7 @@ class ServerContext:
         self._clips_refusal: str | None = None
         self._opening_clips = threading.Lock()
         self._n_news_drawn = 0
+        self._own_examples: Sequence[Example] = ()
         self._last_seen: dict[str, int] = {}
         self._answering: dict[str, threading.Lock] = {}
 
@@ -83,7 +84,7 @@ class ServerContext:
     def examples(self) -> Sequence[Example]:
         """Clips that show what is asked for, and what is not."""
         run = self.training_view.run
-        return examples_of(None if run is None else run.task, self.settings.examples)
+        return self._own_examples or examples_of(None if run is None else run.task, None)
 
     def open(self) -> str:
         """Read what is there already, and return the owner's token.
@@ -94,9 +95,9 @@ class ServerContext:
         """
         token = self.people.open()
         self.answer_index.open()
+        if self.settings.examples is not None:
+            self._own_examples = examples_of(None, self.settings.examples)
         self.look()
-        if self.examples:
-            LOG.info("examples: %s", ", ".join(str(one.path) for one in self.examples))
         return token
 
     def look(self) -> None:
@@ -110,8 +111,9 @@ class ServerContext:
             return
         self.clips.start()
         if self._n_news_drawn != self.training_view.n_news:
-            self._n_news_drawn = self.training_view.n_news
+            n_news = self.training_view.n_news
             self._draw_stock(self.clips)
+            self._n_news_drawn = n_news
 
     def _draw_stock(self, clips: Clips) -> None:
         """Have the clips of open queries drawn while nobody waits for any, those that are asked first as first."""
@@ -203,4 +205,5 @@ class ServerContext:
 
 def drawing_processes() -> int:
     """Return how many processes draw: half of the cores, four at most; training and page want the others."""
-    return max(1, min(4, len(os.sched_getaffinity(0)) // 2))
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, mine // 2))

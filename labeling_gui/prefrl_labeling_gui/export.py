@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from prefrl.store import HistoryItem
@@ -15,13 +15,13 @@ EXPORT_TYPES: dict[ExportKind, str] = {"jsonl": "application/x-ndjson", "csv": "
 Cell = str | int | bool | None
 
 
-def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: str | None) -> str:
+def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callable[[str], str | None]) -> str:
     """Return answers as text.
 
     Args:
         items: Present answers, in the order of the file.
         kind: "jsonl" has an object a line, "csv" a row with a head above all.
-        question: What people are asked.
+        question: What was asked, by the id of a query; None where that is not known any more.
     """
     rows = [_row(item, question) for item in items]
     if kind == "jsonl":
@@ -34,7 +34,7 @@ def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: str | 
     return text.getvalue()
 
 
-def _row(item: HistoryItem, question: str | None) -> dict[str, Cell]:
+def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, Cell]:
     said = item.answer
     assert said.answer is not None  # what was taken back is no present answer
     left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
@@ -45,7 +45,7 @@ def _row(item: HistoryItem, question: str | None) -> dict[str, Cell]:
         "query_id": said.query_id,
         "repeat_of": item.repeat_of,
         "num_timesteps": item.num_timesteps,
-        "question": question,
+        "question": question(said.query_id),
         "left_segment": left,
         "right_segment": right,
         "choice": choice_of(said.answer, sides_swapped=said.sides_swapped),

@@ -116,7 +116,8 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
     gaps = [(after - before) / 1000 for before, after in pairwise(times)]
     active = [gap for gap in gaps if gap <= PAUSE_SECONDS]
     seconds = sum(active)
-    usual = [gap for gap in active if gap <= LONGEST_USUAL * median(active)]
+    longest = LONGEST_USUAL * median(active) if active else nan
+    usual = [gap for gap in active if gap <= longest]
     return Rate(
         per_minute=60 * len(active) / seconds if seconds else nan,
         active_seconds=seconds,

@@ -18,7 +18,8 @@ TOO_FAST_SECONDS = 0.5
 MOST_TOO_FAST = 0.2
 """Share of answers that may be too fast before somebody is warned of."""
 SURE = 3.0
-"""Standard deviations from what chance would do: beyond that it goes with 1 of 400 people who do nothing wrong."""
+"""Standard deviations from what chance would do: at any one time it goes beyond that with 1 of 400 people who do
+nothing wrong, and with a few of a hundred at some time in a long session. So a warning is a reason to look."""
 MIN_ANSWERS = 20
 """Below that nobody is warned of."""
 
@@ -39,9 +40,9 @@ class Quality(NamedTuple):
     too_fast: float
     """Share of the answers that took less than `TOO_FAST_SECONDS`."""
     agreement: float
-    """Share of what was said of pairs that others preferred one of, too, and that they said as well."""
+    """Share of the pairs, of those on which most of the others agree, of which this person said the same."""
     n_shared: int
-    """Of how many answers of others that is a share."""
+    """Of how many pairs that is a share."""
     warnings: tuple[str, ...]
     """What somebody should look at, a sentence each."""
 
@@ -90,9 +91,17 @@ def _on_screen(item: HistoryItem) -> str:
 
 
 def _alike(name: str, by_query: Mapping[str, Mapping[str, Answer]]) -> list[bool]:
-    """Return, for each answer of somebody else to a query that this person answered, whether it is the same."""
-    shared = [said for said in by_query.values() if name in said]
-    return [answer is said[name] for said in shared for other, answer in said.items() if other != name]
+    """Return, for each query of this person on which most others agree, whether they said the same.
+
+    One trial a query: what several say of one query is not independent, so each of them must not count.
+    """
+    alike = []
+    for said in by_query.values():
+        others = [answer for other, answer in said.items() if other != name]
+        n_first = others.count(Answer.FIRST)
+        if name in said and 2 * n_first != len(others):
+            alike.append(said[name] is (Answer.FIRST if 2 * n_first > len(others) else Answer.SECOND))
+    return alike
 
 
 def _of_sides(n_left: int, n_right: int) -> list[str]:
@@ -114,4 +123,4 @@ def _of_agreement(alike: Sequence[bool]) -> list[str]:
     n = len(alike)
     if n < MIN_ANSWERS or n - 2 * sum(alike) <= SURE * sqrt(n):
         return []
-    return [f"Says the opposite of others: the same in {sum(alike) / n:.0%} of {n} comparisons with them."]
+    return [f"Says the opposite of others: the same as most of them in {sum(alike) / n:.0%} of {n} pairs."]

@@ -330,11 +330,30 @@ def test_a_pair_that_cannot_be_seen_is_passed_over_at_once(visitor: Any) -> None
         "A clip cannot be drawn. Answer \u201ccan\u2019t tell\u201d to go on."
     )
     query = visitor.query
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#toast")).to_have_text("This pair cannot be seen: answer \u201ccan\u2019t tell\u201d.")
+    assert visitor.query == query
     page.keyboard.press("?")
     visitor.leave(query)
     visitor.all_saved()
     assert visitor.said() == {query: "cannot_tell"}
     visitor.forgive("404")
+
+
+def test_no_look_is_longer_than_the_clips_last(
+    serve: Callable[..., Any],
+    open_office: Callable[..., Any],
+    visit: Callable[..., Any],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
+    visitor = visit(open_office(serve(run, "--least-look", "10")))
+    page = visitor.label(looked=False)
+    page.keyboard.press("ArrowDown")  # that one cannot tell may be said at once
+    visitor.press("ArrowLeft")  # after the end of clips of 1.2 s
+    visitor.all_saved()
+    assert sorted(visitor.said().values()) == ["cannot_tell", "left"]
 
 
 def test_how_long_to_look_is_the_owners_choice(
@@ -373,6 +392,18 @@ def test_two_tabs_ask_nothing_twice(visitor: Any) -> None:
     visitor.all_saved()
     assert visitor.said() == {answered: "left", following: "right"}
     assert visitor.page.locator(".banner").count() == other.locator(".banner").count() == 0
+
+    visitor.button("undo").click()  # of the first answer; the other tab may ask it again
+    expect(visitor.page.locator("#stage")).to_have_attribute("data-query", answered)
+    visitor.all_saved()
+    visitor.page.close()
+    for _ in range(3):
+        if stage.get_attribute("data-query") == answered:
+            break
+        expect(stage).to_have_attribute("data-seen", "true")
+        other.keyboard.press("ArrowLeft")
+        other.wait_for_timeout(500)
+    expect(stage).to_have_attribute("data-query", answered)
 
 
 def test_what_was_done_and_that_a_pair_is_there_is_spoken_also_when_it_is_the_same_again(visitor: Any) -> None:

@@ -1,5 +1,6 @@
 """Parts of robots in colours that people tell apart."""
 
+from copy import copy
 from itertools import combinations
 from typing import Any
 
@@ -124,7 +125,11 @@ def test_gymnasiums_own_robots_are_coloured_too(robot: str) -> None:
     env.close()
 
 
-def test_what_is_not_known_keeps_its_own_colours() -> None:
+def test_what_is_not_known_keeps_its_own_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = copy(gymnasium.spec("Hopper-v5"))
+    mine.id, mine.kwargs = "Mine-v0", {"xml_file": "my.xml"}
+    monkeypatch.setitem(gymnasium.registry, "Mine-v0", mine)
+    assert body_parts("Mine-v0") == ()
     assert body_parts("prefrl/Hopper-v0", {"xml_file": "my.xml"}) == ()
     for env_id in (
         "prefrl/Reacher-v0",

@@ -436,6 +436,8 @@ def test_an_environment_that_cannot_be_made_is_an_error_for_every_call(
     for call in (clips.timing, clips.path, clips.poster):
         with pytest.raises(ClipError, match=r"prefrl/NoSuchTask-v0 cannot be made \(NameNotFound\)"):
             call(segment_id)
+    clips.stock([segment_id])
+    assert not clips._stock, "what nobody waits for is not worth another start"
 
 
 def test_a_full_disk_is_an_error_and_leaves_nothing(

@@ -180,9 +180,10 @@ def export(
     items = context.store.history(None if everybody else person.name, limit=None)[::-1]
     name = "answers-of-everybody" if everybody else "answers"
     headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'}
-    return Response(
-        exported(items, kind, question=context.question), media_type=EXPORT_TYPES[kind], headers=headers
-    )
+    # Answers of earlier runs of this folder were given to questions that nobody has kept.
+    index, question = context.answer_index, context.question
+    text = exported(items, kind, question=lambda query_id: question if index.is_of_this_run(query_id) else None)
+    return Response(text, media_type=EXPORT_TYPES[kind], headers=headers)
 
 
 def _reason(context: ServerContext) -> Reason:

@@ -23,6 +23,7 @@ const RENEW_EVERY = 120_000;
 const AWAY_AFTER = 600_000;
 const LOAD_NEXT_AFTER = 80;
 const LOOK_FIRST = "Look at both clips first.";
+const NOTHING_SEEN = "This pair cannot be seen: answer “can’t tell”.";
 const PAIR_IS_THERE = "The next pair is there.";
 
 const { run, outbox, live } = await openPage();
@@ -68,9 +69,11 @@ const controls = buildControls(byId("answers"), byId("tools"), (action) => actio
 function answer(choice) {
   const pair = stage.pair;
   if (pair === null || !isFirst(pair) || !stage.settled) return;
-  if (!stage.seen) {
-    showToast(LOOK_FIRST); // nobody answers what they have not seen
-    announce(LOOK_FIRST);
+  // Nobody compares what they have not seen; that they cannot tell, they may say at once.
+  const problem = choice === "cannot_tell" ? "" : stage.failed ? NOTHING_SEEN : stage.seen ? "" : LOOK_FIRST;
+  if (problem !== "") {
+    showToast(problem);
+    announce(problem);
     return;
   }
   const seconds = look.since === 0 ? null : Math.round(performance.now() - look.since);
@@ -82,7 +85,6 @@ function answer(choice) {
   controls.press(choice);
   say(layout.words[choice]);
   outbox.add(body, { pair, was: null });
-  tabs.postMessage(pair.query_id);
   queue.fill();
 }
 
@@ -212,13 +214,15 @@ function applySettings() {
   queue.fill();
 }
 
-/** Somebody has two tabs open: what is answered in one is not asked in the other. */
-const tabs = new BroadcastChannel(`prefrl/${outbox.scope}`);
-tabs.addEventListener("message", ({ data: queryId }) => {
+// Somebody has two tabs open: what is answered in one is not asked in the other, what is taken back is asked again.
+outbox.addEventListener("elsewhere", (event) => {
+  const { queryId, choice } = /** @type {CustomEvent} */ (event).detail;
+  given = given.filter(({ pair }) => pair.query_id !== queryId);
   const shown = stage.pair;
-  if (!queue.drop(queryId)) return;
+  if (choice === null) queue.allow(queryId);
+  else queue.drop(queryId);
   showFirst();
-  if (shown?.query_id === queryId) showToast("Answered in another tab.");
+  if (choice !== null && shown?.query_id === queryId) showToast("Answered in another tab.");
   queue.fill();
 });
 

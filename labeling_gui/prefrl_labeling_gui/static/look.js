@@ -22,7 +22,7 @@ export class Look extends EventTarget {
     this.#watch();
   }
 
-  /** There is nothing to look at, so nothing to wait for: the clips cannot be played. */
+  /** Wait for nothing more: the clips cannot be played, or have been seen to their end. */
   skip() {
     this.end();
     this.#settle();

@@ -31,7 +31,10 @@ export function newId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
-/** Emits "change" when `state` or what is in it changes, and "stored" (detail: the reply) for each answer stored. */
+/**
+ * Emits "change" when `state` or what is in it changes, "stored" (detail: the reply) for each answer stored, and
+ * "elsewhere" (detail: `queryId`, `choice`) for each that the same person gives in another tab.
+ */
 export class Outbox extends EventTarget {
   /** @type {Entry[]} In the order in which they were given. */
   #entries = [];
@@ -42,11 +45,14 @@ export class Outbox extends EventTarget {
   #failure = null;
   #pause = FIRST_PAUSE;
   #timer = 0;
+  #tabs;
 
   /** @param {string} scope Whose answers, in which run: those of others in this browser stay untouched. */
   constructor(scope) {
     super();
     this.scope = scope;
+    this.#tabs = new BroadcastChannel(`prefrl/${scope}`);
+    this.#tabs.onmessage = ({ data }) => this.dispatchEvent(new CustomEvent("elsewhere", { detail: data }));
     addEventListener("online", () => this.sendNow());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.sendNow();
@@ -106,6 +112,7 @@ export class Outbox extends EventTarget {
   async add(body, note) {
     const entry = { scope: this.scope, body, note, since: Date.now(), refused: null };
     this.#entries.push(entry);
+    this.#tabs.postMessage({ queryId: body.query_id, choice: body.choice });
     this.#changed();
     await this.#write((store) => store.put(entry));
     if (this.#failure === null) this.sendNow();

@@ -45,17 +45,15 @@ export class Queue extends EventTarget {
     if (pair !== undefined) this.#answered.add(pair.query_id);
   }
 
-  /**
-   * Take a pair out, because it is answered elsewhere.
-   * @param {string} queryId
-   * @returns {boolean} It was here.
-   */
+  /** Ask a pair no more, because it is answered elsewhere. @param {string} queryId */
   drop(queryId) {
-    const left = this.pairs.filter((pair) => pair.query_id !== queryId);
-    const was = left.length < this.pairs.length;
-    this.pairs = left;
-    if (was) this.#answered.add(queryId);
-    return was;
+    this.pairs = this.pairs.filter((pair) => pair.query_id !== queryId);
+    this.#answered.add(queryId);
+  }
+
+  /** Ask a pair again if it comes, because its answer was taken back elsewhere. @param {string} queryId */
+  allow(queryId) {
+    this.#answered.delete(queryId);
   }
 
   /** Put a pair before all others, because its answer was taken back. @param {Pair} pair */

@@ -63,7 +63,12 @@ export class Stage extends EventTarget {
     return this.#shown !== null && this.#shown.state !== "loading";
   }
 
-  /** The pair has been looked at, or cannot be: it may be answered. */
+  /** The pair cannot be seen. */
+  get failed() {
+    return this.#shown?.state === "failed";
+  }
+
+  /** The pair has been looked at, or cannot be. */
   get seen() {
     return this.#shown !== null && this.#look.seen;
   }
@@ -175,6 +180,7 @@ export class Stage extends EventTarget {
     player.addEventListener("refused", () => this.#mark());
     player.addEventListener("looped", () => {
       this.dispatchEvent(new Event("looped"));
+      if (slot === this.#shown && !this.#look.seen) this.#look.skip(); // no longer look is asked for than the clips last
       this.#mark();
     });
     return slot;
