@@ -398,7 +398,7 @@ def test_docstrings_become_markdown(docstring: str, markdown: str) -> None:
 def test_a_wheel_has_the_files_of_the_packages_and_no_others(tmp_path: Path, change: str) -> None:
     check = tool("wheel_check.py")
     listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "prefrl", "envs", "labeling_gui"],
+        ["git", "-C", ROOT, "ls-files", "prefrl", "envs/prefrl_envs", "labeling_gui/prefrl_labeling_gui"],
         capture_output=True,
         text=True,
         check=False,

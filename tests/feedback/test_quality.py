@@ -1,7 +1,7 @@
 """Who presses one side, who does not look, and who says the opposite."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import isnan
 
 import pytest
@@ -56,7 +56,7 @@ def leaning_left(rng: random.Random, better: Answer, swapped: bool) -> Answer:
 
 
 def session(
-    people: dict[str, Chooses], *, n_queries: int = 400, seed: int = 0, fast: frozenset[str] = frozenset()
+    people: Mapping[str, Chooses], *, n_queries: int = 400, seed: int = 0, fast: frozenset[str] = frozenset()
 ) -> dict[str, Quality]:
     """Everybody answers every query."""
     rng = random.Random(seed)

@@ -50,6 +50,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "/api/people/{name}/revoke"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/link"): (401, 403, 403, 401, 200),
     ("GET", "/clips/{name}"): (401, 200, 200, 401, 200),
+    ("GET", "/examples/{name}.mp4"): (401, 404, 404, 401, 404),  # who is in learns that this task has none
 }
 
 
@@ -85,7 +86,8 @@ def request(house: House, method: str, path: str, role: str) -> int:
     name = f"invited {uuid4().hex[:8]}"
     if path.startswith("/api/people/{name}"):
         house.served.context.people.invite(name)
-    address = path.format(token="no-token", name=house.clip.rpartition("/")[2] if "clips" in path else name)
+    named = {"clips": house.clip.rpartition("/")[2], "examples": "good"}
+    address = path.format(token="no-token", name=named.get(path.split("/")[1], name))
     bodies = {
         "/api/claims": {"n": 1, "holding": []},
         "/api/answers": {"id": str(uuid4()), "query_id": house.asked, "choice": "left"},
