@@ -226,6 +226,22 @@ def open_office() -> Iterator[Callable[[ServerProcess], Office]]:
         office.close()
 
 
+@pytest.fixture
+def small_office(
+    serve: Callable[..., ServerProcess],
+    open_office: Callable[[ServerProcess], Office],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> Callable[..., Office]:
+    """`small_office("--least-look", "10")`: of a page with these options, and three pairs of clips of 1.2 s."""
+
+    def come(*options: str) -> Office:
+        run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
+        return open_office(serve(run, *options))
+
+    return come
+
+
 @pytest.fixture(scope="session")
 def office(
     serve_for_session: Callable[..., ServerProcess],

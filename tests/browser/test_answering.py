@@ -6,7 +6,6 @@
 import re
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,14 +340,9 @@ def test_a_pair_that_cannot_be_seen_is_passed_over_at_once(visitor: Any) -> None
 
 
 def test_no_look_is_longer_than_the_clips_last(
-    serve: Callable[..., Any],
-    open_office: Callable[..., Any],
-    visit: Callable[..., Any],
-    make_run: Callable[..., Path],
-    tmp_path: Path,
+    visit: Callable[..., Any], small_office: Callable[..., Any]
 ) -> None:
-    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
-    visitor = visit(open_office(serve(run, "--least-look", "10")))
+    visitor = visit(small_office("--least-look", "10"))
     page = visitor.label(looked=False)
     page.keyboard.press("ArrowDown")  # that one cannot tell may be said at once
     visitor.press("ArrowLeft")  # after the end of clips of 1.2 s
@@ -357,14 +351,9 @@ def test_no_look_is_longer_than_the_clips_last(
 
 
 def test_how_long_to_look_is_the_owners_choice(
-    serve: Callable[..., Any],
-    open_office: Callable[..., Any],
-    visit: Callable[..., Any],
-    make_run: Callable[..., Path],
-    tmp_path: Path,
+    visit: Callable[..., Any], small_office: Callable[..., Any]
 ) -> None:
-    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
-    visitor = visit(open_office(serve(run, "--least-look", "1.1")))
+    visitor = visit(small_office("--least-look", "1.1"))
     visitor.label()
     visitor.press("ArrowLeft")
     visitor.all_saved()

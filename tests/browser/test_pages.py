@@ -67,14 +67,9 @@ def test_history_changes_and_takes_back(visitor: Any) -> None:
 
 
 def test_history_draws_what_the_model_makes_of_answered_pairs(
-    serve: Callable[..., Any],
-    open_office: Callable[..., Any],
-    visit: Callable[..., Any],
-    make_run: Callable[..., Path],
-    tmp_path: Path,
+    visit: Callable[..., Any], small_office: Callable[..., Any]
 ) -> None:
-    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6)
-    visitor = visit(open_office(serve(run, "--show-predictions")))
+    visitor = visit(small_office("--show-predictions"))
     asked: list[str] = []
     visitor.page.on("request", lambda request: asked.append(request.url))
     visitor.label()
