@@ -10,7 +10,7 @@ from pathlib import Path
 
 from prefrl.store import Labeler, RunRecord, Store
 from prefrl_envs.rendering import DEFAULT_FPS
-from prefrl_envs.tasks import body_parts
+from prefrl_envs.tasks import TASKS, body_parts
 from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.clip_worker import Style
@@ -82,9 +82,11 @@ class ServerContext:
 
     @property
     def examples(self) -> Sequence[Example]:
-        """Clips that show what is asked for, and what is not."""
+        """Clips that show what is asked for, and what is not; those of a task go with its own question only."""
         run = self.training_view.run
-        return self._own_examples or examples_of(None if run is None else run.task, None)
+        task = None if run is None else TASKS.get(run.task)
+        is_asked = task is not None and self.question == task.question
+        return self._own_examples or examples_of(task.name if task is not None and is_asked else None, None)
 
     def open(self) -> str:
         """Read what is there already, and return the owner's token.

@@ -31,6 +31,7 @@ class TrainingView:
         self._answer_index = answer_index
         self._trainer: TrainerRecord | None = None
         self._open: tuple[str, ...] = ()
+        self._seconds_each = math.nan  # read with all else, as every page asks for progress twice a second
         self.run: RunRecord | None = None
         """What the run is about; None while the trainer has not begun."""
         self.n_news = 0
@@ -68,6 +69,7 @@ class TrainingView:
             StoreError: The store cannot be read.
         """
         self._answer_index.refresh()
+        self._seconds_each = self._answer_index.seconds_each(since=time.time_ns() // 1_000_000 - WORKING_MS)
         self._trainer = self._store.published(TrainerRecord)
         found = self._store.open_queries(run=self._answer_index.run)
         found.sort(key=lambda query: -query.num_timesteps)  # of one time they stay in their order
@@ -80,28 +82,27 @@ class TrainingView:
     def progress(self, name: str) -> Progress:
         """Return how far this person and all together have come."""
         account = self._answer_index.account(name)
+        trainer = self._trainer_progress()
         return Progress(
             answered=len(account.current),
             cannot_tell=account.n_cannot_tell,
             total=self._answer_index.n_comparisons,
             budget=self.budget,
             per_minute=number_or_none(account.per_minute),
-            seconds_left=number_or_none(self._seconds_left()),
+            seconds_left=number_or_none(self._seconds_left(alive=trainer.alive)),
             open=self.n_open,
-            trainer=self._trainer_progress(),
+            trainer=trainer,
         )
 
-    def _seconds_left(self) -> float:
+    def _seconds_left(self, *, alive: bool) -> float:
         """Return how long everybody who is at work has yet to answer, NaN where nobody knows or nobody waits.
 
         More answers than comparisons are needed where some say "can't tell", and where some are asked twice.
         """
         index = self._answer_index
-        if self.budget is None or not self._trainer_progress().alive or index.comparison_share == 0:
+        if self.budget is None or not alive or index.comparison_share == 0:
             return math.nan
-        now = time.time_ns() // 1_000_000
-        n_answers = max(0, self.budget - index.n_comparisons) / index.comparison_share
-        return n_answers * index.seconds_each(since=now - WORKING_MS)
+        return max(0, self.budget - index.n_comparisons) / index.comparison_share * self._seconds_each
 
     def _trainer_progress(self) -> TrainerProgress:
         said = self._trainer

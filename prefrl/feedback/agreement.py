@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import nan, sqrt
-from statistics import mean, median
+from statistics import median
 from typing import NamedTuple
 
 import krippendorff
@@ -121,7 +121,7 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
     return Rate(
         per_minute=60 * len(active) / seconds if seconds else nan,
         active_seconds=seconds,
-        seconds_each=mean(usual) if seconds else nan,
+        seconds_each=sum(usual) / len(usual) if usual and seconds else nan,
     )
 
 

@@ -67,6 +67,10 @@ def test_they_are_told_and_served_to_who_is_signed_in(
     assert client.get("/examples/secret.mp4").status_code == 422
     assert served.anonymous().get(told[0]["clip"]).status_code == 401
 
+    client = serve_here(run, question="Which hops higher?").join("a third")
+    assert client.get("/api/run").json()["examples"] == []  # a backflip is no answer to that
+    assert client.get("/examples/good.mp4").status_code == 404
+
     (tmp_path / "good.mp4").write_bytes(b"a clip")
     client = serve_here(run, examples=tmp_path).join("another")
     assert [example["name"] for example in client.get("/api/run").json()["examples"]] == ["good"]
