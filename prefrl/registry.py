@@ -28,9 +28,16 @@ SCHEDULES: MutableMapping[str, str] = {
 
 TEACHERS: MutableMapping[str, str] = {
     "oracle": "prefrl.feedback.teachers:OracleTeacher",
+    "boltzmann": "prefrl.feedback.teachers:BoltzmannTeacher",
     "human": "prefrl.feedback.teachers:People",
 }
 """Who compares: dataclasses made of `teacher_settings`, and of the run's seed where they have a field `seed`."""
+
+FEEDBACK_KINDS: MutableMapping[str, str] = {
+    "pair": "prefrl.segments.answers:PAIR",
+    "strength": "prefrl.segments.answers:STRENGTH",
+}
+"""What may be said of a query: values of `FeedbackKind`."""
 
 ON_POLICY: Mapping[str, str] = {
     "ppo": "stable_baselines3:PPO",

@@ -13,15 +13,17 @@ import tyro
 from pydantic import ConfigDict
 
 from prefrl.errors import SettingError
-from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS
 
 if TYPE_CHECKING:
     AlgorithmName: TypeAlias = str
+    FeedbackKindName: TypeAlias = str
     ScheduleName: TypeAlias = str
     StrategyName: TypeAlias = str
     TeacherName: TypeAlias = str
 else:  # what the registry lists is what the command line offers
     AlgorithmName = Literal[tuple(ALGORITHMS)]
+    FeedbackKindName = Literal[tuple(FEEDBACK_KINDS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
     StrategyName = Literal[tuple(STRATEGIES)]
     TeacherName = Literal[tuple(TEACHERS)]
@@ -40,6 +42,8 @@ class FeedbackSettings:
 
     segment_length: Annotated[int, tyro.conf.arg(aliases=["--segment-length"])] = 50
     """Steps of a segment."""
+    kind: Annotated[FeedbackKindName, tyro.conf.arg(aliases=["--feedback"])] = "pair"
+    """What the teacher says of two clips: which is better (pair), or also whether it is much better (strength)."""
     schedule: ScheduleName = "hyperbolic"
     """How the labels are spread over the training; hyperbolic is the paper's."""
     time_constant: float = 2e6
@@ -134,6 +138,9 @@ class RewardSettings:
     """Comparisons per gradient step and member."""
     error_rate: float = 0.1
     """Share of answers assumed to be a fair coin's."""
+    much_from: float = 2.0
+    """Difference of two returns, in logits of the preference, from which one is called much better (feedback of
+    kind strength)."""
     l2: float = 1e-4
     """First L2 coefficient; adapted during the run."""
     first_epochs: int = 20
@@ -159,10 +166,10 @@ class RewardSettings:
                 "`n_members` and `batch_size` of the reward model must be at least 1, and `memory` at least 0. "
                 f"Received {self.n_members}, {self.batch_size} and {self.memory}."
             )
-        if not 0 < self.learning_rate < inf or not 0 < self.reward_sd < inf:
+        if not all(0 < value < inf for value in (self.learning_rate, self.reward_sd, self.much_from)):
             raise SettingError(
-                "`learning_rate` and `reward_sd` of the reward model must be finite and above 0. Received "
-                f"{self.learning_rate} and {self.reward_sd}."
+                "`learning_rate`, `reward_sd` and `much_from` of the reward model must be finite and above 0. "
+                f"Received {self.learning_rate}, {self.reward_sd} and {self.much_from}."
             )
         if not 0 <= self.dropout < 1 or not 0 <= self.error_rate < 1 or not 0 <= self.l2 < inf:
             raise SettingError(

@@ -195,6 +195,7 @@ def build_run(
     overlap: int = 1,
     started: bool = True,
     n_segments: int | None = None,
+    feedback: str = "pair",
 ) -> Path:
     """Make the folder of a run whose trainer has asked `n_queries` queries about a random policy.
 
@@ -224,7 +225,9 @@ def build_run(
     ]
     (folder / "log" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with Store(folder) as store:
-        store.publish(make_run_record(task=task, n_labels=n_labels, segment_length=segment_length))
+        store.publish(
+            make_run_record(task=task, n_labels=n_labels, segment_length=segment_length, feedback=feedback)
+        )
         store.publish(make_trainer_record())
         store.add_queries(pairs(segments, n_queries, rng), run=store.begin_run(ABOUT), overlap=overlap)
         for number in range(3):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from prefrl.registry import ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS
+from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS
 from prefrl.reward import RewardEnsemble
 
 ROOT = Path(__file__).parents[1]
@@ -120,7 +120,7 @@ def test_every_module_is_on_a_floor_of_the_architecture() -> None:
 
 
 def test_registries_that_the_architecture_names_hold_what_it_says() -> None:
-    for table in (ALGORITHMS, SCHEDULES, STRATEGIES, TEACHERS):
+    for table in (ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS):
         for place in table.values():
             module, _, name = place.partition(":")
             assert hasattr(import_module(module), name)
@@ -161,7 +161,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 import numpy as np
 from prefrl.errors import SettingError
-from prefrl.feedback.teachers import _TURNED_ROUND, OracleTeacher
+from prefrl.feedback.teachers import OracleTeacher
 from prefrl.segments import Answer, Query, Segment
 {block}
 def segment(reward, number):

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 
-from prefrl.segments import Answer
+from prefrl.segments import Answer, FeedbackKind
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
@@ -20,7 +20,19 @@ ANSWERS_BETWEEN = 10
 ANSWERS_LOOKED_AT = 100
 """What was not asked again for so many answers after that, is not asked again any more."""
 
-Choice = Literal["left", "right", "equal", "cannot_tell"]
+Choice = Literal["left", "right", "equal", "cannot_tell", "much_left", "much_right"]
+"""What a button says: an answer as it looks on the screen."""
+
+
+_ON_SCREEN: dict[Choice, Answer] = {
+    "left": Answer.FIRST,
+    "right": Answer.SECOND,
+    "equal": Answer.EQUAL,
+    "cannot_tell": Answer.CANNOT_TELL,
+    "much_left": Answer.MUCH_FIRST,
+    "much_right": Answer.MUCH_SECOND,
+}
+"""What each choice says where the first segment is on the left."""
 
 
 class Assignment:
@@ -74,6 +86,7 @@ class Assignment:
         name: str,
         choice: Choice | None,
         *,
+        kind: FeedbackKind,
         answer_id: UUID,
         supersedes: UUID | None = None,
         reaction_ms: int | None = None,
@@ -83,6 +96,7 @@ class Assignment:
         """Store what a person says of a query; it is safe on return.
 
         Raises:
+            SettingError: This kind of feedback knows no such choice.
             AnswerConflictError: The id was used for another answer, or `supersedes` is not the present one.
             StoreError: The store cannot be written; nothing was stored.
         """
@@ -99,6 +113,7 @@ class Assignment:
                     replays=replays,
                     client_time=client_time,
                     gui_version=__version__,
+                    kind=kind.name,
                 )
             ]
         )
@@ -125,16 +140,19 @@ class Assignment:
 
 def answer_of(choice: Choice, *, sides_swapped: bool) -> Answer:
     """Return what a choice on the screen says of the query."""
-    if choice in ("left", "right"):
-        return Answer.FIRST if (choice == "left") != sides_swapped else Answer.SECOND
-    return Answer(choice)
+    answer = _ON_SCREEN[choice]
+    return answer.turned_round if sides_swapped else answer
 
 
 def choice_of(answer: Answer, *, sides_swapped: bool) -> Choice:
     """Return how an answer of the query looked on the screen."""
-    if answer is Answer.FIRST or answer is Answer.SECOND:
-        return "left" if (answer is Answer.FIRST) != sides_swapped else "right"
-    return "equal" if answer is Answer.EQUAL else "cannot_tell"
+    shown = answer.turned_round if sides_swapped else answer
+    return next(choice for choice, meant in _ON_SCREEN.items() if meant is shown)
+
+
+def choices_of(kind: FeedbackKind) -> list[Choice]:
+    """Return what may be chosen on the screen, from left to right."""
+    return [choice_of(answer, sides_swapped=False) for answer in kind.answers]
 
 
 def sides_of(segment_ids: tuple[str, str], *, sides_swapped: bool) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from prefrl.segments import FeedbackKind, feedback_kind
 from prefrl.store import Labeler, RunRecord, Store
 from prefrl_envs.rendering import DEFAULT_FPS
 from prefrl_envs.tasks import TASKS, body_parts
@@ -72,6 +73,12 @@ class ServerContext:
         """What people are asked; None while it is not known."""
         run = self.training_view.run
         return self.settings.question or (None if run is None else run.question)
+
+    @property
+    def feedback(self) -> FeedbackKind:
+        """What may be said of a pair; that of the paper while the run is not known."""
+        run = self.training_view.run
+        return feedback_kind("pair" if run is None else run.feedback)
 
     @property
     def legend(self) -> list[LegendEntry]:

@@ -135,6 +135,8 @@ class RunReply(_Reply):
     task: str | None
     question: str | None
     question_is_custom: bool
+    choices: list[Choice]
+    """What may be said of a pair, from left to right."""
     budget: int | None
     segment_length: int | None
     labeler: PersonReply
@@ -183,6 +185,8 @@ class HistoryEntry(_Reply):
     seq: int
     query_id: str
     choice: Choice
+    choices: list[Choice]
+    """What it may be changed to: what could be said when it was asked."""
     left: ClipReply
     right: ClipReply
     server_time: int

@@ -44,7 +44,7 @@ export interface components {
             /** Query Id */
             query_id: string;
             /** Choice */
-            choice: ("left" | "right" | "equal" | "cannot_tell") | null;
+            choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
             /** Supersedes */
             supersedes?: string | null;
             /** Reaction Ms */
@@ -129,7 +129,9 @@ export interface components {
              * Choice
              * @enum {string}
              */
-            choice: "left" | "right" | "equal" | "cannot_tell";
+            choice: "left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right";
+            /** Choices */
+            choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             left: components["schemas"]["ClipReply"];
             right: components["schemas"]["ClipReply"];
             /** Server Time */
@@ -320,6 +322,8 @@ export interface components {
             question: string | null;
             /** Question Is Custom */
             question_is_custom: boolean;
+            /** Choices */
+            choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             /** Budget */
             budget: number | null;
             /** Segment Length */

@@ -27,10 +27,11 @@ from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
 from prefrl.feedback.strategies import check_members
+from prefrl.feedback.teachers import check_gives
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.seeding import Streams
-from prefrl.segments import SegmentRecorder, space_to_json
+from prefrl.segments import SegmentRecorder, feedback_kind, space_to_json
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
 from prefrl.store import RunAbout, Store
 
@@ -118,11 +119,12 @@ class PreferenceLearning:
         maker = QueryMaker(
             self.recorder, feedback, Streams(seed).generator("selection"), self.reward_model.returns
         )
+        kind = feedback_kind(feedback.kind)
         self.labels: Labels
         if isinstance(teacher, People):
             self.labels = PeopleLabels(self.store, self.run, maker, feedback)
         else:
-            self.labels = TeacherLabels(teacher, self.store, self.run, maker)
+            self.labels = TeacherLabels(teacher, self.store, self.run, maker, kind)
         self.refit_seconds = 0.0
         """Wall time spent asking, fitting, and paying a replay buffer anew so far."""
         self.has_begun = False
@@ -426,6 +428,8 @@ def _check_kinds(teacher: object, store: object, feedback: object) -> None:
         raise SettingError(f"`store` must be a Store, such as Store(Path(...)). Received {store!r}.")
     if not isinstance(feedback, FeedbackSettings):
         raise SettingError(f"`feedback` must be FeedbackSettings(...). Received {feedback!r}.")
+    if not isinstance(teacher, People):
+        check_gives(teacher, feedback_kind(feedback.kind))
 
 
 def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:

@@ -18,9 +18,17 @@ from prefrl.feedback.strategies import (
     UniformStrategy,
     make_strategy,
 )
-from prefrl.feedback.teachers import OracleTeacher, People, ShuffledTeacher, Teacher, make_teacher
+from prefrl.feedback.teachers import (
+    BoltzmannTeacher,
+    OracleTeacher,
+    People,
+    ShuffledTeacher,
+    Teacher,
+    make_teacher,
+)
 
 __all__ = [
+    "BoltzmannTeacher",
     "ConstantSchedule",
     "DisagreementStrategy",
     "HyperbolicSchedule",

@@ -24,7 +24,7 @@ LONGEST_USUAL = 3.0
 """Times the median gap: a longer one was an interruption."""
 
 _PREFERRED = (Answer.FIRST, Answer.SECOND)
-_COMPARED = tuple(answer for answer in Answer if answer.preference is not None)
+_COMPARED = (*_PREFERRED, Answer.EQUAL)
 
 
 class Agreement(NamedTuple):
@@ -60,7 +60,7 @@ class Rate(NamedTuple):
 
 
 def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
-    """Return how far different people agree on first, second and equal.
+    """Return how far different people agree on first, second and equal, however much better.
 
     "Can't tell" is no opinion, and is left out; so are repeats, which are one person's.
 
@@ -69,8 +69,8 @@ def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
     """
     said: dict[str, Counter[Answer]] = defaultdict(Counter)
     for item in items:
-        if item.repeat_of is None and item.answer.answer in _COMPARED:
-            said[item.answer.query_id][item.answer.answer] += 1
+        if item.repeat_of is None and direction(item) in _COMPARED:
+            said[item.answer.query_id][direction(item)] += 1
     counts = [answers for answers in said.values() if answers.total() > 1]
     n_pairs = sum(_pairs(answers.total()) for answers in counts)
     n_alike = sum(_pairs(n) for answers in counts for n in answers.values())
@@ -125,6 +125,12 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
     )
 
 
+def direction(item: HistoryItem) -> Answer:
+    """Return what is said of a query, without how much better."""
+    assert item.answer.answer is not None  # what was taken back is no present answer
+    return item.answer.answer.direction
+
+
 def _pairs(n: int) -> int:
     return n * (n - 1) // 2
 
@@ -138,7 +144,7 @@ def _answered_twice(own: Mapping[str, HistoryItem]) -> Iterator[tuple[Answer, An
     """Yield what was said first and on repeating, where one of two was preferred both times."""
     for item in own.values():
         before = own.get(item.repeat_of) if item.repeat_of is not None else None
-        first = before.answer.answer if before is not None else None
-        second = item.answer.answer
+        first = None if before is None else direction(before)
+        second = direction(item)
         if first in _PREFERRED and second in _PREFERRED:
             yield first, second

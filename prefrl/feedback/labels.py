@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from prefrl.errors import SettingError
 from prefrl.feedback.query_maker import QueryMaker
-from prefrl.feedback.teachers import Teacher
+from prefrl.feedback.teachers import Teacher, ask
 from prefrl.parts import Arrays, Json, State
-from prefrl.segments import Answer, Comparison, Query
+from prefrl.segments import Comparison, FeedbackKind, Query
+from prefrl.segments.answers import PAIR
 from prefrl.settings import FeedbackSettings
 from prefrl.store import NewAnswer, OpenQuery, Store
 
@@ -147,11 +147,15 @@ class TeacherLabels(Labels):
         store: Where queries and answers are kept.
         run: The store's number of this run.
         maker: Makes the queries.
+        kind: What is said of them.
     """
 
-    def __init__(self, teacher: Teacher, store: Store, run: int, maker: QueryMaker) -> None:
+    def __init__(
+        self, teacher: Teacher, store: Store, run: int, maker: QueryMaker, kind: FeedbackKind = PAIR
+    ) -> None:
         super().__init__(store, run, maker)
         self._teacher = teacher
+        self._kind = kind
 
     def collect(self, wanted: Wanted, num_timesteps: int) -> Iterator[News]:
         """Ask what is due, once it makes a round.
@@ -203,18 +207,13 @@ class TeacherLabels(Labels):
             self._store.add_answers(answers)
 
     def _answer_of(self, query: Query) -> NewAnswer:
-        answer = self._teacher.answer(query)
-        if not isinstance(answer, Answer):
-            raise SettingError(
-                f"A teacher must answer Answer.FIRST, SECOND, EQUAL or CANNOT_TELL. Received {answer!r} from "
-                f"{self._teacher.name}."
-            )
         # The id is the query's, so that a repeated answer of the same teacher is one answer.
         return NewAnswer(
             id=f"{self._teacher.name}:{query.id}",
             query_id=query.id,
-            answer=answer,
+            answer=ask(self._teacher, self._kind, query),
             labeler=self._teacher.name,
+            kind=self._kind.name,
         )
 
 

@@ -10,6 +10,7 @@ from math import nan, sqrt
 from statistics import median
 from typing import NamedTuple
 
+from prefrl.feedback.agreement import direction
 from prefrl.segments import Answer
 from prefrl.store.history import HistoryItem
 
@@ -57,8 +58,8 @@ def qualities(items: Sequence[HistoryItem]) -> dict[str, Quality]:
     by_query: dict[str, dict[str, Answer]] = defaultdict(dict)
     for item in items:
         by_person[item.answer.labeler].append(item)
-        if item.answer.answer in _PREFERRED:
-            by_query[item.answer.query_id][item.answer.labeler] = item.answer.answer
+        if direction(item) in _PREFERRED:
+            by_query[item.answer.query_id][item.answer.labeler] = direction(item)
     return {name: _quality(own, _alike(name, by_query)) for name, own in by_person.items()}
 
 
@@ -85,9 +86,9 @@ def _quality(own: Sequence[HistoryItem], alike: Sequence[bool]) -> Quality:
 
 
 def _on_screen(item: HistoryItem) -> str:
-    if item.answer.answer not in _PREFERRED:
+    if direction(item) not in _PREFERRED:
         return "equal"
-    return "left" if (item.answer.answer is Answer.FIRST) != item.answer.sides_swapped else "right"
+    return "left" if (direction(item) is Answer.FIRST) != item.answer.sides_swapped else "right"
 
 
 def _alike(name: str, by_query: Mapping[str, Mapping[str, Answer]]) -> list[bool]:

@@ -28,6 +28,8 @@ _VERDICTS = {
     Answer.FIRST: "the first is better",
     Answer.SECOND: "the second is better",
     Answer.EQUAL: "both are equal",
+    Answer.MUCH_FIRST: "the first is much better",
+    Answer.MUCH_SECOND: "the second is much better",
 }
 
 
@@ -65,7 +67,7 @@ def _pair(example: Example, clip: str | None, key: str) -> Pair:
             f"The learned reward gives the first {probability} to be better. "
             f"True returns: {returns[0]} and {returns[1]}."
         ),
-        better={Answer.FIRST: 0, Answer.SECOND: 1}.get(example.answer),
+        better={Answer.FIRST: 0, Answer.SECOND: 1}.get(example.answer.direction),
         clip=clip,
         chart=Markup(panels.example_chart(example, key)),
     )

@@ -18,8 +18,10 @@ _EPISODES = "Mean over the last 100 training episodes."
 _WINDOW = 10
 """Rounds of asking that a running mean is over."""
 _ANSWERS = {
+    Answer.MUCH_FIRST: "first is much better",
     Answer.FIRST: "first is better",
     Answer.SECOND: "second is better",
+    Answer.MUCH_SECOND: "second is much better",
     Answer.EQUAL: "equal",
     Answer.CANNOT_TELL: "can't tell",
 }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from prefrl.reward.inputs import RewardInputs
+from prefrl.segments import Strength
 
 Array = npt.NDArray[Any]
 
@@ -17,11 +18,16 @@ SMALLEST_CAPACITY = 64
 
 
 class ComparisonData(Protocol):
-    """What is kept of every comparison: its K segments step by step, and the preference."""
+    """What is kept of every comparison: its K segments step by step, and what was said of them."""
 
     @property
     def preferences(self) -> Tensor:
         """Probability that the first is better, shape [B]."""
+        ...
+
+    @property
+    def strengths(self) -> Tensor | None:
+        """`Strength` of each, shape [B]; None while nobody was asked for it."""
         ...
 
     def __len__(self) -> int:
@@ -38,7 +44,7 @@ class ComparisonData(Protocol):
         """Steps K·T of a comparison, those before them left out, at most."""
         ...
 
-    def append(self, segments: Sequence[Array], preference: float) -> None:
+    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         ...
 
@@ -63,7 +69,7 @@ def make_data(inputs: RewardInputs, device: torch.device) -> ComparisonData:
 
 
 class ComparisonTensors:
-    """Steps, mask and preference of every comparison in tensors on the device.
+    """Steps, mask, preference and strength of every comparison in tensors on the device.
 
     Args:
         shape: Of what is kept of one step.
@@ -85,6 +91,8 @@ class ComparisonTensors:
         self._steps = torch.zeros((0, 2, n_before, *shape), dtype=dtype, device=device)
         self._mask = torch.zeros((0, 2, 0), device=device)
         self._preferences = torch.zeros(0, device=device)
+        self._strengths = torch.zeros(0, dtype=torch.int8, device=device)
+        self._has_strengths = False
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
@@ -105,14 +113,20 @@ class ComparisonTensors:
         """Probability that the first is better, shape [B]."""
         return self._preferences[: self._n]
 
-    def append(self, segments: Sequence[Array], preference: float) -> None:
+    @property
+    def strengths(self) -> Tensor | None:
+        """`Strength` of each, shape [B]; None while nobody was asked for it."""
+        return self._strengths[: self._n] if self._has_strengths else None
+
+    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._reserve(self._n + 1, len(segments), max(len(steps) for steps in segments))
         self._steps[self._n], self._mask[self._n] = 0, 0.0
         for place, steps in enumerate(segments):
             self._steps[self._n, place, : len(steps)] = torch.as_tensor(np.require(steps, requirements="W"))
             self._mask[self._n, place, : len(steps) - self._n_before] = 1.0
-        self._preferences[self._n] = preference
+        self._preferences[self._n], self._strengths[self._n] = preference, strength
+        self._has_strengths |= strength is not Strength.UNSAID
         self._n += 1
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
@@ -124,12 +138,13 @@ class ComparisonTensors:
         self._n = len(rows)
         n_steps = int(self._mask[rows].sum(dim=-1).max()) if self._n else 0
         capacity = max(SMALLEST_CAPACITY, 2 * self._n)
-        for values in (self._steps, self._mask, self._preferences):
+        for values in (self._steps, self._mask, self._preferences, self._strengths):
             values[: self._n] = values[rows]
         if capacity < len(self._steps) or n_steps < self._mask.shape[2]:
             self._steps = self._steps[:capacity, :, : self._n_before + n_steps].clone()
             self._mask = self._mask[:capacity, :, :n_steps].clone()
             self._preferences = self._preferences[:capacity].clone()
+            self._strengths = self._strengths[:capacity].clone()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return steps [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""
@@ -145,11 +160,12 @@ class ComparisonTensors:
             grown *= 2
         steps = self._steps.new_zeros((grown, wider, longer, *shape))
         mask = self._mask.new_zeros((grown, wider, longer - self._n_before))
-        preferences = self._preferences.new_zeros(grown)
+        preferences, strengths = self._preferences.new_zeros(grown), self._strengths.new_zeros(grown)
         steps[:capacity, :most, :length] = self._steps
         mask[:capacity, :most, : self._mask.shape[2]] = self._mask
-        preferences[:capacity] = self._preferences
-        self._steps, self._mask, self._preferences = steps, mask, preferences
+        preferences[:capacity], strengths[:capacity] = self._preferences, self._strengths
+        self._steps, self._mask = steps, mask
+        self._preferences, self._strengths = preferences, strengths
 
 
 class CompressedComparisons:
@@ -170,6 +186,7 @@ class CompressedComparisons:
         self._lengths: list[list[int]] = []
         """Steps of every segment, those before it left out."""
         self._preferences: list[float] = []
+        self._strengths: list[Strength] = []
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
@@ -195,11 +212,17 @@ class CompressedComparisons:
         """Probability that the first is better, shape [B]."""
         return torch.tensor(self._preferences, dtype=torch.float32)
 
-    def append(self, segments: Sequence[Array], preference: float) -> None:
+    @property
+    def strengths(self) -> Tensor | None:
+        """`Strength` of each, shape [B]; None while nobody was asked for it."""
+        return torch.tensor(self._strengths, dtype=torch.int8) if any(self._strengths) else None
+
+    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
         """Add one comparison of segments kept as uint8 [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._packed.append([zlib.compress(frames.tobytes(), level=1) for frames in segments])
         self._lengths.append([len(frames) - self._n_before for frames in segments])
         self._preferences.append(preference)
+        self._strengths.append(strength)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Drop the comparisons for which `kept`, shape [B], is False; the order stays."""
@@ -207,6 +230,7 @@ class CompressedComparisons:
         self._packed = [self._packed[row] for row in rows]
         self._lengths = [self._lengths[row] for row in rows]
         self._preferences = [self._preferences[row] for row in rows]
+        self._strengths = [self._strengths[row] for row in rows]
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from prefrl.segments import Strength
+
 
 def segment_returns(rewards: Tensor, mask: Tensor) -> Tensor:
     """Sum rewards over the steps of a segment, undiscounted.
@@ -43,15 +45,60 @@ def preference_log_probabilities(logits: Tensor, error_rate: float) -> tuple[Ten
     return torch.logaddexp(first + heard, coin), torch.logaddexp(second + heard, coin)
 
 
-def preference_loss(returns: Tensor, preferences: Tensor, error_rate: float) -> Tensor:
+def strength_log_probabilities(
+    logits: Tensor, strengths: Tensor, error_rate: float, much_from: float
+) -> tuple[Tensor, Tensor]:
+    """Return log P'[first better, by so much] and log P'[second better, by so much].
+
+    An ordinal model (McCullagh 1980, section 2.1): somebody perceives the logit and noise of the logistic
+    distribution, says that the first is better where the sum is above 0, and that it is much better where it is
+    above c. So P[much] = sigmoid(logit - c), P[slightly] = sigmoid(logit) - sigmoid(logit - c), and both together
+    are what `preference_log_probabilities` says where no strength was asked.
+
+    Args:
+        logits: Return of the first segment minus return of the second, any shape.
+        strengths: `Strength` of each answer, of the shape of `logits`.
+        error_rate: Share e in [0, 1) of answers that are assumed to be drawn evenly from all that could be said.
+        much_from: Logit c > 0.
+    """
+    # sigmoid(x) - sigmoid(x - c) = sigmoid(x) sigmoid(c - x) (1 - exp(-c)), which never loses its digits.
+    both = math.log(-math.expm1(-much_from))
+
+    def side(x: Tensor) -> Tensor:
+        slight = F.logsigmoid(x) + F.logsigmoid(much_from - x) + both
+        said = torch.where(strengths == Strength.MUCH, F.logsigmoid(x - much_from), slight)
+        return torch.where(strengths == Strength.UNSAID, F.logsigmoid(x), said)
+
+    first, second = side(logits), side(-logits)
+    if error_rate == 0.0:
+        return first, second
+    n_answers = torch.where(strengths == Strength.UNSAID, 2.0, 4.0).to(logits)
+    chance, heard = math.log(error_rate) - n_answers.log(), math.log1p(-error_rate)
+    return torch.logaddexp(first + heard, chance), torch.logaddexp(second + heard, chance)
+
+
+def preference_loss(
+    returns: Tensor,
+    preferences: Tensor,
+    error_rate: float,
+    *,
+    strengths: Tensor | None = None,
+    much_from: float = 1.0,
+) -> Tensor:
     """Return the cross-entropy of each comparison of two segments, in nats, shape [...].
 
     Args:
         returns: Of both segments, shape [..., 2].
         preferences: Probability that the first is better, as answered: 1, 0 or 1/2, broadcastable to [...].
         error_rate: As in `preference_log_probabilities`.
+        strengths: `Strength` of each answer, shape [...]; None where none was asked.
+        much_from: As in `strength_log_probabilities`.
     """
-    log_first, log_second = preference_log_probabilities(preference_logits(returns), error_rate)
+    logits = preference_logits(returns)
+    if strengths is None:
+        log_first, log_second = preference_log_probabilities(logits, error_rate)
+    else:
+        log_first, log_second = strength_log_probabilities(logits, strengths, error_rate, much_from)
     return -(preferences * log_first + (1 - preferences) * log_second)
 
 

@@ -72,12 +72,10 @@ class HeldOut(NamedTuple):
     """Shape [E, longest, K]."""
     preferences: Tensor
     """Shape [E, longest]."""
+    losses: Tensor
+    """Of each comparison, shape [E, longest]."""
     mask: Tensor
     """0 for padding, shape [E, longest]."""
-
-    def losses(self, error_rate: float) -> Tensor:
-        """Loss of each comparison, shape [E, longest]."""
-        return preference_loss(self.returns, self.preferences, error_rate)
 
 
 class RewardTrainer:
@@ -181,7 +179,7 @@ class RewardTrainer:
         for _ in range(n_epochs):
             train_loss, n_steps = self._epoch()
             held_out = self._held_out()
-            held_out_loss = masked_mean(held_out.losses(self.settings.error_rate), held_out.mask)
+            held_out_loss = masked_mean(held_out.losses, held_out.mask)
             self._adapt_l2(train_loss, held_out_loss, n_steps)
         self._normalise_outputs()
         return self._metrics(train_loss, held_out)
@@ -273,7 +271,7 @@ class RewardTrainer:
         seqs = []
         for comparison in comparisons:
             read = [self.ensemble.inputs.of_segment(segment) for segment in comparison.segments]
-            self._data.append(read, comparison.preference)
+            self._data.append(read, comparison.preference, comparison.strength)
             seqs.append(comparison.seq)
         return seqs
 
@@ -300,7 +298,7 @@ class RewardTrainer:
         index, weight = torch.as_tensor(indices, device=device), torch.as_tensor(weights, device=device)
         total = weight.sum(dim=1)
         returns = self._returns(index, trained=total > 0)
-        losses = preference_loss(returns, self._data.preferences[index], self.settings.error_rate)
+        losses = self._losses(returns, index)
         summed = (losses * weight).sum(dim=1)
         # Summed over members, so that each trains exactly as it would alone.
         objective = (summed / total.clamp(min=1) + self.l2 * self.ensemble.network.squared_norms()).sum()
@@ -308,6 +306,17 @@ class RewardTrainer:
         objective.backward()
         self.optimizer.step(weights.sum(axis=1) > 0)
         return summed.detach()
+
+    def _losses(self, returns: Tensor, index: Tensor) -> Tensor:
+        """Return the loss of comparisons [E, b] whose segments have these returns, shape [E, b]."""
+        strengths = self._data.strengths
+        return preference_loss(
+            returns,
+            self._data.preferences[index],
+            self.settings.error_rate,
+            strengths=None if strengths is None else strengths[index],
+            much_from=self.settings.much_from,
+        )
 
     def _returns(self, index: Tensor, trained: Tensor | None = None) -> Tensor:
         """Return returns of comparisons as each member sees its own, [E, b] to [E, b, K].
@@ -338,7 +347,8 @@ class RewardTrainer:
         chunks = torch.split(index, self._n_at_once, dim=1) if index.shape[1] else ()
         none = torch.zeros((len(index), 0, 2), device=device)
         returns = torch.cat([self._returns(chunk) for chunk in chunks], dim=1) if chunks else none
-        return HeldOut(returns, self._data.preferences[index], torch.as_tensor(used, device=device))
+        mask = torch.as_tensor(used, device=device)
+        return HeldOut(returns, self._data.preferences[index], self._losses(returns, index), mask)
 
     def _adapt_l2(self, train_loss: Tensor, held_out_loss: Tensor, n_steps: IntArray) -> None:
         """Raise or lower each member's L2 as often as it took gradient steps; NaN ratios leave it alone."""
@@ -370,7 +380,7 @@ class RewardTrainer:
         self.ensemble.set_output_moments(raw.mean(axis=1), raw.std(axis=1))
 
     def _metrics(self, train_loss: Tensor, held_out: HeldOut) -> RewardMetrics:
-        losses, logits = held_out.losses(self.settings.error_rate), preference_logits(held_out.returns)
+        losses, logits = held_out.losses, preference_logits(held_out.returns)
         decided = held_out.mask * (held_out.preferences != 0.5)
         right = ((logits > 0) == (held_out.preferences > 0.5)) & (logits != 0)
         return RewardMetrics(

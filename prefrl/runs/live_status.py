@@ -63,6 +63,7 @@ class LiveStatus:
             question=question_of(config),
             n_labels=config.labels,
             segment_length=config.segment_length,
+            feedback=config.feedback.kind,
             total_timesteps=config.total_timesteps,
             seed=config.seed,
             algo=config.algo,

@@ -1,17 +1,21 @@
 """What is compared: segments of experience, the queries made of them, and the recorder that cuts them."""
 
+from prefrl.segments.answers import Answer, FeedbackKind, Strength, feedback_kind
 from prefrl.segments.recorder import SegmentRecorder
-from prefrl.segments.segment import Answer, Comparison, Query, Segment
+from prefrl.segments.segment import Comparison, Query, Segment
 from prefrl.segments.spaces import as_array, encode, n_features, space_from_json, space_to_json
 
 __all__ = [
     "Answer",
     "Comparison",
+    "FeedbackKind",
     "Query",
     "Segment",
     "SegmentRecorder",
+    "Strength",
     "as_array",
     "encode",
+    "feedback_kind",
     "n_features",
     "space_from_json",
     "space_to_json",

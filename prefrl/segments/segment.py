@@ -1,4 +1,4 @@
-"""Plain data: a segment, a query made of segments, the answer to it, and the comparison that results.
+"""Plain data: a segment, a query made of segments, and the comparison that results from an answer to it.
 
 Words as in the paper and in DESIGN: a *segment* is consecutive transitions inside one episode; a *query* is
 segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
@@ -6,7 +6,6 @@ segments put to somebody without an answer; a *comparison* is a query of two seg
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prefrl.errors import SegmentError
+from prefrl.segments.answers import Strength
 
 ARRAYS = (
     "observations",
@@ -129,23 +129,6 @@ class Segment:
         return digest.hexdigest()
 
 
-class Answer(StrEnum):
-    """What a teacher says of a query of two segments."""
-
-    FIRST = "first"
-    SECOND = "second"
-    EQUAL = "equal"
-    CANNOT_TELL = "cannot_tell"
-
-    @property
-    def preference(self) -> float | None:
-        """Probability that the FIRST is better: 1, 0 or ½; None where there is no comparison."""
-        return _PREFERENCES[self]
-
-
-_PREFERENCES = {Answer.FIRST: 1.0, Answer.SECOND: 0.0, Answer.EQUAL: 0.5, Answer.CANNOT_TELL: None}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
     """Segments put to somebody: two to compare, or more to rank.
@@ -186,13 +169,15 @@ class Comparison:
     """Two segments and which is better, according to whom.
 
     Raises:
-        SegmentError: There are not two segments, or `preference` is not 0, ½ or 1.
+        SegmentError: There are not two segments, `preference` is not 0, ½ or 1, or equals differ in strength.
     """
 
     segments: tuple[Segment, ...]
     """The segments that were compared, in the order of the query."""
     preference: float
     """Probability that the first is better: 1, 0, or ½ for equal."""
+    strength: Strength = Strength.UNSAID
+    """How much better, where that was asked."""
     teacher: str = ""
     """Name of whoever answered."""
     query_id: str = ""
@@ -208,6 +193,8 @@ class Comparison:
             )
         if self.preference not in (0.0, 0.5, 1.0):
             raise SegmentError(f"`preference` must be 0, 0.5 or 1. Received {self.preference}.")
+        if self.preference == 0.5 and self.strength is not Strength.UNSAID:
+            raise SegmentError(f"Neither of two equals is better, nor by much. Received {self.strength!r}.")
 
     @property
     def first(self) -> Segment:

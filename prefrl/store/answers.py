@@ -22,7 +22,8 @@ from sqlalchemy import (
 )
 
 from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
-from prefrl.segments import Answer
+from prefrl.registry import FEEDBACK_KINDS
+from prefrl.segments import Answer, feedback_kind
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
@@ -38,7 +39,7 @@ class NewAnswer:
     """What somebody says of a query. Sent twice it is stored once.
 
     Raises:
-        SettingError: `id` or `labeler` is empty, or nothing is said.
+        SettingError: `id` or `labeler` is empty, there is no such kind of feedback, or it knows no such answer.
     """
 
     query_id: str
@@ -62,13 +63,15 @@ class NewAnswer:
     gui_version: str | None = None
     """Version of the page that was used."""
     kind: str = "pair"
-    """What is said: "pair" is which of two segments is better. Other kinds are only read as yet."""
+    """What kind of feedback it is; one of `prefrl.registry.FEEDBACK_KINDS`."""
 
     def __post_init__(self) -> None:
         """Check that there is a sender and a statement."""
         if not self.id or not self.labeler:
             raise SettingError("An answer needs an `id` and a `labeler`. Received an empty one.")
-        if self.kind == "pair" and self.answer is None and self.supersedes is None:
+        if self.answer is not None:
+            feedback_kind(self.kind).check(self.answer, self.labeler)
+        elif self.kind in FEEDBACK_KINDS and self.supersedes is None:
             raise SettingError("`answer` may be None only to take back the answer named in `supersedes`.")
 
 
@@ -91,8 +94,6 @@ STORED_COLUMNS = (
     _answer.c[_SAID],
 )
 """What `as_stored` reads."""
-N_SEGMENTS = {"pair": 2}
-"""How many segments each kind of judgement is about."""
 _later = _answer.alias("later")
 IS_CURRENT = ~exists().where(
     _later.c.query_id == _answer.c.query_id, _later.c.labeler == _answer.c.labeler, _later.c.seq > _answer.c.seq
@@ -154,6 +155,12 @@ class AnswerMethods(StoreBase):
             rows = connection.execute(statement.order_by(_answer.c.seq).limit(limit)).mappings().all()
         return [as_stored(row) for row in rows]
 
+    def answer(self, answer_id: str) -> StoredAnswer | None:
+        """Return the answer of that id, replaced or taken back since or not; None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(select(*STORED_COLUMNS).where(_answer.c.id == answer_id)).mappings().first()
+        return None if row is None else as_stored(row)
+
     def answered(self, query_ids: Sequence[str]) -> dict[str, StoredAnswer]:
         """Return the present answer, "can't tell" included, of each of these queries that has one.
 
@@ -179,7 +186,7 @@ def in_run(run: int | None) -> list[ColumnElement[bool]]:
 
 
 def as_value(answer: Answer) -> str:
-    """Return an answer to a pair as the table has it."""
+    """Return an answer as the table has it."""
     return json.dumps(answer.value)
 
 
@@ -187,7 +194,7 @@ def as_stored(row: RowMapping) -> StoredAnswer:
     """Return a row of the table as an answer; columns of other names are left out."""
     values: dict[str, Any] = {column.name: row[column.name] for column in STORED_COLUMNS}
     said = values.pop(_SAID)
-    values["answer"] = Answer(json.loads(said)) if said is not None and values["kind"] == "pair" else None
+    values["answer"] = None if said is None or values["kind"] not in FEEDBACK_KINDS else Answer(json.loads(said))
     values["sides_swapped"], values["late"] = bool(values["sides_swapped"]), bool(values["late"])
     return StoredAnswer(**values)
 
@@ -228,17 +235,16 @@ def _open_again(connection: Connection, answer: NewAnswer, now: int) -> None:
 
 
 def _check_query(connection: Connection, answer: NewAnswer) -> None:
-    if answer.kind not in N_SEGMENTS:
-        raise SettingError(f"`kind` must be one of {', '.join(N_SEGMENTS)}. Received {answer.kind!r}.")
+    kind = feedback_kind(answer.kind)
     if not count(connection, _query.c.id, _query.c.id == answer.query_id):
         raise StoreError(unknown_query(answer.query_id))
     part = schema.query_segment
     n_segments = count(connection, part.c.position, part.c.query_id == answer.query_id)
     if n_segments == 0:
         raise QueryTakenError(f"Query {answer.query_id!r} expired before anybody had it.")
-    if n_segments != N_SEGMENTS[answer.kind]:
+    if n_segments != kind.n_segments:
         raise StoreError(
-            f"An answer of kind {answer.kind!r} is about {N_SEGMENTS[answer.kind]} segments, but query "
+            f"An answer of kind {answer.kind!r} is about {kind.n_segments} segments, but query "
             f"{answer.query_id!r} has {n_segments}."
         )
 

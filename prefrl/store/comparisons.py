@@ -6,17 +6,26 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, exists, func, select
 
 from prefrl.errors import StoreError
-from prefrl.segments import Answer, Comparison
+from prefrl.registry import FEEDBACK_KINDS
+from prefrl.segments import Answer, Comparison, feedback_kind
 from prefrl.store import schema
-from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored, as_value, in_run
+from prefrl.store.answers import (
+    IS_CURRENT,
+    STORED_COLUMNS,
+    StoredAnswer,
+    as_stored,
+    as_value,
+    in_run,
+)
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
 from prefrl.store.queries import segment_places
 
 _answer, _query = schema.answer, schema.query
 
-_IS_PAIR = _answer.c.kind == "pair"
-_IS_COMPARISON = _IS_PAIR & _answer.c.value.in_(
+IS_KNOWN = _answer.c.kind.in_(list(FEEDBACK_KINDS))
+"""Holds for the kinds of judgement that are understood."""
+_IS_COMPARISON = IS_KNOWN & _answer.c.value.in_(
     [as_value(answer) for answer in Answer if answer.preference is not None]
 )
 _IS_NO_REPEAT = ~exists().where(_query.c.id == _answer.c.query_id, _query.c.repeat_of.is_not(None))
@@ -126,7 +135,7 @@ class ComparisonMethods(StoreBase):
     def counts(self, *, run: int | None = None) -> StoreCounts:
         """Return how many queries, answers and comparisons there are, in a run or in all."""
         present = (IS_CURRENT, _IS_NO_REPEAT, *in_run(run))
-        cannot_tell = _IS_PAIR & (_answer.c.value == as_value(Answer.CANNOT_TELL))
+        cannot_tell = IS_KNOWN & (_answer.c.value == as_value(Answer.CANNOT_TELL))
         asked = (_query.c.repeat_of.is_(None), *([] if run is None else [_query.c.run_id == run]))
         with self._database.read() as connection:
             return StoreCounts(
@@ -147,6 +156,7 @@ class ComparisonMethods(StoreBase):
         return Comparison(
             segments=tuple(self._segments(places)),
             preference=preference,
+            strength=feedback_kind(row.kind).strength(row.answer),
             teacher=row.labeler,
             query_id=row.query_id,
             seq=row.seq,

@@ -7,6 +7,7 @@ from sqlalchemy import exists, select
 from prefrl.store import schema
 from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored
 from prefrl.store.base import StoreBase
+from prefrl.store.comparisons import IS_KNOWN
 from prefrl.store.queries import segment_places
 
 _answer, _query = schema.answer, schema.query
@@ -50,7 +51,7 @@ class HistoryMethods(StoreBase):
         statement = (
             select(*STORED_COLUMNS, _query.c.repeat_of, _query.c.num_timesteps, changed.label("changed"))
             .join(_query, _query.c.id == _answer.c.query_id)
-            .where(IS_CURRENT, _answer.c.kind == "pair", _answer.c.value.is_not(None))
+            .where(IS_CURRENT, IS_KNOWN, _answer.c.value.is_not(None))
         )
         if labeler is not None:
             statement = statement.where(_answer.c.labeler == labeler)

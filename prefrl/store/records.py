@@ -29,6 +29,8 @@ class RunRecord:
     """Comparisons that the run wants in all."""
     segment_length: int
     """Steps T of a segment."""
+    feedback: str = "pair"
+    """Kind of feedback that is asked for; one of `prefrl.registry.FEEDBACK_KINDS`."""
     total_timesteps: int | None = None
     """Environment steps of the whole training."""
     seed: int | None = None

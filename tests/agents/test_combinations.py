@@ -27,8 +27,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecFrameStack, VecNormalize
 from prefrl.agents import PreferenceLearning, algorithm, callback
 from prefrl.agents.old_labels import OldLabels
 from prefrl.feedback import People, Teacher
-from prefrl.registry import ALGORITHMS, OFF_POLICY, SCHEDULES, STRATEGIES
-from prefrl.segments import Answer, Query
+from prefrl.feedback.teachers import ask
+from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, OFF_POLICY, SCHEDULES, STRATEGIES
+from prefrl.segments import Answer, Query, feedback_kind
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
@@ -48,6 +49,9 @@ class Random:
     def answer(self, query: Query) -> Answer:
         return list(Answer)[[0, 0, 0, 0, 1, 1, 1, 1, 2, 3][int(query.id[:8], 16) % 10]]
 
+    def strength(self, query: Query) -> Answer:
+        return list(Answer)[[0, 0, 4, 4, 1, 1, 5, 5, 2, 3][int(query.id[:8], 16) % 10]]
+
 
 @dataclass(frozen=True)
 class Combination:
@@ -62,6 +66,7 @@ class Combination:
     """Whether all calls are announced."""
     schedule: str
     strategy: str
+    kind: str
     action_is_read: bool
     next_observation: bool
     n_labels: int
@@ -98,6 +103,7 @@ combinations = st.builds(
     planned=st.booleans(),
     schedule=st.sampled_from(sorted(SCHEDULES)),
     strategy=st.sampled_from(sorted(STRATEGIES)),
+    kind=st.sampled_from(sorted(FEEDBACK_KINDS)),
     action_is_read=st.booleans(),
     next_observation=st.booleans(),
     n_labels=st.integers(3, 12),
@@ -140,6 +146,7 @@ def make_learning(drawn: Combination, store: Store, old_labels: OldLabels, **cha
             segment_length=LENGTH,
             schedule=drawn.schedule,
             strategy=drawn.strategy,
+            kind=drawn.kind,
             initial_timesteps=LENGTH * drawn.n_envs,
             initial_share=0.5,
             pretraining=drawn.pretraining,
@@ -198,9 +205,15 @@ class Watch(BaseCallback):
         store, random = self.prefs.store, Random()
         for person in ("Ann", "Bob")[: self.drawn.overlap]:
             for claim in store.claim(person, 3):
-                said = random.answer(store.query(claim.query_id))
-                name = f"{person}:{claim.query_id}"
-                store.add_answers([NewAnswer(id=name, query_id=claim.query_id, answer=said, labeler=person)])
+                said = ask(random, feedback_kind(self.drawn.kind), store.query(claim.query_id))
+                answer = NewAnswer(
+                    id=f"{person}:{claim.query_id}",
+                    query_id=claim.query_id,
+                    answer=said,
+                    labeler=person,
+                    kind=self.drawn.kind,
+                )
+                store.add_answers([answer])
 
 
 def check(drawn: Combination, prefs: PreferenceLearning, watch: Watch, n_old: int) -> None:

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -25,7 +26,7 @@ from prefrl.agents.old_labels import OldLabels
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import OracleTeacher, People, Teacher
 from prefrl.reward import RewardEnsemble, RewardTrainer
-from prefrl.segments import Answer, SegmentRecorder
+from prefrl.segments import Answer, SegmentRecorder, Strength
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import CountingEnv
@@ -635,3 +636,53 @@ def test_a_policy_that_squashes_has_no_actions_as_drawn() -> None:
     segments = prefs.recorder.sample(50, length=5, rng=np.random.default_rng(0))
     assert max(np.abs(segment.actions).max() for segment in segments) > 1
     assert [segment.drawn_actions for segment in segments] == [None] * 50
+
+
+# --- kinds of feedback ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("old_labels", ["continue", "learn"])
+def test_labels_of_one_kind_are_learned_beside_those_of_another(
+    drift_venv: MakeVenv, store: Store, old_labels: OldLabels
+) -> None:
+    """Whoever said "better" where nothing else could be said did not mean "not much better"."""
+    train(learning(drift_venv(), store, n_labels=12))
+    second = learning(drift_venv(), store, n_labels=24, seed=1, old_labels=old_labels, kind="strength")
+    train(second)
+    assert second.trainer.n_comparisons == (24 if old_labels == "continue" else 36)
+    strengths = [one.strength for one in store.comparisons_at(second.trainer.seqs.tolist())]
+    assert set(strengths[:12]) == {Strength.UNSAID}
+    assert Strength.MUCH in strengths[12:]
+    assert second.trainer._data.strengths is not None
+    assert second.trainer._data.strengths.tolist() == strengths
+
+    third = learning(drift_venv(), store, n_labels=30, old_labels="learn")
+    train(third)
+    kinds = [answer.kind for answer in store.answers(run=third.run)]
+    assert set(kinds) == {"pair"}, "what was asked before does not decide what is asked now"
+
+
+def test_a_reward_saved_in_the_middle_goes_on_with_the_strengths(drift_venv: MakeVenv, tmp_path: Path) -> None:
+    with Store(tmp_path) as folder:
+        first = learning(drift_venv(), folder, n_labels=12, kind="strength")
+        train(first)
+        first.save(tmp_path / "preferences.safetensors")
+        loaded = PreferenceLearning.load(
+            tmp_path / "preferences.safetensors", drift_venv(), teacher=OracleTeacher(), store=folder, n_labels=20
+        )
+        assert loaded.feedback.kind == "strength"
+        assert loaded.trainer._data.strengths is not None
+        train(loaded)
+        assert {answer.kind for answer in folder.answers()} == {"strength"}
+        assert loaded.trainer.n_comparisons == 20
+
+
+def test_a_teacher_that_does_not_give_this_kind_of_feedback_is_refused_at_once(
+    drift_venv: MakeVenv, store: Store, position_teacher: Teacher
+) -> None:
+    with pytest.raises(
+        SettingError, match=r"no feedback of kind 'strength': it needs a method `strength\(query\)`"
+    ):
+        learning(drift_venv(), store, teacher=position_teacher, kind="strength")
+    with pytest.raises(SettingError, match="`kind` must be one of pair, strength"):
+        learning(drift_venv(), store, kind="points")

@@ -152,6 +152,17 @@ class Visitor:
         self.leave(query)
         return query
 
+    def swipe(self, x: int, y: int) -> None:
+        """Move a finger over the clips."""
+        session = self.context.new_cdp_session(self.page)
+        at = {"x": 200, "y": 330}
+        session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+        for part in (0.4, 0.8, 1):
+            point = {"x": at["x"] + part * x, "y": at["y"] + part * y}
+            session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        session.detach()
+
     def leave(self, query: str) -> None:
         """Wait until a query is not seen any more."""
         expect(self.page.locator("#stage")).not_to_have_attribute("data-query", query)

@@ -439,18 +439,6 @@ def test_all_is_on_one_screen_of_a_laptop_beside_each_other_or_stacked(visitor: 
     assert upper["y"] + upper["height"] <= lower["y"]
 
 
-def swipe(visitor: Any, x: int, y: int) -> None:
-    """Move a finger over the clips."""
-    session = visitor.context.new_cdp_session(visitor.page)
-    at = {"x": 200, "y": 330}
-    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
-    for part in (0.4, 0.8, 1):
-        point = {"x": at["x"] + part * x, "y": at["y"] + part * y}
-        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    session.detach()
-
-
 def test_a_phone_stacks_the_clips_and_understands_swipes(
     visit: Callable[..., Any], office: Any, playwright: Playwright
 ) -> None:
@@ -484,12 +472,12 @@ def test_a_phone_stacks_the_clips_and_understands_swipes(
         (120, 0): "cannot_tell",
     }.items():
         query = visitor.see_pair()
-        swipe(visitor, x, y)
+        visitor.swipe(x, y)
         visitor.leave(query)
         expect(page.locator("#toast")).to_have_text(said[choice])
         given[query] = choice
     shown = visitor.see_pair()
-    swipe(visitor, 20, 10)  # too short to mean anything
+    visitor.swipe(20, 10)  # too short to mean anything
     assert visitor.query == shown
     visitor.all_saved()
     assert visitor.said() == given

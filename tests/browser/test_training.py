@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
 
+from prefrl.feedback import OracleTeacher
+from prefrl.feedback.teachers import ask
 from prefrl.runs.metrics_log import read_metrics
+from prefrl.segments import Answer, Query, Segment, feedback_kind
 from prefrl.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -52,26 +55,31 @@ NEXT_PAIR = """(other) => {
 class Labeler:
     """Somebody who knows the true return of the clips on the screen, and thinks for a moment."""
 
-    def __init__(self, page: Page, store: Store, *, errs: float, skips: float, thinks: float, seed: int) -> None:
-        self.page, self.store = page, store
+    def __init__(
+        self, page: Page, store: Store, *, errs: float, skips: float, thinks: float, seed: int, kind: str = "pair"
+    ) -> None:
+        self.page, self.store, self.kind = page, store, kind
         self.errs, self.skips, self.thinks = errs, skips, thinks
         self.random = random.Random(seed)
         self.n_answers = 0
 
-    def true_return(self, side: str) -> float:
+    def segment(self, side: str) -> Segment:
+        """What is seen on one side."""
         clip = self.page.locator(f".side.{side}").get_attribute("data-clip") or ""
         found = re.search(r"[0-9a-f]{32}", clip)
         assert found is not None
-        return self.store.segment(found.group()).env_return
+        return self.store.segment(found.group())
 
     def key(self) -> str:
         """What is pressed for the pair that is seen."""
         if self.random.random() < self.skips:
             return "ArrowDown"
-        left_is_better = self.true_return("left") > self.true_return("right")
+        seen = Query(segments=(self.segment("left"), self.segment("right")), ordinal=0)
+        answer = ask(OracleTeacher(), feedback_kind(self.kind), seen)
         if self.random.random() < self.errs:
-            left_is_better = not left_is_better
-        return "ArrowLeft" if left_is_better else "ArrowRight"
+            answer = answer.turned_round
+        arrow = "ArrowLeft" if answer.direction is Answer.FIRST else "ArrowRight"
+        return f"Shift+{arrow}" if answer.is_much else arrow
 
     def label(self, training: "subprocess.Popen[str]") -> None:
         """Answer until the training is over."""
@@ -106,22 +114,30 @@ def training(run: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]"
         error.close()
 
 
+EXACT, ERRS = (0.0, 0.0), (0.1, 0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 105))
-@pytest.mark.parametrize(("errs", "skips"), [(0.0, 0.0), (0.1, 0.05)], ids=["exact", "errs and skips"])
+@pytest.mark.parametrize(
+    ("errs", "skips", "kind"),
+    [(*EXACT, "pair"), (*ERRS, "pair"), (*EXACT, "strength")],
+    ids=["exact", "errs and skips", "strength"],
+)
 def test_a_hopper_learns_to_backflip_from_clicks(
-    errs: float, skips: float, seed: int, chromium: Browser, tmp_path: Path
+    errs: float, skips: float, kind: str, seed: int, chromium: Browser, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     page = chromium.new_page(viewport={"width": 1366, "height": 768})
     page.add_init_script(WATCH)
-    with training(run, "--seed", str(seed)) as (process, address), Store(run) as store:
+    with training(run, "--seed", str(seed), "--feedback", kind) as (process, address), Store(run) as store:
         page.goto(address)
-        labeler = Labeler(page, store, errs=errs, skips=skips, thinks=0.7, seed=seed)
+        labeler = Labeler(page, store, errs=errs, skips=skips, thinks=0.7, seed=seed, kind=kind)
         labeler.label(process)
         seen: dict[str, Any] = page.evaluate("seen")
         assert process.wait() == 0
         assert store.counts().comparisons >= 200
+        assert {answer.kind for answer in store.answers()} == {kind}
     page.close()
     result = json.loads((run / "evaluation.json").read_text())
     lines = read_metrics(run / "log" / "metrics.jsonl")

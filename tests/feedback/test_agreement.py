@@ -30,6 +30,7 @@ def stored(
         server_time=server_time,
         seq=1,
         late=False,
+        kind="strength",  # of which the answers without strength are a part
     )
 
 
@@ -92,7 +93,7 @@ def slow_agreement(said: Sequence[Said]) -> Agreement:
     units: dict[str, list[Answer]] = defaultdict(list)
     for query, _, answer in said:
         if answer is not X:
-            units[query].append(answer)
+            units[query].append({Answer.MUCH_FIRST: F, Answer.MUCH_SECOND: S}.get(answer, answer))
     kept = [values for values in units.values() if len(values) > 1]
     everything = [value for values in kept for value in values]
     n = len(everything)
@@ -146,6 +147,7 @@ def test_the_error_from_repeats_by_hand() -> None:
     said = [(str(k), "ann", F) for k in range(12)] + [("0", "bob", S)]
     again = [(str(k), "ann", S if k < 2 else F) for k in range(8)]  # 2 of 8 turned round: r = 1/4
     undecided = [("8", "ann", E), ("9", "ann", X)]
+    again[-1] = ("7", "ann", Answer.MUCH_FIRST)  # surer than before, and no error
     stranger = [("never asked", "ann", S), ("0", "bob", F)]
     found = error_estimate(items(said, repeats=again + undecided + stranger), "ann")
     assert found.n_repeats == 8

@@ -1,12 +1,23 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from prefrl.errors import SegmentError, SettingError
-from prefrl.feedback import OracleTeacher, People, ShuffledTeacher, Teacher, make_teacher, teachers
+from prefrl.feedback import (
+    BoltzmannTeacher,
+    OracleTeacher,
+    People,
+    ShuffledTeacher,
+    Teacher,
+    make_teacher,
+    teachers,
+)
+from prefrl.feedback.teachers import ask
 from prefrl.registry import TEACHERS
 from prefrl.segments import Answer, Query, Segment
+from prefrl.segments.answers import PAIR, STRENGTH
 
 MakeSegment = Callable[..., Segment]
 
@@ -116,5 +127,110 @@ def test_a_teacher_is_made_by_its_name_with_its_settings_and_the_runs_seed(
 def test_a_teacher_that_there_is_not_and_a_setting_it_has_not() -> None:
     with pytest.raises(SettingError, match=r"`teacher` must be one of .* Received 'orakle'\. Did you mean oracle"):
         make_teacher("orakle", {}, seed=0)
-    with pytest.raises(SettingError, match=r"'oracle' has no setting `error`; it has none"):
+    with pytest.raises(SettingError, match=r"'oracle' has no setting `error`; it has much_from"):
         make_teacher("oracle", {"error": 0.1}, seed=0)
+    with pytest.raises(SettingError, match=r"'human' has no setting `error`; it has none"):
+        make_teacher("human", {"error": 0.1}, seed=0)
+
+
+# --- strength ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([0.0, 2.0], [0.9, 2.9], Answer.MUCH_SECOND),  # d = 0.9
+        ([0.0, 2.0], [0.7, 2.7], Answer.SECOND),  # d = 0.7
+        ([70.0, 270.0], [0.0, 200.0], Answer.FIRST),  # d = 0.7: the scale of rewards does not count
+        ([0.9, 2.9], [0.0, 2.0], Answer.MUCH_FIRST),
+        ([1.0, 1.0], [1.1, 1.1], Answer.MUCH_SECOND),  # rewards do not change within a clip
+        ([1.0, 2.0], [2.0, 1.0], Answer.EQUAL),
+    ],
+)
+def test_much_better_is_a_large_effect(
+    make_segment: MakeSegment, first: Sequence[float], second: Sequence[float], expected: Answer
+) -> None:
+    assert OracleTeacher().strength(pair(make_segment, first, second)) is expected
+
+
+def test_the_effect_size_by_hand(make_segment: MakeSegment) -> None:
+    rewards = [1.0, 4.0, 1.0], [0.0, 3.0, 6.0, 3.0]
+    variance = (3 * np.var(rewards[0]) + 4 * np.var(rewards[1])) / 7
+    found = teachers.effect_size(pair(make_segment, *rewards))
+    assert found == pytest.approx((2.0 - 3.0) / np.sqrt(variance), rel=1e-6)
+
+
+def test_what_is_large_may_be_set(make_segment: MakeSegment) -> None:
+    query = pair(make_segment, [0.0, 2.0], [0.7, 2.7])
+    assert OracleTeacher(much_from=0.5).strength(query) is Answer.MUCH_SECOND
+    assert make_teacher("oracle", {"much_from": 0.5}, seed=0) == OracleTeacher(much_from=0.5)
+    for wrong in (0.0, -1, float("nan"), float("inf"), "much"):
+        with pytest.raises(SettingError, match="`much_from` of an oracle must be finite and above 0"):
+            OracleTeacher(much_from=wrong)  # type: ignore[arg-type]
+
+
+def test_strengths_are_turned_round_like_all_else(make_segment: MakeSegment) -> None:
+    """And as often as they would be without strength, by the same coin."""
+    shuffled = ShuffledTeacher(OracleTeacher(), seed=3)
+    queries = [pair(make_segment, [0.0, 2.0], [5.0, 7.0], ordinal) for ordinal in range(200)]
+    said = [shuffled.strength(query) for query in queries]
+    assert set(said) == {Answer.MUCH_FIRST, Answer.MUCH_SECOND}
+    assert [answer.direction for answer in said] == [shuffled.answer(query) for query in queries]
+    assert 70 < said.count(Answer.MUCH_FIRST) < 130  # ± 4 standard errors
+
+
+def test_a_teacher_of_pairs_alone_is_asked_nothing_else(make_segment: MakeSegment) -> None:
+    query = pair(make_segment, [1.0], [2.0])
+    with pytest.raises(
+        SettingError, match=r"no feedback of kind 'strength': it needs a method `strength\(query\)`"
+    ):
+        ask(Says(Answer.FIRST), STRENGTH, query)
+    with pytest.raises(SettingError, match="no feedback of kind 'strength'"):
+        ShuffledTeacher(Says(Answer.FIRST), seed=0).strength(query)
+    with pytest.raises(SettingError, match=r"must be one of Answer.FIRST, .* from parrot"):
+        ask(Says(Answer.MUCH_FIRST), PAIR, query)
+
+
+# --- people err -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rationality", [0.5, 2.0])
+def test_it_errs_as_often_as_the_difference_is_small(make_segment: MakeSegment, rationality: float) -> None:
+    teacher = BoltzmannTeacher(rationality=rationality, seed=4)
+    for shift in (0.0625, 0.25, 1.0):  # the standard deviation within both is 1: d = shift
+        queries = [pair(make_segment, [shift, 2 + shift], [0.0, 2.0], ordinal) for ordinal in range(2000)]
+        said = [teacher.answer(query) for query in queries]
+        assert set(said) == {Answer.FIRST, Answer.SECOND}
+        expected = 1 / (1 + np.exp(-rationality * shift))
+        assert said.count(Answer.FIRST) / 2000 == pytest.approx(expected, abs=0.045)  # 4 standard errors
+
+
+def test_its_strength_is_of_what_it_perceives(make_segment: MakeSegment) -> None:
+    """P(much first) = sigmoid(β (d - 0.8)), which is what the reward's ordinal model assumes."""
+    teacher = BoltzmannTeacher(rationality=2.0, seed=1)
+    queries = [pair(make_segment, [0.5, 2.5], [0.0, 2.0], ordinal) for ordinal in range(4000)]
+    said = [teacher.strength(query) for query in queries]
+    shares = [
+        said.count(one) / 4000 for one in (Answer.MUCH_FIRST, Answer.FIRST, Answer.SECOND, Answer.MUCH_SECOND)
+    ]
+    above = [1 / (1 + np.exp(-2.0 * (0.5 - from_))) for from_ in (0.8, 0.0, -0.8)]
+    expected = [above[0], above[1] - above[0], above[2] - above[1], 1 - above[2]]
+    assert shares == pytest.approx(expected, abs=0.032)  # 4 standard errors
+    assert [answer.direction for answer in said] == [teacher.answer(query) for query in queries]
+
+
+def test_its_errors_are_those_of_its_seed(make_segment: MakeSegment) -> None:
+    queries = [pair(make_segment, [0.2, 2.2], [0.0, 2.0], ordinal) for ordinal in range(100)]
+    first, again, other = ([BoltzmannTeacher(seed=seed).answer(q) for q in queries] for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+    assert make_teacher("boltzmann", {}, seed=7) == BoltzmannTeacher(seed=7)
+
+
+def test_equals_are_equal_to_it_and_what_cannot_be_is_refused(make_segment: MakeSegment) -> None:
+    assert BoltzmannTeacher().strength(pair(make_segment, [1.0, 2.0], [2.0, 1.0])) is Answer.EQUAL
+    for wrong in (0, -1.0, float("nan"), "very"):
+        with pytest.raises(SettingError, match="`rationality` must be finite and above 0"):
+            BoltzmannTeacher(rationality=wrong)  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="`much_from` of an oracle"):
+        BoltzmannTeacher(much_from=0)

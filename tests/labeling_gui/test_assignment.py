@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from prefrl.segments import Answer, Query
+from prefrl.segments.answers import PAIR, STRENGTH
 from prefrl.store import Claim, RunAbout, Store
 from prefrl_labeling_gui.answer_index import AnswerIndex
-from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, sides_of
+from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, choices_of, sides_of
 
 
 class Desk:
@@ -19,6 +20,7 @@ class Desk:
         self.store.begin_run(RunAbout(observation_space={}, action_space={}, segment_length=1))
         self.store.add_queries(queries)
         self.repeat_share = repeat_share
+        self.kind = PAIR
         self.restart()
 
     def restart(self) -> None:
@@ -34,7 +36,7 @@ class Desk:
         return claims[0] if claims else None
 
     def answer(self, claim: Claim, choice: Choice | None = "left", name: str = "Ann") -> None:
-        self.assignment.answer(claim, name, choice, answer_id=uuid4())
+        self.assignment.answer(claim, name, choice, kind=self.kind, answer_id=uuid4())
         self.answer_index.refresh()
 
     def work(self, n: int | None = None, choice: Choice = "left", name: str = "Ann") -> list[Claim]:
@@ -61,6 +63,9 @@ def desk(some_query: Callable[[int], Query]) -> Callable[..., Desk]:
         ("right", True, Answer.FIRST),
         ("equal", True, Answer.EQUAL),
         ("cannot_tell", False, Answer.CANNOT_TELL),
+        ("much_left", False, Answer.MUCH_FIRST),
+        ("much_left", True, Answer.MUCH_SECOND),
+        ("much_right", True, Answer.MUCH_FIRST),
     ],
 )
 def test_a_choice_on_the_screen_means_an_answer_of_the_query(
@@ -68,6 +73,11 @@ def test_a_choice_on_the_screen_means_an_answer_of_the_query(
 ) -> None:
     assert answer_of(choice, sides_swapped=swapped) is answer
     assert choice_of(answer, sides_swapped=swapped) == choice
+
+
+def test_choices_lie_on_the_screen_as_the_clips_do() -> None:
+    assert choices_of(PAIR) == ["left", "equal", "cannot_tell", "right"]
+    assert choices_of(STRENGTH) == ["much_left", "left", "equal", "cannot_tell", "right", "much_right"]
 
 
 def test_the_first_segment_is_on_the_left_unless_swapped() -> None:
@@ -120,7 +130,7 @@ def test_an_answer_taken_back_is_not_asked_again(desk: Callable[..., Desk]) -> N
     own = desk(60, repeat_share=0.5)
     [first] = own.work(1)
     stored = own.store.answers()[0]
-    own.assignment.answer(first, "Ann", None, answer_id=uuid4(), supersedes=UUID(stored.id))
+    own.assignment.answer(first, "Ann", None, kind=PAIR, answer_id=uuid4(), supersedes=UUID(stored.id))
     own.answer_index.refresh()
     assert own.claim() == own.assignment.given("Ann", first.query_id)
     assert own.answer_index.account("Ann").current == {}

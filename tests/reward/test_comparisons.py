@@ -13,6 +13,7 @@ from prefrl.reward.comparisons import (
     make_data,
 )
 from prefrl.reward.inputs import make_inputs
+from prefrl.segments import Strength
 
 CPU = torch.device("cpu")
 
@@ -232,3 +233,24 @@ def test_images_are_compressed_but_for_a_gpu() -> None:
         assert isinstance(data, ComparisonTensors)
         assert data._steps.dtype == dtype
         assert data._steps.shape[2] == inputs.n_before
+
+
+@pytest.mark.parametrize("make", [as_tensors, compressed])
+def test_strengths_are_kept_with_their_comparisons(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    shape, dtype = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:], np.uint8
+    step = np.ones((6, *shape), dtype=dtype)
+    for _ in range(3):
+        data.append([step, step], 1.0)
+    assert data.strengths is None, "nobody was asked for any, and the loss is that of pairs"
+    for strength in (Strength.MUCH, Strength.SLIGHT):
+        data.append([step, step], 0.0, strength)
+    for _ in range(SMALLEST_CAPACITY):  # beyond the first capacity
+        data.append([step, step], 0.5)
+    assert data.strengths is not None
+    assert data.strengths[:6].tolist() == [0, 0, 0, 2, 1, 0]
+    kept = np.zeros(len(data), dtype=np.bool_)
+    kept[[2, 4, 5]] = True
+    data.keep(kept)
+    assert data.strengths is not None
+    assert data.strengths.tolist() == [0, 1, 0]

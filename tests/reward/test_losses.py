@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from prefrl.reward.losses import (
     preference_logits,
     preference_loss,
     segment_returns,
+    strength_log_probabilities,
 )
+from prefrl.segments import Strength
 
 Losses = Callable[[Tensor], Tensor]
 
@@ -159,3 +162,70 @@ def test_the_loss_is_one_of_differences_of_returns() -> None:
     loss = preference_loss(returns, torch.tensor([[1.0, 0.0], [1.0, 0.5]], dtype=torch.float64), 0.0)
     expected = math.log(1 + math.exp(-2))
     np.testing.assert_allclose(loss.numpy(), [[expected, expected], [expected, math.log(2)]], rtol=1e-12)
+
+
+# --- strength ---------------------------------------------------------------------------------------------
+
+STRENGTHS = [Strength.UNSAID, Strength.SLIGHT, Strength.MUCH]
+
+
+def said(logits: Tensor, strength: Strength, error_rate: float, much_from: float) -> tuple[Tensor, Tensor]:
+    strengths = torch.full(logits.shape, strength, dtype=torch.int8)
+    return strength_log_probabilities(logits, strengths, error_rate, much_from)
+
+
+@pytest.mark.parametrize("error_rate", [0.0, 0.1])
+@pytest.mark.parametrize("much_from", [0.1, 2.0, 20.0])
+def test_all_that_can_be_said_of_strength_adds_up(error_rate: float, much_from: float) -> None:
+    logits = torch.linspace(-30, 30, 121, dtype=torch.float64)
+    slight, much = (said(logits, one, error_rate, much_from) for one in (Strength.SLIGHT, Strength.MUCH))
+    plain = said(logits, Strength.UNSAID, error_rate, much_from)
+    total = sum(side.exp() for side in (*slight, *much))
+    torch.testing.assert_close(total, torch.ones_like(logits))
+    for side in (0, 1):
+        torch.testing.assert_close(slight[side].exp() + much[side].exp(), plain[side].exp())
+    torch.testing.assert_close(plain, preference_log_probabilities(logits, error_rate))
+
+
+def test_the_probability_of_a_strength_by_hand() -> None:
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    logits = tensor(0.7)
+    first, second = said(logits, Strength.MUCH, 0.0, 2.0)
+    assert first.exp().item() == pytest.approx(sigmoid(0.7 - 2))
+    assert second.exp().item() == pytest.approx(sigmoid(-0.7 - 2))
+    first, second = said(logits, Strength.SLIGHT, 0.2, 2.0)
+    assert first.exp().item() == pytest.approx(0.8 * (sigmoid(0.7) - sigmoid(0.7 - 2)) + 0.2 / 4)
+    assert second.exp().item() == pytest.approx(0.8 * (sigmoid(-0.7) - sigmoid(-0.7 - 2)) + 0.2 / 4)
+
+
+def test_slightly_better_rests_half_way_to_much_better() -> None:
+    """Where only the better one is named, returns are pulled apart for ever."""
+
+    def loss(logits: Tensor) -> Tensor:
+        return -said(logits, Strength.SLIGHT, 0.1, 3.0)[0]
+
+    assert gradient(loss, tensor(1.5)).item() == pytest.approx(0.0, abs=1e-12)
+    assert gradient(loss, tensor(1.0)).item() < 0 < gradient(loss, tensor(2.0)).item()
+    assert gradient(lambda logits: -said(logits, Strength.MUCH, 0.1, 3.0)[0], tensor(4.0)).item() < 0
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("preference", [1.0, 0.0])
+def test_swapping_the_pair_and_its_strength_changes_nothing(strength: Strength, preference: float) -> None:
+    returns, strengths = tensor(1.3, -0.4), torch.tensor(strength)
+    options: dict[str, Any] = {"error_rate": 0.1, "strengths": strengths, "much_from": 2.0}
+    loss = preference_loss(returns, torch.tensor(preference), **options)
+    swapped = preference_loss(returns.flip(0), torch.tensor(1 - preference), **options)
+    torch.testing.assert_close(loss, swapped)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+@pytest.mark.parametrize("error_rate", [0.0, 0.1])
+def test_huge_returns_of_any_strength_give_finite_losses(strength: Strength, error_rate: float) -> None:
+    logits = torch.tensor([-1e6, 0.0, 1e6], requires_grad=True)
+    losses = said(logits, strength, error_rate, 2.0)
+    (slope,) = torch.autograd.grad(losses[0].sum() + losses[1].sum(), logits)
+    assert all(side.isfinite().all() for side in losses)
+    assert slope.isfinite().all()

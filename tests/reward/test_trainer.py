@@ -21,7 +21,7 @@ from prefrl.reward.members import BYTES_AT_ONCE
 from prefrl.reward.mlp import BatchedMLP
 from prefrl.reward.trainer import L2_STEP, RATIO_HIGH, RATIO_LOW
 from prefrl.seeding import Streams
-from prefrl.segments import Comparison, Segment
+from prefrl.segments import Comparison, Segment, Strength
 from prefrl.settings import RewardSettings
 
 MakeComparisons = Callable[..., list[Comparison]]
@@ -443,6 +443,32 @@ def test_it_learns_the_reward_that_answered(
     assert np.corrcoef(ensemble.predict(*steps), true_rewards)[0, 1] > 0.9
 
 
+def test_it_learns_more_from_how_much_better(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """As many answers, twice: the median difference and more is called much."""
+    pairs = make_comparisons(60)
+    differences = [abs(one.first.env_return - one.second.env_return) for one in pairs]
+    strong = [
+        replace(one, strength=Strength.MUCH if difference > np.median(differences) else Strength.SLIGHT)
+        for one, difference in zip(pairs, differences, strict=True)
+    ]
+    fresh = make_comparisons(400, seed=99)
+    steps = labelled_steps(fresh)
+    true_rewards = np.concatenate([s.env_rewards for c in fresh for s in c.segments])
+    found = {}
+    for name, comparisons in (("pairs", pairs), ("strength", strong)):
+        learned = []
+        for seed in range(5):
+            ensemble = make_ensemble(hidden_sizes=(64, 64), seed=seed)
+            trainer = RewardTrainer(ensemble, seed=seed)
+            trainer.add(comparisons)
+            trainer.fit(60)
+            learned.append(np.corrcoef(ensemble.predict(*steps), true_rewards)[0, 1])
+        found[name] = np.mean(learned)
+    assert 1 - found["strength"] < 0.75 * (1 - found["pairs"]), found
+
+
 # --- inputs -----------------------------------------------------------------------------------------------
 
 
@@ -804,8 +830,8 @@ def test_at_no_time_more_is_kept_than_the_memory_has_room_for(
     kept: list[int] = []
     append = trainer._data.append
 
-    def counted(segments: Sequence[npt.NDArray[Any]], preference: float) -> None:
-        append(segments, preference)
+    def counted(*comparison: Any) -> None:
+        append(*comparison)
         kept.append(len(trainer._data))
 
     monkeypatch.setattr(trainer._data, "append", counted)

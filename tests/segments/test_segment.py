@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prefrl.errors import SegmentError
-from prefrl.segments import Answer, Comparison, Query, Segment
+from prefrl.segments import Comparison, Query, Segment
 
 
 def make(**changes: Any) -> Segment:
@@ -171,16 +171,6 @@ def test_what_came_after_and_the_drawn_actions_are_content_of_the_right_shape() 
 
 
 # --- answers, queries, comparisons ------------------------------------------------------------------------
-
-
-def test_what_answers_say_of_the_first() -> None:
-    assert {answer: answer.preference for answer in Answer} == {
-        Answer.FIRST: 1.0,
-        Answer.SECOND: 0.0,
-        Answer.EQUAL: 0.5,
-        Answer.CANNOT_TELL: None,
-    }
-    assert Answer("cannot_tell") is Answer.CANNOT_TELL
 
 
 def test_a_query_is_its_number_and_its_segments_in_order() -> None:

@@ -103,7 +103,7 @@ def test_a_lease_that_is_over_comes_back_to_the_same_person_unless_somebody_else
 def test_what_is_answered_is_over(timed: Store, make_query: MakeQuery, answer: Answer) -> None:
     timed.add_queries([make_query(0)])
     (claim,) = timed.claim("ann", 1)
-    say(timed, claim.query_id, answer)
+    say(timed, claim.query_id, answer, kind="strength")
     assert timed.open_queries() == []
     assert timed.claim("ann", 1) == timed.claim("bob", 1) == []
 

@@ -208,6 +208,7 @@ class ClaimsMachine(RuleBasedStateMachine):
             query_id=query_id,
             labeler=name,
             answer=answer,
+            kind="strength",
             supersedes=supersedes,
             sides_swapped=claim.sides_swapped,
         )

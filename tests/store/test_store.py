@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefrl.errors import AnswerConflictError, SettingError, StoreError
-from prefrl.segments import Answer, Query, Segment
+from prefrl.segments import Answer, Query, Segment, Strength
 from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, StoredAnswer, TrainerRecord
 
 MakeQuery = Callable[..., Query]
@@ -264,6 +264,52 @@ def test_an_answer_that_says_nothing_cannot_be_made(
         new(make_query(0), **changes)
 
 
+def test_how_much_better_is_kept_where_it_was_asked(store: Store, make_query: MakeQuery) -> None:
+    """What a run of pairs says of the better one is not "better, but not much"."""
+    said = [
+        ("pair", Answer.FIRST, 1.0, Strength.UNSAID),
+        ("strength", Answer.FIRST, 1.0, Strength.SLIGHT),
+        ("strength", Answer.MUCH_SECOND, 0.0, Strength.MUCH),
+        ("strength", Answer.EQUAL, 0.5, Strength.UNSAID),
+    ]
+    queries = [make_query(number) for number in range(5)]
+    store.add_queries(queries)
+    for query, (kind, answer, *_) in zip(queries, said, strict=False):
+        store.add_answers([new(query, answer, id=query.id, kind=kind)])
+    store.add_answers([new(queries[4], Answer.CANNOT_TELL, id="none", kind="strength")])
+
+    comparisons = store.comparisons()
+    assert [(one.preference, one.strength) for one in comparisons] == [tuple(row[2:]) for row in said]
+    assert [one.strength for one in store.comparisons_at([3, 2])] == [Strength.MUCH, Strength.SLIGHT]
+    assert store.counts() == StoreCounts(queries=5, answers=5, comparisons=4, cannot_tell=1)
+    assert [item.answer.kind for item in store.history("ann")][::-1] == [kind for kind, *_ in said] + ["strength"]
+
+
+def test_an_answer_is_found_by_its_id(store: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    store.add_queries([query])
+    (first,) = store.add_answers([new(query)])
+    (second,) = store.add_answers([new(query, Answer.SECOND, id="b", supersedes="a")])
+    assert store.answer("a") == first, "also when it has been replaced"
+    assert store.answer("b") == second
+    assert store.answer("c") is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"answer": Answer.MUCH_FIRST}, r"of kind 'pair' must be one of .* Received <Answer.MUCH_FIRST"),
+        ({"kind": "better"}, r"`kind` must be one of pair, strength. Received 'better'"),
+        ({"answer": "first"}, "must be one of Answer.FIRST"),
+    ],
+)
+def test_what_a_kind_of_feedback_does_not_know_cannot_be_said(
+    make_query: MakeQuery, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        new(make_query(0), **changes)
+
+
 _ACTIONS = st.lists(
     st.tuples(
         st.integers(0, 2),
@@ -293,7 +339,7 @@ def test_the_present_answers_are_the_last_words_of_each_labeler(
             if answer is None and before is None:
                 continue
             supersedes = None if before is None else before.id
-            sent = new(queries[k], answer, labeler=labeler, id=str(number), supersedes=supersedes)
+            sent = new(queries[k], answer, labeler=labeler, id=str(number), supersedes=supersedes, kind="strength")
             (last[queries[k].id, labeler],) = store.add_answers([sent])
         said = sorted((row for row in last.values() if row.answer is not None), key=lambda row: row.seq)
         wanted = [row for row in said if row.answer is not Answer.CANNOT_TELL]

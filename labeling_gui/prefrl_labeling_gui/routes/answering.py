@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
+from prefrl.segments import feedback_kind
 from prefrl.store import Claim, HistoryItem
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
-from prefrl_labeling_gui.assignment import choice_of, sides_of
+from prefrl_labeling_gui.assignment import choice_of, choices_of, sides_of
 from prefrl_labeling_gui.clip_folder import ClipError
 from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.events import EventStream, messages
@@ -53,6 +54,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         task=None if about is None else about.task,
         question=context.question,
         question_is_custom=context.settings.question is not None,
+        choices=choices_of(context.feedback),
         budget=context.training_view.budget,
         segment_length=None if about is None else about.segment_length,
         labeler=PersonReply(name=person.name, role=person.role),
@@ -110,6 +112,11 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
     if body.choice is None and body.supersedes is None:
         raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
+    # What was said before is changed within its own kind; it may be of an earlier run of this folder.
+    earlier = None if body.supersedes is None else context.store.answer(str(body.supersedes))
+    kind = context.feedback if earlier is None else feedback_kind(earlier.kind)
+    if body.choice not in (None, *choices_of(kind)):
+        raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {body.choice}.")
     with context.answering(person.name):  # of several tabs at once, one is the first
         answered = body.query_id in context.answer_index.account(person.name).current
         if answered and body.supersedes is None and not context.answer_index.knows(str(body.id)):
@@ -123,6 +130,7 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
             claim,
             person.name,
             body.choice,
+            kind=kind,
             answer_id=body.id,
             supersedes=body.supersedes,
             reaction_ms=body.reaction_ms,
@@ -211,6 +219,7 @@ def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
         seq=said.seq,
         query_id=said.query_id,
         choice=choice_of(said.answer, sides_swapped=said.sides_swapped),
+        choices=choices_of(feedback_kind(said.kind)),
         left=context.clip(left),
         right=context.clip(right),
         server_time=said.server_time,

@@ -1,18 +1,18 @@
 // The buttons: every action is one, with its key on it.
 
 import { element, lessMotion, number } from "./dom.js";
-import { ACTIONS, ariaKeys, keyLabel } from "./keys.js";
+import { ariaKeys, keyLabel, knownActions } from "./keys.js";
 import { layout } from "./layout.js";
 
-const ANSWERS = ["left", "equal", "cannot_tell", "right"];
 const PULSE_MS = 350;
 
 /**
+ * @param {readonly string[]} choices What may be said, from left to right.
  * @param {HTMLElement} answers Where the answers go.
  * @param {HTMLElement} tools Where playing and undo go.
  * @param {(action: string) => void} act
  */
-export function buildControls(answers, tools, act) {
+export function buildControls(choices, answers, tools, act) {
   const buttons = new Map();
   /** @param {string} action @param {string} kind @param {...(Node | string)} content */
   const button = (action, kind, ...content) => {
@@ -26,8 +26,9 @@ export function buildControls(answers, tools, act) {
     buttons.set(action, { made, keys });
     return made;
   };
+  answers.dataset.choices = String(choices.length);
   answers.replaceChildren(
-    ...ANSWERS.map((action) =>
+    ...choices.map((action) =>
       button(
         action,
         `answer ${action}`,
@@ -52,7 +53,7 @@ export function buildControls(answers, tools, act) {
   return {
     /** Write the keys onto the buttons. @param {import("./keys.js").KeyMap} keys */
     showKeys(keys) {
-      for (const { id } of ACTIONS) {
+      for (const { id } of knownActions()) {
         const target = buttons.get(id);
         if (target === undefined) continue;
         target.made.setAttribute("aria-keyshortcuts", ariaKeys(keys[id]));
@@ -72,7 +73,7 @@ export function buildControls(answers, tools, act) {
      * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null}} state
      */
     update({ answerable, paused, rate: playback, undoes: choice, speed: drawn }) {
-      for (const action of ANSWERS) {
+      for (const action of choices) {
         const { made } = buttons.get(action);
         made.disabled = !answerable;
         made.querySelector(".says").textContent = layout.words[action];

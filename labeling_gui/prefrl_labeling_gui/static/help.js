@@ -1,12 +1,14 @@
 // What a person must know to label, on one short page over the clips.
 
 import { element, lessMotion } from "./dom.js";
-import { keyLabel } from "./keys.js";
+import { keyLabel, knownActions } from "./keys.js";
 import { settings } from "./settings.js";
 
 const ANSWERS = [
   ["left", "the left (or upper) clip is better"],
   ["right", "the right (or lower) clip is better"],
+  ["much_left", "the left (or upper) clip is much better"],
+  ["much_right", "the right (or lower) clip is much better"],
   ["equal", "both are equally good"],
   ["cannot_tell", "can’t tell: costs nothing, teaches nothing"],
   ["undo", "take the last answer back, as often as you like"],
@@ -74,7 +76,8 @@ export function showHelp() {
 /** @param {string} kind @param {string[][]} lines Actions and what they do. */
 function keyList(kind, lines) {
   const { keys } = settings.values;
-  const rows = lines.map(([action, text]) =>
+  const known = knownActions().map(({ id }) => id);
+  const rows = lines.filter(([action]) => known.includes(action)).map(([action, text]) =>
     element(
       "div",
       {},

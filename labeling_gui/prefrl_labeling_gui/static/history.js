@@ -11,8 +11,6 @@ import { announce, banner, openPage, sentenceOf } from "./shell.js";
 /** @typedef {import("./outbox.js").Choice} Choice */
 
 const AT_ONCE = 24;
-/** @type {Choice[]} */
-const CHOICES = ["left", "equal", "cannot_tell", "right"];
 
 const { run, outbox } = await openPage();
 const cards = new Map();
@@ -134,7 +132,7 @@ function choices(item, root, when) {
   let current = item.answer_id;
   /** @type {Choice | null} */
   let said = item.choice;
-  const buttons = CHOICES.map((choice) =>
+  const buttons = item.choices.map((choice) =>
     element(
       "button",
       {

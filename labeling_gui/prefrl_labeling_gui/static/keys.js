@@ -1,9 +1,11 @@
 // Which key does what. Only keys of a fixed list can be chosen, so that stored or typed settings stay harmless.
 
 /** What can be done by key, with the keys it has until somebody changes them. */
-export const ACTIONS = Object.freeze([
+const ACTIONS = Object.freeze([
   { id: "left", name: "Left is better", keys: ["ArrowLeft"] },
   { id: "right", name: "Right is better", keys: ["ArrowRight"] },
+  { id: "much_left", name: "Left is much better", keys: ["Shift+ArrowLeft"] },
+  { id: "much_right", name: "Right is much better", keys: ["Shift+ArrowRight"] },
   { id: "equal", name: "Equally good", keys: ["ArrowUp", "="] },
   { id: "cannot_tell", name: "Can’t tell", keys: ["ArrowDown", "?"] },
   { id: "undo", name: "Undo", keys: ["u"] },
@@ -28,10 +30,30 @@ const LABELS = new Map([
   ["PageUp", "PgUp"],
   ["PageDown", "PgDn"],
 ]);
-const ALLOWED = new Set([..."abcdefghijklmnopqrstuvwxyz0123456789=-+*/.,;:<>?!#'[]", ...LABELS.keys()]);
+const SHIFT = "Shift+";
+const ALLOWED = new Set([
+  ..."abcdefghijklmnopqrstuvwxyz0123456789=-+*/.,;:<>?!#'[]",
+  ...LABELS.keys(),
+  ...[...LABELS.keys()].map((key) => SHIFT + key),
+]);
 const EDITABLE = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
 
-/** @typedef {Record<string, string[]>} KeyMap Keys (as in KeyboardEvent.key) by action. */
+/** @typedef {Record<string, string[]>} KeyMap Keys (as in KeyboardEvent.key, or Shift+ and that) by action. */
+
+/** What can be answered in some runs only. */
+const NOT_ALWAYS = Object.freeze(["much_left", "much_right"]);
+/** @type {readonly string[]} */
+let choices = [];
+
+/** Say which answers the run takes. @param {readonly string[]} some */
+export function setChoices(some) {
+  choices = some;
+}
+
+/** What can be done by key in this run. */
+export function knownActions() {
+  return ACTIONS.filter(({ id }) => choices.includes(id) || !NOT_ALWAYS.includes(id));
+}
 
 /** @returns {KeyMap} */
 export function defaultKeys() {
@@ -79,6 +101,7 @@ export function withKey(keys, action, key) {
 
 /** @param {string} key @returns {string} What is written on a key cap. */
 export function keyLabel(key) {
+  if (key.startsWith(SHIFT)) return `⇧ ${keyLabel(key.slice(SHIFT.length))}`;
   return LABELS.get(key) ?? key.toUpperCase();
 }
 
@@ -89,7 +112,8 @@ export function ariaKeys(keys) {
 
 /** @param {KeyboardEvent} event @returns {string} The key of an event as the map names it. */
 export function keyOf(event) {
-  return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (event.key.length === 1 && event.key !== " ") return event.key.toLowerCase();
+  return event.shiftKey ? SHIFT + event.key : event.key;
 }
 
 /**
@@ -108,6 +132,8 @@ export function actionOf(event, keys) {
   if (modified) return key === "z" && !event.altKey && !event.shiftKey ? "undo" : null;
   if (event.shiftKey && /^[a-z]$/.test(key)) return null;
   // A button that was reached by Tab is pressed by these two, as everywhere.
-  if ((key === " " || key === "Enter") && target.closest?.("button, a, summary")) return null;
-  return Object.keys(keys).find((id) => keys[id].includes(key)) ?? null;
+  if ([" ", "Enter"].includes(event.key) && target.closest?.("button, a, summary")) return null;
+  /** @param {string} pressed */
+  const meant = (pressed) => knownActions().find(({ id }) => keys[id].includes(pressed))?.id;
+  return meant(key) ?? meant(event.key) ?? null; // where Shift means nothing, it changes nothing
 }

@@ -52,6 +52,8 @@ const actions = {
   right: () => answer("right"),
   equal: () => answer("equal"),
   cannot_tell: () => answer("cannot_tell"),
+  much_left: () => answer("much_left"),
+  much_right: () => answer("much_right"),
   undo,
   replay: () => {
     look.replays += 1;
@@ -63,7 +65,7 @@ const actions = {
   faster: () => changeRate(1),
   help: showHelp,
 };
-const controls = buildControls(byId("answers"), byId("tools"), (action) => actions[action]());
+const controls = buildControls(run.choices, byId("answers"), byId("tools"), (action) => actions[action]());
 
 /** @param {Choice} choice */
 function answer(choice) {
@@ -255,6 +257,7 @@ document.addEventListener("keydown", (event) => {
 addEventListener("pointerdown", () => (lastActive = Date.now()));
 listenForSwipes(byId("stage"), {
   stacked: () => layout.name === "stacked",
+  choices: run.choices,
   preview: (choice) => stage.preview(choice),
   choose: (choice) => {
     const { pair } = stage;
@@ -264,7 +267,9 @@ listenForSwipes(byId("stage"), {
 });
 byId("stage").addEventListener("click", (event) => {
   const side = event.target.closest(".side")?.dataset.side;
-  if (side !== undefined && event.pointerType === "mouse") actions[side]();
+  if (side === undefined || event.pointerType !== "mouse") return;
+  const much = `much_${side}`;
+  actions[event.shiftKey && run.choices.includes(/** @type {Choice} */ (much)) ? much : side]();
 });
 document.addEventListener("dialog", () => stage.cover(document.querySelector("dialog[open]") !== null));
 document.addEventListener("visibilitychange", () => {

@@ -4,16 +4,31 @@
 import { settings } from "./settings.js";
 
 const WORDS = {
-  side: { left: "Left is better", right: "Right is better", equal: "Equally good", cannot_tell: "Can’t tell" },
-  stacked: { left: "Upper is better", right: "Lower is better", equal: "Equally good", cannot_tell: "Can’t tell" },
+  side: {
+    left: "Left is better",
+    right: "Right is better",
+    equal: "Equally good",
+    cannot_tell: "Can’t tell",
+    much_left: "Left is much better",
+    much_right: "Right is much better",
+  },
+  stacked: {
+    left: "Upper is better",
+    right: "Lower is better",
+    equal: "Equally good",
+    cannot_tell: "Can’t tell",
+    much_left: "Upper is much better",
+    much_right: "Lower is much better",
+  },
 };
+const ALWAYS_SHORT = { equal: "equal", cannot_tell: "can’t tell" };
 const SHORT = {
-  side: { left: "left", right: "right", equal: "equal", cannot_tell: "can’t tell" },
-  stacked: { left: "upper", right: "lower", equal: "equal", cannot_tell: "can’t tell" },
+  side: { ...ALWAYS_SHORT, left: "left", right: "right", much_left: "much left", much_right: "much right" },
+  stacked: { ...ALWAYS_SHORT, left: "upper", right: "lower", much_left: "much upper", much_right: "much lower" },
 };
 const SWIPES = {
-  side: { left: "←", right: "→", equal: "↑", cannot_tell: "↓" },
-  stacked: { left: "↑", right: "↓", equal: "←", cannot_tell: "→" },
+  side: { left: "←", right: "→", equal: "↑", cannot_tell: "↓", much_left: "⇇", much_right: "⇉" },
+  stacked: { left: "↑", right: "↓", equal: "←", cannot_tell: "→", much_left: "⇈", much_right: "⇊" },
 };
 // By shape, not by the room that is left for the clips: a banner that comes must not rearrange them.
 const UPRIGHT = matchMedia("(max-aspect-ratio: 3/4)");

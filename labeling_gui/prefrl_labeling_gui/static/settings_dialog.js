@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { openDialog } from "./help.js";
-import { ACTIONS, defaultKeys, isAllowed, keyLabel, keyOf, withKey } from "./keys.js";
+import { defaultKeys, isAllowed, keyLabel, keyOf, knownActions, withKey } from "./keys.js";
 import { settings } from "./settings.js";
 
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
@@ -64,7 +64,7 @@ function choice(name, setting, options, read) {
 
 /** @param {HTMLElement} table @param {HTMLElement} said */
 function showKeys(table, said) {
-  const rows = ACTIONS.map(({ id, name }) => {
+  const rows = knownActions().map(({ id, name }) => {
     const caps = settings.values.keys[id].map((key) => element("kbd", {}, keyLabel(key)));
     const button = element(
       "button",
@@ -78,7 +78,7 @@ function showKeys(table, said) {
   /** @param {HTMLButtonElement} button */
   function listen(button) {
     const action = button.dataset.action ?? "";
-    const { name } = ACTIONS.find(({ id }) => id === action) ?? { name: "" };
+    const { name } = knownActions().find(({ id }) => id === action) ?? { name: "" };
     button.replaceChildren("Press a key");
     button.classList.add("listening");
     const finish = (sentence) => {
@@ -100,7 +100,7 @@ function showKeys(table, said) {
       if (!isAllowed(key)) return finish(`${event.key} cannot be used here. Letters, digits, arrows and signs can.`);
       const { keys, loser } = withKey(settings.values.keys, action, key);
       settings.set({ keys });
-      const other = ACTIONS.find(({ id }) => id === loser);
+      const other = knownActions().find(({ id }) => id === loser);
       finish(
         other === undefined
           ? `${keyLabel(key)} is now “${name}”.`

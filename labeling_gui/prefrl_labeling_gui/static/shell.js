@@ -3,7 +3,7 @@
 import { ApiError, request } from "./api.js";
 import { byId, count, element } from "./dom.js";
 import { setExamples, showHelp } from "./help.js";
-import { keyLabel } from "./keys.js";
+import { keyLabel, setChoices } from "./keys.js";
 import { Live } from "./live.js";
 import { Outbox } from "./outbox.js";
 import { settings } from "./settings.js";
@@ -30,6 +30,7 @@ export async function openPage() {
   const run = await knownRun();
   document.title = [document.title, run.task, "prefrl"].filter((part) => part !== null).join(" · ");
   setExamples(run.examples);
+  setChoices(run.choices);
   const outbox = new Outbox(`${run.run_id}/${run.labeler.name}`);
   const live = new Live();
   const save = element("span", { class: "save", id: "save" });

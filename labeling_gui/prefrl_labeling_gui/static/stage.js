@@ -7,7 +7,14 @@ import { LoopBar } from "./loop_bar.js";
 import { Player } from "./player.js";
 
 const SIDES = Object.freeze(["left", "right"]);
-const MARKS = { left: "Better", right: "Better", equal: "Equally good", cannot_tell: "Can’t tell" };
+const MARKS = {
+  left: "Better",
+  right: "Better",
+  much_left: "Much better",
+  much_right: "Much better",
+  equal: "Equally good",
+  cannot_tell: "Can’t tell",
+};
 
 /**
  * @typedef {{player: Player, pair: import("./queue.js").Pair | null, state: "empty" | "loading" | "ready" | "failed",
@@ -160,7 +167,7 @@ export class Stage extends EventTarget {
   /** Show what a swipe would choose if it ended now. @param {string | null} choice */
   preview(choice) {
     for (const { name, root, flash } of this.#sides) {
-      const meant = choice !== null && (choice === name || choice === "equal" || choice === "cannot_tell");
+      const meant = choice !== null && (choice === name || choice === `much_${name}` || choice === "equal" || choice === "cannot_tell");
       root.classList.toggle("preview", meant);
       if (!meant) continue;
       flash.dataset.choice = choice;

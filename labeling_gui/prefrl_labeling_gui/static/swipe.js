@@ -1,15 +1,17 @@
-// A swipe over the clips answers: towards the better clip, and across for the rest. What letting go would say is
-// shown while the finger still moves, so that nobody has to remember it.
+// A swipe over the clips answers: towards the better clip, farther where it is much better, and across for the rest.
+// What letting go would say is shown while the finger still moves, so that nobody has to remember it.
 
 const LEAST = 56;
+const FAR = 150;
 const BESIDE = { left: "left", right: "right", up: "equal", down: "cannot_tell" };
 const STACKED = { up: "left", down: "right", left: "equal", right: "cannot_tell" };
 
 /**
  * @param {HTMLElement} stage
- * @param {{stacked: () => boolean, preview: (choice: string | null) => void, choose: (choice: string) => void}} options
+ * @param {{stacked: () => boolean, choices: readonly string[], preview: (choice: string | null) => void,
+ *          choose: (choice: string) => void}} options
  */
-export function listenForSwipes(stage, { stacked, preview, choose }) {
+export function listenForSwipes(stage, { stacked, choices, preview, choose }) {
   let start = null;
   let choice = null;
 
@@ -31,9 +33,11 @@ export function listenForSwipes(stage, { stacked, preview, choose }) {
     if (start === null || event.pointerId !== start.id) return;
     const x = event.clientX - start.x;
     const y = event.clientY - start.y;
-    const far = Math.hypot(x, y) >= LEAST;
+    const length = Math.hypot(x, y);
     const direction = Math.abs(x) > Math.abs(y) ? (x < 0 ? "left" : "right") : y < 0 ? "up" : "down";
-    show(far ? (stacked() ? STACKED : BESIDE)[direction] : null);
+    const plain = (stacked() ? STACKED : BESIDE)[direction];
+    const much = length >= FAR && choices.includes(`much_${plain}`);
+    show(length < LEAST ? null : much ? `much_${plain}` : plain);
   });
   stage.addEventListener("pointerup", () => {
     const chosen = choice;
