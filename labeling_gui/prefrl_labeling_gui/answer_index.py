@@ -4,7 +4,7 @@ A copy of the store's answers that grows with them by sequence number; the store
 """
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from math import nan
 
 from prefrl.feedback.agreement import Rate, answer_rate
@@ -73,7 +73,8 @@ class AnswerIndex:
         self._repeats: set[str] = set()
         self._repeated: set[tuple[str, str]] = set()
         self._ids: set[str] = set()
-        self._n_comparisons = 0
+        self._n_comparisons: Counter[str] = Counter()
+        self._aside: frozenset[str] = frozenset()
         self._seq = 0
         self._run: int | None = None
 
@@ -89,14 +90,14 @@ class AnswerIndex:
 
     @property
     def n_comparisons(self) -> int:
-        """Present answers of everybody that are trained on: no "can't tell", no repeats."""
-        return self._n_comparisons
+        """Present answers of everybody that are trained on: no "can't tell", no repeats, none set aside."""
+        return sum(n for name, n in list(self._n_comparisons.items()) if name not in self._aside)
 
     @property
     def comparison_share(self) -> float:
-        """Share of all present answers that are trained on; 1 before the first."""
-        n_answers = sum(len(account.current) for account in list(self._accounts.values()))
-        return self._n_comparisons / n_answers if n_answers else 1.0
+        """Share of the present answers that are trained on, those set aside left out; 1 before the first."""
+        n_answers = sum(len(account.current) for account in self._heeded)
+        return self.n_comparisons / n_answers if n_answers else 1.0
 
     def seconds_each(self, since: int) -> float:
         """Return after how many seconds the next answer comes, as a rule, from all who are at work.
@@ -109,11 +110,17 @@ class AnswerIndex:
         """
         rates = [
             account.rate.seconds_each
-            for account in list(self._accounts.values())  # which may grow meanwhile
+            for account in self._heeded
             if account.last_time is not None and account.last_time >= since
         ]
         per_second = sum(1 / seconds for seconds in rates if seconds > 0)  # not for NaN either
         return 1 / per_second if per_second else nan
+
+    @property
+    def _heeded(self) -> list[Account]:
+        """Everybody whose answers are not set aside."""
+        accounts = list(self._accounts.values())  # which may grow meanwhile
+        return [account for account in accounts if account.name not in self._aside]
 
     def knows(self, answer_id: str) -> bool:
         """Say whether an answer of that id is stored, replaced since or not."""
@@ -148,12 +155,13 @@ class AnswerIndex:
         with self._reading:
             run = self._store.newest_run()
             if run != self._run:  # another training asks now, which knows nothing of these
-                self._run, self._accounts, self._n_comparisons = run, {}, 0
+                self._run, self._accounts, self._n_comparisons = run, {}, Counter()
+            self._aside = self._store.aside()
             for answer in self._store.answers(self._seq, run=run):
                 account = self._accounts.setdefault(answer.labeler, Account(answer.labeler))
                 if answer.query_id not in self._repeats:
                     earlier = account.current.get(answer.query_id)
-                    self._n_comparisons += _is_comparison(answer) - _is_comparison(earlier)
+                    self._n_comparisons[answer.labeler] += _is_comparison(answer) - _is_comparison(earlier)
                 account.add(answer)
                 self._ids.add(answer.id)
                 self._seq = answer.seq

@@ -57,6 +57,12 @@ class InvitationRequest(_Request):
     name: NewName
 
 
+class AsideRequest(_Request):
+    """Set somebody's answers aside, or take that back."""
+
+    aside: bool
+
+
 class ClipReply(_Reply):
     """Where a clip is and how it plays."""
 
@@ -249,6 +255,8 @@ class PeopleEntry(_Reply):
     per_minute: float | None
     error_estimate: float | None
     revoked: bool
+    set_aside: bool
+    """What this person says is kept, and not learned from."""
     last_seen: int | None
     quality: QualityReply | None
     """None before the first answer."""
@@ -276,6 +284,13 @@ class InvitationReply(_Reply):
 
     name: str
     link: str
+
+
+class AsideReply(_Reply):
+    """Whether somebody's answers are set aside."""
+
+    name: str
+    aside: bool
 
 
 class RevokedReply(_Reply):

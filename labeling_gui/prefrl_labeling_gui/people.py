@@ -159,6 +159,16 @@ class People:
             self._store.revoke(name)
             self._read()
 
+    def set_aside(self, name: str, aside: bool) -> None:
+        """Have nothing be learned from what somebody says, or again from all of it.
+
+        Raises:
+            StoreError: There is nobody of that name, or the store cannot be written.
+        """
+        with self._changing:
+            self._store.set_aside(name, aside)
+            self._read()
+
     def _is_ticket(self, token: str) -> bool:
         try:
             self._tickets.loads(token, max_age=TICKET_SECONDS)

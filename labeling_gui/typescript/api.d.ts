@@ -55,6 +55,24 @@ export interface components {
             client_time?: number | null;
         };
         /**
+         * AsideReply
+         * @description Whether somebody's answers are set aside.
+         */
+        AsideReply: {
+            /** Name */
+            name: string;
+            /** Aside */
+            aside: boolean;
+        };
+        /**
+         * AsideRequest
+         * @description Set somebody's answers aside, or take that back.
+         */
+        AsideRequest: {
+            /** Aside */
+            aside: boolean;
+        };
+        /**
          * ClaimsReply
          * @description Pairs for one person.
          */
@@ -209,6 +227,8 @@ export interface components {
             error_estimate: number | null;
             /** Revoked */
             revoked: boolean;
+            /** Set Aside */
+            set_aside: boolean;
             /** Last Seen */
             last_seen: number | null;
             quality: components["schemas"]["QualityReply"] | null;
@@ -423,6 +443,8 @@ export interface components {
 export type AgreementReply = components['schemas']['AgreementReply'];
 export type AnswerReply = components['schemas']['AnswerReply'];
 export type AnswerRequest = components['schemas']['AnswerRequest'];
+export type AsideReply = components['schemas']['AsideReply'];
+export type AsideRequest = components['schemas']['AsideRequest'];
 export type ClaimsReply = components['schemas']['ClaimsReply'];
 export type ClaimsRequest = components['schemas']['ClaimsRequest'];
 export type ClipReply = components['schemas']['ClipReply'];

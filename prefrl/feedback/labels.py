@@ -62,6 +62,8 @@ class Labels(ABC):
         self._n_labels = 0
         self._cursor = 0
         """Number of the last answer that was handed out."""
+        self._aside: frozenset[str] = frozenset()
+        """Whose answers are not."""
         self._reads_on = False
 
     @property
@@ -115,22 +117,31 @@ class Labels(ABC):
     def state(self) -> State:
         """Return how far asking and reading have come."""
         arrays, values = self._maker.state()
-        return arrays, values | {"cursor": self._cursor, "n_labels": self._n_labels}
+        own = {"cursor": self._cursor, "n_labels": self._n_labels, "aside": sorted(self._aside)}
+        return arrays, values | own
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken."""
         self._maker.restore(arrays, values)
         self._cursor, self._n_labels = values["cursor"], values["n_labels"]
+        self._aside = frozenset(values.get("aside", ()))
 
     def _read(self) -> Iterator[News]:
-        """Yield what was said since the last call."""
-        answers = self._store.answers(self._cursor, run=self._run)
-        if not answers:
+        """Yield what was said since the last call, and what changes as somebody was set aside or counts again."""
+        store, run, known = self._store, self._run, self._cursor
+        aside = store.aside()
+        answers = store.answers(known, run=run)
+        went, back = aside - self._aside, self._aside - aside
+        if not answers and not went and not back:
             return
-        last = answers[-1].seq
-        outdated = self._store.replaced(self._cursor, run=self._run)
-        found = [seq for seq in self._store.comparison_seqs(self._cursor, run=self._run) if seq <= last]
-        self._cursor = last
+        last = answers[-1].seq if answers else known
+        # What one of them has changed meanwhile was not handed out, or is taken away as it was then.
+        outdated = store.replaced(known, until=last, run=run, but_of=aside | self._aside)
+        outdated += store.comparison_seqs_of(went, until=known, run=run)
+        others = {answer.labeler for answer in answers} - aside - back
+        found = store.comparison_seqs_of(others, after=known, until=last, run=run)
+        found = sorted(found + store.comparison_seqs_of(back, until=last, run=run))
+        self._cursor, self._aside = last, aside
         self._n_labels += len(found) - len(outdated)
         for part in read_in_parts(self._store, found, self.most_at_once):
             yield News(part, outdated)

@@ -5,7 +5,7 @@ drawn at random for each query and person: who looks at the clips presses left a
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import nan, sqrt
 from statistics import median
 from typing import NamedTuple
@@ -48,11 +48,12 @@ class Quality(NamedTuple):
     """What somebody should look at, a sentence each."""
 
 
-def qualities(items: Sequence[HistoryItem]) -> dict[str, Quality]:
+def qualities(items: Sequence[HistoryItem], aside: Collection[str] = ()) -> dict[str, Quality]:
     """Return how each person answers, by name.
 
     Args:
         items: Present answers, of everybody.
+        aside: People with whom nobody is compared; they are compared with the others.
     """
     by_person: dict[str, list[HistoryItem]] = defaultdict(list)
     by_query: dict[str, dict[str, Answer]] = defaultdict(dict)
@@ -60,7 +61,7 @@ def qualities(items: Sequence[HistoryItem]) -> dict[str, Quality]:
         by_person[item.answer.labeler].append(item)
         if direction(item) in _PREFERRED:
             by_query[item.answer.query_id][item.answer.labeler] = direction(item)
-    return {name: _quality(own, _alike(name, by_query)) for name, own in by_person.items()}
+    return {name: _quality(own, _alike(name, by_query, aside)) for name, own in by_person.items()}
 
 
 def _quality(own: Sequence[HistoryItem], alike: Sequence[bool]) -> Quality:
@@ -91,14 +92,14 @@ def _on_screen(item: HistoryItem) -> str:
     return "left" if (direction(item) is Answer.FIRST) != item.answer.sides_swapped else "right"
 
 
-def _alike(name: str, by_query: Mapping[str, Mapping[str, Answer]]) -> list[bool]:
+def _alike(name: str, by_query: Mapping[str, Mapping[str, Answer]], aside: Collection[str]) -> list[bool]:
     """Return, for each query of this person on which most others agree, whether they said the same.
 
     One trial a query: what several say of one query is not independent, so each of them must not count.
     """
     alike = []
     for said in by_query.values():
-        others = [answer for other, answer in said.items() if other != name]
+        others = [answer for other, answer in said.items() if other != name and other not in aside]
         n_first = others.count(Answer.FIRST)
         if name in said and 2 * n_first != len(others):
             alike.append(said[name] is (Answer.FIRST if 2 * n_first > len(others) else Answer.SECOND))

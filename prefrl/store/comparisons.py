@@ -1,6 +1,6 @@
 """What is made of answers: the comparisons that are trained on, and how many there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
@@ -29,7 +29,8 @@ _IS_COMPARISON = IS_KNOWN & _answer.c.value.in_(
     [as_value(answer) for answer in Answer if answer.preference is not None]
 )
 _IS_NO_REPEAT = ~exists().where(_query.c.id == _answer.c.query_id, _query.c.repeat_of.is_not(None))
-IS_PRESENT_COMPARISON = (IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT)
+_IS_HEEDED = ~exists().where(schema.labeler.c.name == _answer.c.labeler, schema.labeler.c.set_aside == 1)
+IS_PRESENT_COMPARISON = (IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT, _IS_HEEDED)
 """Holds for the answers that are trained on."""
 
 
@@ -42,7 +43,7 @@ class StoreCounts:
     answers: int
     """Rows of answers, with those replaced or taken back since, and those to repeats."""
     comparisons: int
-    """Present answers that are a comparison: what is trained on and what costs budget. No repeats."""
+    """Present answers that are a comparison: what is trained on and costs budget. No repeats, none set aside."""
     cannot_tell: int
     """Present answers that are "can't tell". No repeats."""
 
@@ -53,9 +54,9 @@ class ComparisonMethods(StoreBase):
     def comparisons(self, after: int = 0, *, run: int | None = None) -> list[Comparison]:
         """Return what is to be trained on, in order of `seq`.
 
-        Answers that were replaced or taken back are left out, and so are "can't tell" and repeats. A comparison
-        returned by an earlier call may have been replaced since: a later answer with its query and teacher says
-        so.
+        Answers that were replaced or taken back are left out, and so are "can't tell", repeats, and what somebody
+        says whose answers are set aside. A comparison returned by an earlier call may have been replaced since: a
+        later answer with its query and teacher says so.
 
         Args:
             after: Only answers with a greater `seq`.
@@ -74,6 +75,35 @@ class ComparisonMethods(StoreBase):
         statement = select(_answer.c.seq).where(_answer.c.seq > after, *in_run(run), *IS_PRESENT_COMPARISON)
         with self._database.read() as connection:
             return list(connection.execute(statement.order_by(_answer.c.seq)).scalars())
+
+    def comparison_seqs_of(
+        self, people: Collection[str], *, after: int = 0, until: int, run: int | None = None
+    ) -> list[int]:
+        """Return the numbers of these people's comparisons, set aside or not, as they were at some moment.
+
+        Args:
+            people: Names.
+            after: Only answers with a greater `seq`.
+            until: The newest answer of that moment; what was said later replaces nothing.
+            run: Only those to queries of this run.
+        """
+        later = _answer.alias("later")
+        replaced = exists().where(
+            later.c.query_id == _answer.c.query_id,
+            later.c.labeler == _answer.c.labeler,
+            later.c.seq > _answer.c.seq,
+            later.c.seq <= until,
+        )
+        statement = select(_answer.c.seq).where(
+            _answer.c.seq > after,
+            _answer.c.seq <= until,
+            _answer.c.labeler.in_(list(people)),
+            _IS_COMPARISON,
+            _IS_NO_REPEAT,
+            ~replaced,
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(statement.where(*in_run(run)).order_by(_answer.c.seq)).scalars())
 
     def comparisons_of(self, query_ids: Sequence[str]) -> list[Comparison]:
         """Return what is to be trained on of the answers to these queries, in order of `seq`.
@@ -107,12 +137,16 @@ class ComparisonMethods(StoreBase):
                 raise StoreError(f"The store has no comparison with number {seq}.")
             yield self._comparison(found[seq], places[found[seq].query_id])
 
-    def replaced(self, after: int, *, run: int | None = None) -> list[int]:
+    def replaced(
+        self, after: int, *, until: int | None = None, run: int | None = None, but_of: Collection[str] = ()
+    ) -> list[int]:
         """Return the numbers, up to `after`, of comparisons that later answers have replaced or taken back.
 
         Args:
             after: Number of the last answer known. What was replaced before it is left out.
+            until: Number of the last answer that may replace one; None for all.
             run: Only those of queries of this run.
+            but_of: Those of these people are left out.
         """
         new, between = _answer.alias("new"), _answer.alias("between")
         hidden_before = exists().where(
@@ -125,8 +159,9 @@ class ComparisonMethods(StoreBase):
             select(_answer.c.seq)
             .distinct()
             .join(new, (new.c.query_id == _answer.c.query_id) & (new.c.labeler == _answer.c.labeler))
-            .where(new.c.seq > after, _answer.c.seq <= after, _IS_COMPARISON, _IS_NO_REPEAT, ~hidden_before)
-            .where(*in_run(run))
+            .where(new.c.seq > after, *([] if until is None else [new.c.seq <= until]))
+            .where(_answer.c.seq <= after, _IS_COMPARISON, _IS_NO_REPEAT, ~hidden_before)
+            .where(*in_run(run), _answer.c.labeler.not_in(list(but_of)))
             .order_by(_answer.c.seq)
         )
         with self._database.read() as connection:
@@ -141,7 +176,7 @@ class ComparisonMethods(StoreBase):
             return StoreCounts(
                 queries=count(connection, _query.c.id, *asked),
                 answers=count(connection, _answer.c.seq, *in_run(run)),
-                comparisons=count(connection, _answer.c.seq, _IS_COMPARISON, *present),
+                comparisons=count(connection, _answer.c.seq, *IS_PRESENT_COMPARISON, *in_run(run)),
                 cannot_tell=count(connection, _answer.c.seq, cannot_tell, *present),
             )
 

@@ -29,6 +29,8 @@ class Labeler:
     """May not come in any more."""
     created_at: int
     """When the person was added, milliseconds since 1970 UTC."""
+    set_aside: bool = False
+    """What this person says is kept, and not learned from."""
 
 
 class PeopleMethods(StoreBase):
@@ -44,7 +46,7 @@ class PeopleMethods(StoreBase):
             raise SettingError("`name` must not be empty.")
         if role not in get_args(Role):
             raise SettingError(f"`role` must be one of {', '.join(get_args(Role))}. Received {role!r}.")
-        values = {"name": name, "role": role, "token_hash": token_hash, "revoked": 0}
+        values = {"name": name, "role": role, "token_hash": token_hash, "revoked": 0, "set_aside": 0}
         with self._database.write() as connection:
             if _is_known(connection, name):
                 raise SettingError(f"There is a labeler {name!r} already; choose another name.")
@@ -70,6 +72,27 @@ class PeopleMethods(StoreBase):
         with self._database.write() as connection:
             _update(connection, name, token_hash=None, revoked=1)
             end_leases(connection, name, self._clock())
+
+    def set_aside(self, name: str, aside: bool = True) -> None:
+        """Have nothing be learned from what somebody says, or again from all of it. Nothing is lost by it.
+
+        A training that goes on follows at its next look.
+
+        Args:
+            name: Of the person, or of a teacher.
+            aside: False takes it back.
+
+        Raises:
+            StoreError: There is nobody of that name.
+        """
+        with self._database.write() as connection:
+            _update(connection, name, set_aside=int(aside))
+
+    def aside(self) -> frozenset[str]:
+        """Return the names of those whose answers are set aside."""
+        with self._database.read() as connection:
+            found = connection.execute(select(_labeler.c.name).where(_labeler.c.set_aside == 1))
+            return frozenset(found.scalars())
 
     def labelers(self) -> list[Labeler]:
         """Return everybody, in the order in which they came."""
@@ -100,4 +123,5 @@ def _update(connection: Connection, name: str, **values: Any) -> None:
 
 
 def _as_labeler(row: dict[str, Any]) -> Labeler:
-    return Labeler(**row | {"revoked": bool(row["revoked"])})
+    flags = {name: bool(row[name]) for name in ("revoked", "set_aside")}
+    return Labeler(**row | flags)

@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -103,6 +103,9 @@ labeler = Table(
     Column("role", Text, nullable=False, server_default="labeler", comment="owner or labeler"),
     Column("token_hash", Text, comment="SHA-256 in hex of what lets this person in"),
     Column("revoked", Integer, nullable=False, server_default="0", comment="1: may not come in any more"),
+    Column(
+        "set_aside", Integer, nullable=False, server_default="0", comment="1: what they say is not learned from"
+    ),
     Index("ix_labeler_token_hash", "token_hash", unique=True),
     sqlite_strict=True,
 )

@@ -313,6 +313,34 @@ def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
         assert at(preferences, 80, at_least=1) is None
 
 
+def test_what_somebody_said_is_forgotten_when_it_is_set_aside(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), stock=7, store=store, overlap=2)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 64)
+        queries = [query.query_id for query in store.open_queries()][:4]
+        for number, query_id in enumerate(queries):
+            for name in ("Ann", "Bob"):
+                answer = NewAnswer(id=f"{name}{number}", query_id=query_id, answer=Answer.FIRST, labeler=name)
+                store.add_answers([answer])
+        assert at(preferences, 72) is not None
+        store.set_aside("Bob")
+        refit = at(preferences, 76)
+        assert refit is not None, "four labels less are a round"
+        assert refit.metrics.n_comparisons == preferences.labels.n_labels == 4
+        assert {one.teacher for one in store.comparisons_at(preferences.trainer.seqs.tolist())} == {"Ann"}
+        arrays, values = preferences.state()
+        store.set_aside("Bob", False)
+        again = small(drift_venv(), teacher=People(), stock=7, store=store, overlap=2, old_labels="replay")
+        again.restore(arrays, json.loads(json.dumps(values)))
+        again.plan(640)
+        assert again.trainer.n_known == 4, "as it was when the state was taken"
+        refit = at(again, 80)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == again.labels.n_labels == 8
+
+
 def test_what_is_left_of_the_budget_makes_the_last_round(drift_venv: MakeVenv) -> None:
     with Store() as store:
         preferences = small(drift_venv(), teacher=People(), store=store, n_labels=5)

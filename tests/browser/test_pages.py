@@ -184,6 +184,28 @@ def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chr
     guest.context.close()
 
 
+def test_owner_sets_somebody_aside_and_takes_it_back(visit: Callable[..., Any], office: Any) -> None:
+    name = "Hasty H."
+    hasty = visit(office, name)
+    hasty.label()
+    hasty.press("ArrowLeft")
+    hasty.all_saved()
+    with Store(office.server.run) as store:
+        n_before = store.counts().comparisons
+        page = visit(office, "owner").open("/people")
+        row = page.get_by_role("row", name=name)
+        row.get_by_role("button", name="Set aside").click()
+        expect(row).to_contain_text("set aside")
+        assert store.aside() == {name}
+        assert store.counts().comparisons == n_before - 1
+        expect(page.locator("#announcement")).to_have_text(f"The answers of {name} are set aside.")
+        row.get_by_role("button", name="Count again").click()
+        expect(row).not_to_contain_text("set aside")
+        expect(row.get_by_role("button", name="Set aside")).to_be_visible()
+        assert store.counts().comparisons == n_before
+    hasty.press("ArrowRight")  # may go on meanwhile
+
+
 def test_owner_invites_several_at_once_and_keeps_the_refused_name_to_mend(
     visit: Callable[..., Any], office: Any
 ) -> None:

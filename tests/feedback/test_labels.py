@@ -1,5 +1,6 @@
 """The stream of labels: from a teacher at once, from people when they come, and again after a crash."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -172,7 +173,8 @@ def people(recorder: SegmentRecorder, store: Store, run: int, **settings: Any) -
 
 def say(store: Store, query_id: str, answer: Answer | None, number: int, **more: str) -> int:
     """Ann answers; return the number that the store gives it."""
-    row = NewAnswer(id=f"a{number}", query_id=query_id, answer=answer, labeler="Ann", **more)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"labeler": "Ann"} | more
+    row = NewAnswer(id=f"a{number}", query_id=query_id, answer=answer, **given)
     return store.add_answers([row])[0].seq
 
 
@@ -435,3 +437,64 @@ def test_where_every_pair_was_asked_there_is_nothing_to_wait_for(store: Store, r
     assert n_asked == 3, "three segments make three pairs"
     assert labels.n_open == 0
     assert store.open_queries() == []
+
+
+# --- answers that are set aside ---------------------------------------------------------------------------
+
+
+def held_after(labels: PeopleLabels, held: list[int]) -> list[int]:
+    """What a trainer holds that takes in what it is handed out."""
+    for news in labels.collect(wanted(-1), 80):
+        assert set(news.outdated) <= set(held), "only what was handed out can be taken away"
+        held = [seq for seq in held if seq not in news.outdated] + [one.seq for one in news.comparisons]
+    return held
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nothing_is_learned_from_people_who_are_set_aside_until_they_count_again(
+    recorder: SegmentRecorder, store: Store, run: int, seed: int
+) -> None:
+    """Whatever they answer, change or take back meanwhile, and however often the trainer looks."""
+    rng = np.random.default_rng(seed)
+    labels = people(recorder, store, run, stock=8, overlap=3)
+    asker = people(recorder, store, run, stock=8, overlap=3)
+    next(asker.collect(wanted(8), 80), None)
+    queries = [query.query_id for query in store.open_queries(run=run)]
+    names = ("Ann", "Bob", "Cid")
+    for name in names:
+        store.add_labeler(name)
+    held: list[int] = []
+    n_aside = 0
+    for number in range(150):
+        name = names[rng.integers(3)]
+        query_id = queries[rng.integers(len(queries))]
+        present = {item.answer.query_id: item.answer.id for item in store.history(name, limit=None)}
+        act = rng.random()
+        if act < 0.2:
+            store.set_aside(name, bool(rng.integers(2)))
+            n_aside += 1
+        elif act < 0.4 and query_id in present:
+            say(store, query_id, None, number, labeler=name, supersedes=present[query_id])
+        else:
+            say(store, query_id, list(Answer)[rng.integers(4)], number, labeler=name)
+        if rng.random() < 0.4:
+            held = held_after(labels, held)
+            assert sorted(held) == store.comparison_seqs(run=run)
+            assert labels.n_labels == len(held)
+        if rng.random() < 0.1:  # the trainer is killed, and goes on from its checkpoint
+            arrays, values = labels.state()
+            labels = people(recorder, store, run, stock=8, overlap=3)
+            labels.restore(arrays, json.loads(json.dumps(values)))
+    assert n_aside > 15
+
+
+def test_a_run_that_goes_on_recalls_only_what_is_heeded(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    labels = people(recorder, store, run, overlap=2)
+    read(labels)
+    query = store.open_queries(run=run)[0].query_id
+    kept, gone = (say(store, query, Answer.FIRST, n, labeler=name) for n, name in enumerate(("Ann", "Bob")))
+    store.set_aside("Bob")
+    recalled = people(recorder, store, run, overlap=2)
+    assert [one.seq for news in recalled.recall() for one in news.comparisons] == [kept]
+    store.set_aside("Bob", False)
+    assert held_after(recalled, [kept]) == [kept, gone]

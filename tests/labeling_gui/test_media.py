@@ -143,3 +143,45 @@ def test_people_who_answer_the_same_agree(
             said(client, pair["query_id"], better)
     agreement = served.owner().get("/api/people").json()["agreement"]
     assert (agreement["raw"], agreement["n_pairs"]) == (1.0, 4)
+
+
+def test_whoever_is_set_aside_counts_for_nothing_until_taken_back(
+    make_run: Callable[..., Any],
+    serve_here: Callable[..., Any],
+    claimed: Claimed,
+    said: Callable[..., Any],
+    tmp_path: Any,
+) -> None:
+    run = make_run(tmp_path / "run", task="gridworld", n_queries=6, segment_length=6, overlap=3)
+    served = serve_here(run, repeat_share=0.0)
+    owner = served.owner()
+    for name in ("Ann", "Bo", "Cy"):
+        client = served.join(name)
+        for pair in claimed(client, 5):
+            better = min("left", "right", key=lambda side: pair[side]["clip"])
+            worse = "left" if better == "right" else "right"
+            said(client, pair["query_id"], better if name != "Cy" else worse)
+
+    def shown() -> dict[str, Any]:
+        people: dict[str, Any] = owner.get("/api/people").json()
+        return people
+
+    before = shown()
+    assert before["agreement"]["n_pairs"] == 15
+    assert owner.get("/api/progress").json()["total"] == 15
+    assert owner.post("/api/people/Cy/aside", json={"aside": True}).json() == {"name": "Cy", "aside": True}
+    after = shown()
+    assert (after["agreement"]["raw"], after["agreement"]["n_pairs"]) == (1.0, 5)
+    people = {person["name"]: person for person in after["people"]}
+    assert {name for name, person in people.items() if person["set_aside"]} == {"Cy"}
+    assert people["Cy"]["answers"] == 5, "they are kept"
+    assert people["Cy"]["quality"]["agreement"] == 0.0, "and compared with those of the others"
+    assert (people["Ann"]["quality"]["agreement"], people["Ann"]["quality"]["n_shared"]) == (1.0, 5)
+    assert owner.get("/api/progress").json()["total"] == 10
+    assert len(served.store.comparisons()) == 10
+
+    assert owner.post("/api/people/Cy/aside", json={"aside": False}).json() == {"name": "Cy", "aside": False}
+    assert shown()["agreement"] == before["agreement"]
+    assert owner.get("/api/progress").json()["total"] == len(served.store.comparisons()) == 15
+    assert owner.post("/api/people/Nobody/aside", json={"aside": True}).status_code == 404
+    assert owner.post("/api/people/owner/aside", json={"aside": True}).status_code == 200, "the owner may err, too"

@@ -49,6 +49,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "/api/people"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/revoke"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/link"): (401, 403, 403, 401, 200),
+    ("POST", "/api/people/{name}/aside"): (401, 403, 403, 401, 200),
     ("GET", "/clips/{name}"): (401, 200, 200, 401, 200),
     ("GET", "/examples/{name}.mp4"): (401, 404, 404, 401, 404),  # who is in learns that this task has none
 }
@@ -92,6 +93,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
         "/api/claims": {"n": 1, "holding": []},
         "/api/answers": {"id": str(uuid4()), "query_id": house.asked, "choice": "left"},
         "/api/people": {"name": name},
+        "/api/people/{name}/aside": {"aside": True},
     }
     queries = {"/api/history": {"labeler": "labeler"}, "/api/predictions": {"query_id": house.done}}
     if path == "/static":

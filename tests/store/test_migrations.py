@@ -109,7 +109,7 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
 
 
 def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_query: MakeQuery) -> None:
@@ -258,7 +258,8 @@ def test_every_row_of_the_second_schema_survives(tmp_path: Path, old_queries: li
         store.counts()
     after = rows_of(tmp_path)
     assert after.pop("run") == [{"id": 0, "created_at": _OLD_TIME + 100, "about": None}]
-    for table in ("segment", "query_segment", "labeler", "lease", "status", "showcase", "prediction"):
+    assert after.pop("labeler") == [row | {"set_aside": 0} for row in before.pop("labeler")]
+    for table in ("segment", "query_segment", "lease", "status", "showcase", "prediction"):
         assert after[table] == before[table]
     assert after["query"] == [row | {"run_id": 0} for row in before["query"]]
     expected = []

@@ -93,3 +93,47 @@ def test_no_two_people_share_a_token(timed: Store) -> None:
     with pytest.raises(StoreError, match=r"refused a step .*UNIQUE"):
         timed.add_labeler("bob", token_hash="aa")
     assert timed.labeler("bob") is None
+
+
+def test_what_somebody_says_is_set_aside_and_counts_again(timed: Store, make_query: MakeQuery) -> None:
+    queries = [make_query(number) for number in range(2)]
+    timed.add_queries(queries, overlap=2)
+    for number, (name, query) in enumerate((name, query) for name in ("ann", "bob") for query in queries):
+        answer = NewAnswer(query_id=query.id, answer=Answer.FIRST, labeler=name, id=str(number))
+        timed.add_answers([answer])
+    assert timed.aside() == frozenset()
+    timed.set_aside("ann")
+    assert timed.aside() == {"ann"}
+    assert [person.set_aside for person in timed.labelers()] == [True, False]
+    assert [one.teacher for one in timed.comparisons()] == ["bob", "bob"]
+    assert timed.comparison_seqs() == [3, 4]
+    assert timed.counts().comparisons == 2
+    assert [one.teacher for one in timed.comparisons_of([queries[0].id])] == ["bob"]
+    assert [one.seq for one in timed.comparisons_at([1])] == [1], "what a checkpoint learned from can be read"
+    assert len(timed.answers()) == len(timed.history(None)) == 4, "nothing is lost"
+    timed.set_aside("ann", False)
+    assert timed.comparison_seqs() == [1, 2, 3, 4]
+    with pytest.raises(StoreError, match="There is no labeler 'nobody'"):
+        timed.set_aside("nobody")
+
+
+def test_comparisons_of_people_as_they_were(timed: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    timed.add_queries([query], overlap=2)
+
+    def add(number: int, answer: Answer | None, name: str = "ann", supersedes: str | None = None) -> None:
+        timed.add_answers(
+            [NewAnswer(id=str(number), query_id=query.id, answer=answer, labeler=name, supersedes=supersedes)]
+        )
+
+    add(1, Answer.FIRST)
+    add(2, Answer.SECOND)
+    add(3, Answer.FIRST, "bob")
+    add(4, None, supersedes="2")
+    assert [timed.comparison_seqs_of({"ann"}, until=last) for last in range(5)] == [[], [1], [2], [2], []]
+    assert timed.comparison_seqs_of({"ann", "bob"}, until=3) == [2, 3]
+    assert timed.comparison_seqs_of({"ann", "bob"}, after=2, until=3) == [3]
+    assert timed.comparison_seqs_of(set(), until=9) == []
+    assert timed.replaced(2) == [2]
+    assert timed.replaced(2, until=3) == []
+    assert timed.replaced(2, but_of={"ann"}) == []

@@ -10,6 +10,8 @@ from prefrl_labeling_gui.access import Owner, Refusal, Shared
 from prefrl_labeling_gui.context import ServerContext
 from prefrl_labeling_gui.messages import (
     AgreementReply,
+    AsideReply,
+    AsideRequest,
     InvitationReply,
     InvitationRequest,
     PeopleEntry,
@@ -26,13 +28,15 @@ def add_to(app: FastAPI) -> None:
     app.post("/api/people")(invite)
     app.post("/api/people/{name}/revoke")(revoke)
     app.post("/api/people/{name}/link")(renew_link)
+    app.post("/api/people/{name}/aside")(set_aside)
 
 
 def people(context: Shared, owner: Owner) -> PeopleReply:
     """Return everybody and how far they agree."""
     items = context.store.history(None, limit=None)
-    agreement = people_agreement(items)
-    found = qualities(items)
+    aside = {person.name for person in context.people.all() if person.set_aside}
+    agreement = people_agreement([item for item in items if item.answer.labeler not in aside])
+    found = qualities(items, aside)
     return PeopleReply(
         people=[_entry(context, person, items, found.get(person.name)) for person in context.people.all()],
         agreement=AgreementReply(
@@ -65,6 +69,16 @@ def renew_link(name: str, request: Request, context: Shared, owner: Owner) -> In
     return InvitationReply(name=name, link=_link(request, token))
 
 
+def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> AsideReply:
+    """Have the training learn nothing from what somebody says, or again from all of it; it follows by itself."""
+    person = context.people.named(name)
+    if person is None:
+        raise Refusal(404, "There is nobody of that name.")
+    context.people.set_aside(name, body.aside)
+    context.answer_index.refresh()
+    return AsideReply(name=name, aside=body.aside)
+
+
 def _labeler(context: ServerContext, name: str) -> Labeler:
     person = context.people.named(name)
     if person is None:
@@ -90,6 +104,7 @@ def _entry(
         per_minute=number_or_none(account.per_minute),
         error_estimate=number_or_none(error_estimate(items, person.name).error),
         revoked=person.revoked,
+        set_aside=person.set_aside,
         last_seen=context.last_seen(person.name),
         quality=None if quality is None else _quality(quality),
     )

@@ -37,7 +37,7 @@ function showEverybody(people) {
   const rows = people.map((person) =>
     element(
       "tr",
-      { class: person.revoked ? "revoked" : "" },
+      { class: person.revoked || person.set_aside ? "revoked" : "" },
       element("th", { scope: "row" }, person.name, ...marks(person), ...warnings(person)),
       cell(number(person.answers)),
       cell(known(person.per_minute, number)),
@@ -58,6 +58,7 @@ function showEverybody(people) {
 /** @param {Entry} person */
 function marks(person) {
   const words = person.revoked ? ["locked out"] : person.role === "owner" ? ["owner"] : [];
+  if (person.set_aside) words.push("set aside");
   return words.map((word) => element("span", { class: "badge" }, word));
 }
 
@@ -79,10 +80,12 @@ function known(value, text) {
 
 /** @param {Entry} person */
 function acts(person) {
-  if (person.role === "owner") return [];
+  const words = person.set_aside ? "Count again" : "Set aside";
+  const aside = element("button", { type: "button", onclick: () => setAside(person) }, words);
+  if (person.role === "owner") return [aside];
   const link = element("button", { type: "button", onclick: () => newLink(person.name) }, "New link");
   const lock = element("button", { type: "button", onclick: () => askToLockOut(person.name) }, "Lock out");
-  return person.revoked ? [link] : [link, lock];
+  return person.revoked ? [link, aside] : [link, aside, lock];
 }
 
 /** @param {string} text */
@@ -179,6 +182,18 @@ async function copyLink(field, button) {
   setTimeout(() => (button.textContent = "Copy"), 2_000);
 }
 
+/** Have nothing be learned from what somebody says, or again from all of it. @param {Entry} person */
+async function setAside({ name, set_aside }) {
+  beginAct();
+  try {
+    await request(`/api/people/${encodeURIComponent(name)}/aside`, { body: { aside: !set_aside } });
+    announce(set_aside ? `The answers of ${name} count again.` : `The answers of ${name} are set aside.`);
+  } catch (error) {
+    banner("act", sentenceOf(error));
+  }
+  look();
+}
+
 /** @param {string} name */
 function askToLockOut(name) {
   const lock = async () => {
@@ -228,7 +243,8 @@ byId("agreement").append(
     "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Agrees” is the share ",
     "of what others said of the same pairs. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
     "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
-    "time for an answer; less than half a second is too fast to compare two clips.",
+    "time for an answer; less than half a second is too fast to compare two clips. Who is set aside may go on answering: the ",
+    "answers are kept, and the agent forgets them until they count again.",
   ),
 );
 byId("everybody").append(
