@@ -208,6 +208,17 @@ def bpref(rows: Sequence[Row]) -> str:
     return _table([*head, "published", "seconds"], lines)
 
 
+def feedback(rows: Sequence[Row]) -> str:
+    """Return a line per kind of feedback and number of labels."""
+    lines = []
+    for arm in _arms(rows):
+        returns = _range([row.true_return for row in arm])
+        lines.append(
+            [arm[0].task, arm[0].variant.removeprefix("erring "), f"{arm[0].labels}", returns, f"{len(arm)}"]
+        )
+    return _table(["task", "feedback", "labels", "true return: median (lowest – highest)", "runs"], lines)
+
+
 FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
     form.__name__: form
     for form in (
@@ -220,6 +231,7 @@ FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
         pendulum,
         algorithms,
         bpref,
+        feedback,
     )
 }
 

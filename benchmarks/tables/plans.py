@@ -80,8 +80,13 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "segments of 60": ("--segment-length", "60"),
 }
 """Options of `prefrl train` for what is left out of the preset, or changed."""
+KINDS = {
+    "erring pairs": ("--teacher", "boltzmann"),
+    "erring strengths": ("--teacher", "boltzmann", "--feedback", "strength"),
+}
+"""What a teacher says who errs as people do, by the kind of feedback."""
 ONE_BY_ONE = "one by one"
-VARIANTS = ABLATIONS | {ONE_BY_ONE: ("--stepping", "sb3")}
+VARIANTS = ABLATIONS | KINDS | {ONE_BY_ONE: ("--stepping", "sb3")}
 """Options of `prefrl train` for all that is unlike the preset."""
 
 
@@ -187,6 +192,16 @@ def bpref() -> list[Run]:
     return runs
 
 
+def feedback() -> list[Run]:
+    """Kinds of feedback, from a teacher who errs: as many labels, and a fifth fewer, as more is said by each."""
+    runs: list[Run] = []
+    for index in range(3):
+        pairs, strengths = KINDS
+        runs += [_paper_run("hopper", index, 700, variant=variant) for variant in (pairs, strengths)]
+        runs += [_paper_run("hopper", index, 560, variant=strengths)]
+    return runs
+
+
 PLANS: dict[str, Callable[[], list[Run]]] = {
     plan.__name__: plan
     for plan in (
@@ -199,6 +214,7 @@ PLANS: dict[str, Callable[[], list[Run]]] = {
         pendulum,
         algorithms,
         bpref,
+        feedback,
     )
 }
 

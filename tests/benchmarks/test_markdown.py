@@ -129,6 +129,16 @@ def test_bpref_has_returns_and_shares_beside_what_was_published(make_row: MakeRo
     assert cells(said, "walker-walk | true reward")[4:6] == ["1.00", ""]
 
 
+def test_feedback_has_a_line_per_kind_and_number_of_labels(make_row: MakeRow) -> None:
+    rows = [make_row(variant="erring pairs", seed=seed, true_return=10.0 * seed) for seed in (1, 2, 4)]
+    rows += [make_row(variant="erring strengths", labels=560, true_return=30.0)]
+    said = markdown.feedback(rows)
+    assert said.splitlines()[2:] == [
+        "| hopper | pairs | 700 | 20.00 (10.00 – 40.00) | 3 |",
+        "| hopper | strengths | 560 | 30.00 (30.00 – 30.00) | 1 |",
+    ]
+
+
 def test_ablations_have_a_line_per_variant(make_row: MakeRow) -> None:
     rows = [
         make_row(reward="true", labels=0, true_return=10.0),

@@ -117,6 +117,16 @@ def test_imitation_makes_the_runs_that_we_make() -> None:
     assert {train_settings(options(run))[1].stepping for run in ours} == {"sb3"}
 
 
+def test_kinds_of_feedback_have_one_teacher_and_the_same_seeds() -> None:
+    runs = PLANS["feedback"]()
+    settings = [train_settings(options(run))[1] for run in runs]
+    assert {config.teacher for config in settings} == {"boltzmann"}
+    arms = {(config.feedback.kind, config.labels) for config in settings}
+    assert arms == {("pair", 700), ("strength", 700), ("strength", 560)}
+    assert {arm: 3 for arm in arms} == Counter((config.feedback.kind, config.labels) for config in settings)
+    assert len({config.seed for config in settings}) == 3
+
+
 def test_goals_are_metrics_of_their_tasks() -> None:
     for task, goal in GOALS.items():
         assert goal.metric in TASKS[task].metrics
