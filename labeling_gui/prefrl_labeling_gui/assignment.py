@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Literal
 from uuid import UUID
 
-from prefrl.segments import Answer, FeedbackKind
+from prefrl.segments import Answer, FeedbackKind, Remark
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
@@ -92,6 +92,8 @@ class Assignment:
         reaction_ms: int | None = None,
         replays: int | None = None,
         client_time: int | None = None,
+        remark: Remark | None = None,
+        comment: str | None = None,
     ) -> StoredAnswer:
         """Store what a person says of a query; it is safe on return.
 
@@ -114,6 +116,8 @@ class Assignment:
                     client_time=client_time,
                     gui_version=__version__,
                     kind=kind.name,
+                    remark=remark,
+                    comment=comment,
                 )
             ]
         )

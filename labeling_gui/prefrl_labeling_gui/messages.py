@@ -1,13 +1,21 @@
 """What goes over HTTP as JSON, in both directions."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from prefrl.registry import FEEDBACK_KINDS
+from prefrl.segments import Remark
+from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl_labeling_gui.assignment import Choice
 from prefrl_labeling_gui.examples import ExampleName
 from prefrl_labeling_gui.names import clean_name
+
+if TYPE_CHECKING:
+    FeedbackKindName: TypeAlias = str
+else:  # what the registry lists is what the page may send
+    FeedbackKindName = Literal[tuple(FEEDBACK_KINDS)]
 
 QueryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 NewName = Annotated[str, AfterValidator(clean_name)]
@@ -44,11 +52,17 @@ class AnswerRequest(_Request):
     query_id: QueryId
     choice: Choice | None
     """None takes back the answer named in `supersedes`."""
+    kind: FeedbackKindName = "pair"
+    """What kind of feedback it is."""
     supersedes: UUID | None = None
     reaction_ms: Count | None = None
     replays: Count | None = None
     client_time: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     """Milliseconds since 1970 UTC by the browser's clock."""
+    remark: Remark | None = None
+    """What is the matter with the pair."""
+    comment: Annotated[str, Field(min_length=1, max_length=LONGEST_COMMENT)] | None = None
+    """The same in one's own words."""
 
 
 class InvitationRequest(_Request):
@@ -141,6 +155,8 @@ class RunReply(_Reply):
     task: str | None
     question: str | None
     question_is_custom: bool
+    feedback: FeedbackKindName
+    """What kind of feedback is asked for."""
     choices: list[Choice]
     """What may be said of a pair, from left to right."""
     budget: int | None
@@ -190,6 +206,7 @@ class HistoryEntry(_Reply):
     answer_id: str
     seq: int
     query_id: str
+    kind: FeedbackKindName
     choice: Choice
     choices: list[Choice]
     """What it may be changed to: what could be said when it was asked."""
@@ -197,6 +214,8 @@ class HistoryEntry(_Reply):
     right: ClipReply
     server_time: int
     changed: bool
+    remark: Remark | None
+    comment: str | None
 
 
 class HistoryReply(_Reply):

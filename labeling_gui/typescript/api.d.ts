@@ -45,6 +45,12 @@ export interface components {
             query_id: string;
             /** Choice */
             choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
+            /**
+             * Kind
+             * @default pair
+             * @enum {string}
+             */
+            kind: "pair" | "strength";
             /** Supersedes */
             supersedes?: string | null;
             /** Reaction Ms */
@@ -53,6 +59,9 @@ export interface components {
             replays?: number | null;
             /** Client Time */
             client_time?: number | null;
+            remark?: components["schemas"]["Remark"] | null;
+            /** Comment */
+            comment?: string | null;
         };
         /**
          * AsideReply
@@ -144,6 +153,11 @@ export interface components {
             /** Query Id */
             query_id: string;
             /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "pair" | "strength";
+            /**
              * Choice
              * @enum {string}
              */
@@ -156,6 +170,9 @@ export interface components {
             server_time: number;
             /** Changed */
             changed: boolean;
+            remark: components["schemas"]["Remark"] | null;
+            /** Comment */
+            comment: string | null;
         };
         /**
          * HistoryReply
@@ -311,6 +328,12 @@ export interface components {
             warnings: string[];
         };
         /**
+         * Remark
+         * @description What is the matter with a pair, besides which is better; nothing is learned from it.
+         * @enum {string}
+         */
+        Remark: "broken" | "alike" | "incomparable" | "unclear";
+        /**
          * RevokedReply
          * @description Somebody who may come in no more.
          */
@@ -342,6 +365,11 @@ export interface components {
             question: string | null;
             /** Question Is Custom */
             question_is_custom: boolean;
+            /**
+             * Feedback
+             * @enum {string}
+             */
+            feedback: "pair" | "strength";
             /** Choices */
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             /** Budget */
@@ -462,6 +490,7 @@ export type PersonReply = components['schemas']['PersonReply'];
 export type PredictionsReply = components['schemas']['PredictionsReply'];
 export type Progress = components['schemas']['Progress'];
 export type QualityReply = components['schemas']['QualityReply'];
+export type Remark = components['schemas']['Remark'];
 export type RevokedReply = components['schemas']['RevokedReply'];
 export type RunReply = components['schemas']['RunReply'];
 export type ShowcaseEntry = components['schemas']['ShowcaseEntry'];

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from prefrl.errors import SettingError
 from prefrl.feedback.query_maker import QueryMaker
 from prefrl.feedback.teachers import Teacher, ask
 from prefrl.parts import Arrays, Json, State
@@ -63,7 +64,7 @@ class Labels(ABC):
         self._cursor = 0
         """Number of the last answer that was handed out."""
         self._aside: frozenset[str] = frozenset()
-        """Whose answers are not."""
+        """Whose answers were set aside at the last look."""
         self._reads_on = False
 
     @property
@@ -173,7 +174,15 @@ class TeacherLabels(Labels):
 
         Repeated after a crash, from the same state, it makes the same queries; what was answered before is not
         asked again. A teacher that cannot tell too often leaves some labels for the next call.
+
+        Raises:
+            SettingError: The teacher's answers are set aside.
         """
+        if self._teacher.name in self._store.aside():
+            raise SettingError(
+                f"The answers of the teacher {self._teacher.name!r} are set aside, so nothing would be learned "
+                "from what it says; `store.set_aside(name, False)` takes that back."
+            )
         if self._reads_on:
             yield from self._read()
             self._reads_on = False

@@ -75,9 +75,13 @@ class OracleTeacher:
             SegmentError: As `answer`.
         """
         answer = self.answer(query)
-        if answer is Answer.EQUAL or abs(effect_size(query)) < self.much_from:
+        if answer is Answer.EQUAL or abs(self._perceived(query)) < self.much_from:
             return answer
         return Answer.MUCH_FIRST if answer is Answer.FIRST else Answer.MUCH_SECOND
+
+    def _perceived(self, query: Query) -> float:
+        """Return how much better the first is, as an effect size."""
+        return effect_size(query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,17 +120,6 @@ class BoltzmannTeacher(OracleTeacher):
             return Answer.EQUAL
         return Answer.FIRST if self._perceived(query) > 0 else Answer.SECOND
 
-    def strength(self, query: Query) -> Answer:
-        """Say it with how much better it perceives it.
-
-        Raises:
-            SegmentError: As an oracle's.
-        """
-        answer = self.answer(query)
-        if answer is Answer.EQUAL or abs(self._perceived(query)) < self.much_from:
-            return answer
-        return Answer.MUCH_FIRST if answer is Answer.FIRST else Answer.MUCH_SECOND
-
     def _perceived(self, query: Query) -> float:
         digest = blake2b(f"{self.seed}:{query.id}".encode(), digest_size=8).digest()
         chance = (int.from_bytes(digest) + 0.5) / 2**64
@@ -134,14 +127,18 @@ class BoltzmannTeacher(OracleTeacher):
 
 
 def effect_size(query: Query) -> float:
-    """Return Cohen's d of the true rewards of two segments: the difference of means over the pooled deviation.
+    """Return Cohen's d of the true rewards of two segments: their difference over the deviation within both.
 
-    It needs no scale of the task: what counts as large is measured by how much reward changes within a clip. Where
-    it does not change at all, every difference is infinitely large.
+    It needs no scale of the task: what counts as large is measured by how much reward changes within a clip. The
+    difference is that of the returns, for a step of a segment of mean length: of segments of one length, that of
+    the means. Where reward does not change within them at all, every difference is infinitely large.
     """
     first, second = (segment.env_rewards.astype(np.float64) for segment in query.segments)
-    difference = float(first.mean() - second.mean())
-    variance = (first.var() * len(first) + second.var() * len(second)) / (len(first) + len(second))
+    n_steps = len(first) + len(second)
+    difference = 2 * float(first.sum() - second.sum()) / n_steps
+    variance = (first.var() * len(first) + second.var() * len(second)) / n_steps
+    if difference == 0:
+        return 0.0
     return difference / sqrt(variance) if variance > 0 else copysign(inf, difference)
 
 

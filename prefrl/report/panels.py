@@ -165,8 +165,10 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
     losses = [
         _Series(column="train_loss", label="trained on", colour=2),
         _Series(column="validation_loss", label="held out", style="--"),
-        _Series(column="log_loss", label="held out, no ties", style=":", colour=1),
+        _Series(column="log_loss", label="held out, which is better alone", style=":", colour=1),
     ]
+    # Who guesses among more answers than two loses more.
+    of_pairs = all(run.config.get("feedback", {}).get("kind", "pair") == "pair" for run in runs)
     return [
         *_curves(
             runs,
@@ -191,7 +193,7 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
                 caption="Cross-entropy in nats per comparison, mean over the members of the ensemble.",
                 y_label="loss",
                 x="labels",
-                reference=(float(np.log(2.0)), "guessing"),
+                reference=(float(np.log(2.0)), "guessing") if of_pairs else None,
             ),
         ),
         *_curves(

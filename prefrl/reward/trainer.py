@@ -381,13 +381,15 @@ class RewardTrainer:
 
     def _metrics(self, train_loss: Tensor, held_out: HeldOut) -> RewardMetrics:
         losses, logits = held_out.losses, preference_logits(held_out.returns)
+        # Of which is better alone, as for fresh comparisons, whatever else was said.
+        plain = preference_loss(held_out.returns, held_out.preferences, self.settings.error_rate)
         decided = held_out.mask * (held_out.preferences != 0.5)
         right = ((logits > 0) == (held_out.preferences > 0.5)) & (logits != 0)
         return RewardMetrics(
             train_loss=float(train_loss.nanmean()),
             validation_loss=float(masked_mean(losses, held_out.mask).nanmean()),
             accuracy=float(masked_mean(right.float(), decided).nanmean()),
-            log_loss=float(masked_mean(losses, decided).nanmean()),
+            log_loss=float(masked_mean(plain, decided).nanmean()),
             l2=float(self.l2.mean()),
             n_comparisons=self.n_comparisons,
         )

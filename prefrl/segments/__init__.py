@@ -1,6 +1,6 @@
 """What is compared: segments of experience, the queries made of them, and the recorder that cuts them."""
 
-from prefrl.segments.answers import Answer, FeedbackKind, Strength, feedback_kind
+from prefrl.segments.answers import Answer, FeedbackKind, Remark, Strength, feedback_kind
 from prefrl.segments.recorder import SegmentRecorder
 from prefrl.segments.segment import Comparison, Query, Segment
 from prefrl.segments.spaces import as_array, encode, n_features, space_from_json, space_to_json
@@ -10,6 +10,7 @@ __all__ = [
     "Comparison",
     "FeedbackKind",
     "Query",
+    "Remark",
     "Segment",
     "SegmentRecorder",
     "Strength",

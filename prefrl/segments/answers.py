@@ -52,6 +52,23 @@ _TURNED_ROUND = {
 }
 
 
+class Remark(StrEnum):
+    """What is the matter with a pair, besides which is better; nothing is learned from it."""
+
+    BROKEN = "broken"
+    """A clip is broken, or shows nothing."""
+    ALIKE = "alike"
+    """The two are too alike."""
+    INCOMPARABLE = "incomparable"
+    """Each is better in its own way."""
+    UNCLEAR = "unclear"
+    """The question does not fit."""
+
+
+LONGEST_COMMENT = 500
+"""Characters of what somebody writes about a pair."""
+
+
 class Strength(IntEnum):
     """How much better the better one is."""
 

@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, feedback_kind
+from prefrl.segments import Answer, Remark, feedback_kind
+from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
@@ -39,7 +40,8 @@ class NewAnswer:
     """What somebody says of a query. Sent twice it is stored once.
 
     Raises:
-        SettingError: `id` or `labeler` is empty, there is no such kind of feedback, or it knows no such answer.
+        SettingError: `id` or `labeler` is empty, there is no such kind of feedback, it knows no such answer, or
+            `comment` is too long.
     """
 
     query_id: str
@@ -64,6 +66,10 @@ class NewAnswer:
     """Version of the page that was used."""
     kind: str = "pair"
     """What kind of feedback it is; one of `prefrl.registry.FEEDBACK_KINDS`."""
+    remark: Remark | None = None
+    """What is the matter with the pair; nothing is learned from it."""
+    comment: str | None = None
+    """The same in the labeler's own words."""
 
     def __post_init__(self) -> None:
         """Check that there is a sender and a statement."""
@@ -73,6 +79,10 @@ class NewAnswer:
             feedback_kind(self.kind).check(self.answer, self.labeler)
         elif self.kind in FEEDBACK_KINDS and self.supersedes is None:
             raise SettingError("`answer` may be None only to take back the answer named in `supersedes`.")
+        if self.comment is not None and not 0 < len(self.comment) <= LONGEST_COMMENT:
+            raise SettingError(
+                f"`comment` must have 1 to {LONGEST_COMMENT} characters. Received {len(self.comment)}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +165,6 @@ class AnswerMethods(StoreBase):
             rows = connection.execute(statement.order_by(_answer.c.seq).limit(limit)).mappings().all()
         return [as_stored(row) for row in rows]
 
-    def answer(self, answer_id: str) -> StoredAnswer | None:
-        """Return the answer of that id, replaced or taken back since or not; None if there is none."""
-        with self._database.read() as connection:
-            row = connection.execute(select(*STORED_COLUMNS).where(_answer.c.id == answer_id)).mappings().first()
-        return None if row is None else as_stored(row)
-
     def answered(self, query_ids: Sequence[str]) -> dict[str, StoredAnswer]:
         """Return the present answer, "can't tell" included, of each of these queries that has one.
 
@@ -195,6 +199,7 @@ def as_stored(row: RowMapping) -> StoredAnswer:
     values: dict[str, Any] = {column.name: row[column.name] for column in STORED_COLUMNS}
     said = values.pop(_SAID)
     values["answer"] = None if said is None or values["kind"] not in FEEDBACK_KINDS else Answer(json.loads(said))
+    values["remark"] = None if values["remark"] is None else Remark(values["remark"])
     values["sides_swapped"], values["late"] = bool(values["sides_swapped"]), bool(values["late"])
     return StoredAnswer(**values)
 

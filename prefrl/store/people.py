@@ -76,10 +76,11 @@ class PeopleMethods(StoreBase):
     def set_aside(self, name: str, aside: bool = True) -> None:
         """Have nothing be learned from what somebody says, or again from all of it. Nothing is lost by it.
 
-        A training that goes on follows at its next look.
+        A training that people teach follows at its next look, as far as labels of its own run go; those of earlier
+        runs, learned by `old_labels="learn"`, stay.
 
         Args:
-            name: Of the person, or of a teacher.
+            name: Of the person.
             aside: False takes it back.
 
         Raises:

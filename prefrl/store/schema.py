@@ -140,6 +140,8 @@ answer = Table(
     Column("late", Integer, nullable=False, server_default="0", comment="1: came after its lease ended"),
     Column("kind", Text, nullable=False, server_default="pair", comment="what `value` says"),
     Column("value", Text, comment="JSON; NULL withdraws `supersedes`"),
+    Column("remark", Text, comment="what is the matter with the pair, one of `Remark`"),
+    Column("comment", Text, comment="in the labeler's own words"),
     UniqueConstraint("id"),
     CheckConstraint("kind IN ('pair', 'strength', 'ranking', 'rating')", name="kind"),
     CheckConstraint(
@@ -155,7 +157,7 @@ answer = Table(
 )
 """Append-only judgements. The newest row of a labeler for a query is what that labeler says of it now.
 
-`value` is JSON, of the form that its `kind` has: for "pair" the text of an `Answer`.
+`value` is JSON, of the form that its `kind` has: for "pair" and "strength" the text of an `Answer`.
 """
 
 status = Table(

@@ -620,3 +620,48 @@ def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[...,
     page.get_by_role("button", name="Help").click()
     expect(dialog).to_be_visible()
     assert visitor.rows() == []
+
+
+def test_a_remark_goes_with_the_answer_and_stays_when_that_is_changed(visitor: Any) -> None:
+    page = visitor.label()
+    page.keyboard.press("n")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Nothing is learned from it")
+    expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
+    dialog.get_by_label("What is the matter").select_option("A clip is broken")
+    dialog.get_by_label("In your own words").fill(" <b>Black</b> at the end ")
+    dialog.get_by_role("button", name="Keep").click()
+    expect(visitor.button("remark")).to_have_attribute("aria-pressed", "true")
+    query = visitor.press("ArrowDown")
+    expect(visitor.button("remark")).to_have_attribute("aria-pressed", "false")
+    other = visitor.press("ArrowLeft")
+    for back in (other, query):  # the remark is there again with its pair
+        page.keyboard.press("u")
+        expect(page.locator("#stage")).to_have_attribute("data-query", back)
+    expect(visitor.button("remark")).to_have_attribute("aria-pressed", "true")
+    visitor.see_pair(other)
+    visitor.press("ArrowDown")
+    visitor.all_saved()
+    visitor.open("/history")
+    card = page.locator("#answers > li").first
+    expect(card.locator(".remark")).to_have_text("A clip is broken: <b>Black</b> at the end")
+    card.get_by_role("button", name="Equal").click()
+    visitor.all_saved()
+    newest = visitor.rows()[-1]
+    assert (newest.query_id, newest.remark, newest.comment) == (query, "broken", "<b>Black</b> at the end")
+    assert visitor.said() == {query: "equal"}
+
+
+def test_keys_chosen_before_there_was_an_action_stay_what_they_were(visitor: Any) -> None:
+    page = visitor.label()
+    page.evaluate("""() => {
+        const keys = {left: ["n"], right: ["m"], equal: ["ArrowUp", "="], cannot_tell: ["?"], undo: ["u"],
+                      replay: [" "], pause: ["p"], step: ["."], slower: ["<"], faster: [">"], help: ["h"]};
+        localStorage["prefrl.settings"] = JSON.stringify({helpSeen: true, keys});
+    }""")
+    page.reload()
+    visitor.label()
+    given = {visitor.press("n"): "left", visitor.press("m"): "right"}
+    visitor.all_saved()
+    assert visitor.said() == given
+    expect(visitor.button("remark")).not_to_have_attribute("aria-keyshortcuts", "n")

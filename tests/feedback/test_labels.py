@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from prefrl.errors import SettingError
 from prefrl.feedback import News, OracleTeacher, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.segments import Answer, Comparison, Query, SegmentRecorder
 from prefrl.settings import FeedbackSettings
@@ -498,3 +499,14 @@ def test_a_run_that_goes_on_recalls_only_what_is_heeded(recorder: SegmentRecorde
     assert [one.seq for news in recalled.recall() for one in news.comparisons] == [kept]
     store.set_aside("Bob", False)
     assert held_after(recalled, [kept]) == [kept, gone]
+
+
+def test_a_teacher_who_is_set_aside_is_not_asked(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    labels = TeacherLabels(OracleTeacher(), store, run, make_maker(recorder))
+    assert len(comparisons_of(labels.collect(wanted(3), 80))) == 3
+    store.set_aside("oracle")
+    with pytest.raises(SettingError, match="teacher 'oracle' are set aside, so nothing would be learned"):
+        comparisons_of(labels.collect(wanted(6), 80))
+    assert store.counts().queries == 3, "nothing was asked in vain"
+    store.set_aside("oracle", False)
+    assert len(comparisons_of(labels.collect(wanted(6), 80))) == 3

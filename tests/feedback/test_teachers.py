@@ -157,7 +157,7 @@ def test_the_effect_size_by_hand(make_segment: MakeSegment) -> None:
     rewards = [1.0, 4.0, 1.0], [0.0, 3.0, 6.0, 3.0]
     variance = (3 * np.var(rewards[0]) + 4 * np.var(rewards[1])) / 7
     found = teachers.effect_size(pair(make_segment, *rewards))
-    assert found == pytest.approx((2.0 - 3.0) / np.sqrt(variance), rel=1e-6)
+    assert found == pytest.approx((6.0 - 12.0) / 3.5 / np.sqrt(variance), rel=1e-6)
 
 
 def test_what_is_large_may_be_set(make_segment: MakeSegment) -> None:
@@ -217,6 +217,24 @@ def test_its_strength_is_of_what_it_perceives(make_segment: MakeSegment) -> None
     expected = [above[0], above[1] - above[0], above[2] - above[1], 1 - above[2]]
     assert shares == pytest.approx(expected, abs=0.032)  # 4 standard errors
     assert [answer.direction for answer in said] == [teacher.answer(query) for query in queries]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "better"),
+    [
+        ([-1.0] * 8, [-1.0] * 4, Answer.SECOND),
+        ([1.0] * 4, [1.0] * 8, Answer.SECOND),
+        ([1.0, 1.01] * 10, [0.99, 1.0] * 25, Answer.SECOND),
+        ([0.99, 1.0] * 25, [1.0, 1.01] * 10, Answer.FIRST),
+    ],
+)
+def test_segments_of_other_lengths_are_compared_by_their_returns(
+    make_segment: MakeSegment, first: Sequence[float], second: Sequence[float], better: Answer
+) -> None:
+    query = pair(make_segment, first, second)
+    assert OracleTeacher().answer(query) is better
+    assert OracleTeacher().strength(query).direction is better
+    assert BoltzmannTeacher(rationality=50.0).strength(query).direction is better
 
 
 def test_its_errors_are_those_of_its_seed(make_segment: MakeSegment) -> None:

@@ -330,3 +330,16 @@ def test_a_click_that_arrives_late_does_not_overrule_the_answer_given_meanwhile(
     assert "that answer stands" in reply.json()["error"]
     (item,) = person.get("/api/history").json()["items"]
     assert (item["answer_id"], item["choice"]) == (newer["id"], "right")
+
+
+def test_a_remark_goes_with_the_answer(served: Any, claimed: Claimed, said: Said, body_of: BodyOf) -> None:
+    client = served.join()
+    first, second = claimed(client, 2)
+    said(client, first["query_id"], "cannot_tell", remark="broken", comment="It is black.")
+    said(client, second["query_id"])
+    shown = [(item["remark"], item["comment"]) for item in client.get("/api/history").json()["items"]]
+    assert shown == [(None, None), ("broken", "It is black.")]
+    lines = [json.loads(line) for line in client.get("/api/export").text.splitlines()]
+    assert [(line["remark"], line["comment"]) for line in lines] == [("broken", "It is black."), (None, None)]
+    for wrong in ({"remark": "boring"}, {"comment": ""}, {"comment": "x" * 501}):
+        assert client.post("/api/answers", json=body_of(first["query_id"], **wrong)).status_code == 422

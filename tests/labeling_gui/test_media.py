@@ -185,3 +185,10 @@ def test_whoever_is_set_aside_counts_for_nothing_until_taken_back(
     assert owner.get("/api/progress").json()["total"] == len(served.store.comparisons()) == 15
     assert owner.post("/api/people/Nobody/aside", json={"aside": True}).status_code == 404
     assert owner.post("/api/people/owner/aside", json={"aside": True}).status_code == 200, "the owner may err, too"
+    served.context.people.revoke("Bo")
+    assert owner.post("/api/people/Bo/aside", json={"aside": True}).status_code == 200, "also who is out"
+    served.store.add_labeler("oracle")
+    served.context.people.open()
+    reply = owner.post("/api/people/oracle/aside", json={"aside": True})
+    assert reply.status_code == 409
+    assert "oracle never had a link" in reply.text

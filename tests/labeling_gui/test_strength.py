@@ -35,7 +35,7 @@ def test_every_choice_is_stored_as_it_was_meant(strong: Any, claimed: Claimed, s
     chosen = {}
     for choice in SIX:
         [pair] = claimed(client)
-        said(client, pair["query_id"], choice)
+        said(client, pair["query_id"], choice, kind="strength")
         chosen[pair["query_id"]] = (choice, Path(pair["left"]["clip"]).stem)
     rows = strong.store.answers()
     assert [row.kind for row in rows] == ["strength"] * 6
@@ -59,19 +59,21 @@ def test_every_choice_is_stored_as_it_was_meant(strong: Any, claimed: Claimed, s
 def test_a_run_of_pairs_takes_no_strength(served: Any, claimed: Claimed, body_of: BodyOf) -> None:
     client = served.join()
     [pair] = claimed(client)
+    assert client.post("/api/answers", json=body_of(pair["query_id"], "left", kind="poem")).status_code == 422
     reply = client.post("/api/answers", json=body_of(pair["query_id"], "much_left"))
     assert reply.status_code == 422
     assert "`choice` must be one of left, equal, cannot_tell, right" in reply.text
     assert served.store.answers() == []
 
 
-def test_an_answer_is_changed_within_the_kind_it_was_given_in(
+def test_an_answer_is_of_the_kind_that_the_page_showed(
     strong: Any, claimed: Claimed, said: Said, about: RunAbout
 ) -> None:
-    """Though another run, which asks something else, has begun in the same folder."""
+    """Though another run, which asks something else, has begun in the same folder: offline, or in an open page."""
     client = strong.owner()
-    [pair] = claimed(client)
-    first = said(client, pair["query_id"], "much_left")
+    pair, held = claimed(client, 2)
+    sent = {"id": str(uuid4()), "query_id": pair["query_id"], "choice": "much_left", "kind": "strength"}
+    first = client.post("/api/answers", json=sent).json()
     with Store(strong.run) as store:
         record = store.published(RunRecord)
         assert record is not None
@@ -79,13 +81,16 @@ def test_an_answer_is_changed_within_the_kind_it_was_given_in(
         store.publish(replace(record, feedback="pair"))
     strong.context.look()
     assert client.get("/api/run").json()["choices"] == FOUR
-    [item] = client.get("/api/history").json()["items"]
-    assert item["choices"] == SIX
-    changed = {"id": str(uuid4()), "query_id": pair["query_id"], "choice": "much_right", "supersedes": first["id"]}
+    [item] = [item for item in client.get("/api/history").json()["items"] if item["query_id"] == pair["query_id"]]
+    assert (item["choices"], item["kind"]) == (SIX, "strength")
+    assert client.post("/api/answers", json=sent).json()["seq"] == first["seq"], "the reply was lost"
+    late = {"id": str(uuid4()), "query_id": held["query_id"], "choice": "much_left", "kind": "strength"}
+    assert client.post("/api/answers", json=late).status_code == 200
+    changed = sent | {"id": str(uuid4()), "choice": "much_right", "supersedes": first["id"]}
     assert client.post("/api/answers", json=changed).status_code == 200
     [row] = [row for row in strong.store.answers() if row.id == changed["id"]]
     assert row.kind == "strength"
     assert row.answer is not None
     assert row.answer.is_much
-    took_back = {"id": str(uuid4()), "query_id": pair["query_id"], "choice": None, "supersedes": changed["id"]}
+    took_back = changed | {"id": str(uuid4()), "choice": None, "supersedes": changed["id"]}
     assert client.post("/api/answers", json=took_back).status_code == 200

@@ -443,6 +443,21 @@ def test_it_learns_the_reward_that_answered(
     assert np.corrcoef(ensemble.predict(*steps), true_rewards)[0, 1] > 0.9
 
 
+def test_the_log_loss_is_of_which_is_better_alone(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """So that it compares with that of fresh comparisons, and of runs that ask for pairs."""
+    pairs = make_comparisons(80)
+    strong = [replace(one, strength=Strength.MUCH) for one in pairs]
+    found = []
+    for comparisons in (pairs, strong):
+        trainer = RewardTrainer(make_ensemble(learning_rate=1e-12), seed=0)
+        trainer.add(comparisons)
+        found.append(trainer.fit(1))
+    assert found[1].log_loss == pytest.approx(found[0].log_loss, rel=1e-5)
+    assert found[1].validation_loss > found[0].validation_loss + 0.5, "much more was said"
+
+
 def test_it_learns_more_from_how_much_better(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
 ) -> None:

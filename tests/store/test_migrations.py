@@ -267,7 +267,7 @@ def test_every_row_of_the_second_schema_survives(tmp_path: Path, old_queries: li
         answer, ranking = row.pop("answer"), row.pop("ranking")
         kind = "ranking" if answer is None and ranking is not None else "pair"
         value = ranking if answer is None else f'"{answer}"'
-        expected.append(row | {"kind": kind, "value": value})
+        expected.append(row | {"kind": kind, "value": value, "remark": None, "comment": None})
     assert after["answer"] == expected
     assert after.keys() == before.keys()
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefrl.errors import AnswerConflictError, SettingError, StoreError
-from prefrl.segments import Answer, Query, Segment, Strength
+from prefrl.segments import Answer, Query, Remark, Segment, Strength
 from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, StoredAnswer, TrainerRecord
 
 MakeQuery = Callable[..., Query]
@@ -285,16 +285,6 @@ def test_how_much_better_is_kept_where_it_was_asked(store: Store, make_query: Ma
     assert [item.answer.kind for item in store.history("ann")][::-1] == [kind for kind, *_ in said] + ["strength"]
 
 
-def test_an_answer_is_found_by_its_id(store: Store, make_query: MakeQuery) -> None:
-    query = make_query(0)
-    store.add_queries([query])
-    (first,) = store.add_answers([new(query)])
-    (second,) = store.add_answers([new(query, Answer.SECOND, id="b", supersedes="a")])
-    assert store.answer("a") == first, "also when it has been replaced"
-    assert store.answer("b") == second
-    assert store.answer("c") is None
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -422,3 +412,20 @@ def test_the_database_may_lie_elsewhere(tmp_path: Path, make_query: MakeQuery, a
         Store(url=url)
     with pytest.raises(SettingError, match=r"must be an SQLAlchemy address\. Received 'nonsense'"):
         Store(tmp_path, url="nonsense")
+
+
+def test_a_remark_is_kept_with_its_answer_and_decides_nothing(store: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    store.add_queries([query])
+    sent = new(query, Answer.CANNOT_TELL, remark=Remark.BROKEN, comment="Upside down \u2013 twice")
+    [stored] = store.add_answers([sent])
+    assert (stored.remark, stored.comment) == (Remark.BROKEN, "Upside down \u2013 twice")
+    assert store.answers() == [stored]
+    assert [item.answer for item in store.history("ann")] == [stored]
+    assert store.add_answers([sent]) == [stored], "sent twice it is stored once"
+    with pytest.raises(AnswerConflictError):
+        store.add_answers([replace(sent, remark=None)])
+    assert store.comparisons() == []
+    for comment in ("", "x" * 501):
+        with pytest.raises(SettingError, match=r"`comment` must have 1 to 500 characters"):
+            new(query, comment=comment)

@@ -54,6 +54,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         task=None if about is None else about.task,
         question=context.question,
         question_is_custom=context.settings.question is not None,
+        feedback=context.feedback.name,
         choices=choices_of(context.feedback),
         budget=context.training_view.budget,
         segment_length=None if about is None else about.segment_length,
@@ -112,9 +113,8 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
     if body.choice is None and body.supersedes is None:
         raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
-    # What was said before is changed within its own kind; it may be of an earlier run of this folder.
-    earlier = None if body.supersedes is None else context.store.answer(str(body.supersedes))
-    kind = context.feedback if earlier is None else feedback_kind(earlier.kind)
+    # The page says what could be chosen: since it was opened a run may have begun that asks something else.
+    kind = feedback_kind(body.kind)
     if body.choice not in (None, *choices_of(kind)):
         raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {body.choice}.")
     with context.answering(person.name):  # of several tabs at once, one is the first
@@ -136,6 +136,8 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
             reaction_ms=body.reaction_ms,
             replays=body.replays,
             client_time=body.client_time,
+            remark=body.remark,
+            comment=body.comment,
         )
         if stored.seq > context.answer_index.seq:  # else it was stored before, and the reply got lost
             LOG.info("answer %s by %s to %s is %d", stored.id, stored.labeler, stored.query_id, stored.seq)
@@ -219,9 +221,12 @@ def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
         seq=said.seq,
         query_id=said.query_id,
         choice=choice_of(said.answer, sides_swapped=said.sides_swapped),
+        kind=said.kind,
         choices=choices_of(feedback_kind(said.kind)),
         left=context.clip(left),
         right=context.clip(right),
         server_time=said.server_time,
         changed=item.changed,
+        remark=said.remark,
+        comment=said.comment,
     )

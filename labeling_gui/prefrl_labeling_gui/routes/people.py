@@ -74,6 +74,10 @@ def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> A
     person = context.people.named(name)
     if person is None:
         raise Refusal(404, "There is nobody of that name.")
+    if person.role != "owner" and not person.token_hash and not person.revoked:
+        raise Refusal(
+            409, f"{name} never had a link, and is a program that answers: its answers are the training."
+        )
     context.people.set_aside(name, body.aside)
     context.answer_index.refresh()
     return AsideReply(name=name, aside=body.aside)

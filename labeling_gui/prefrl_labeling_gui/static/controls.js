@@ -43,6 +43,7 @@ export function buildControls(choices, answers, tools, act) {
   tools.replaceChildren(
     button("undo", "tool", element("span", {}, "Undo", undoes)),
     element("span", { class: "space" }),
+    button("remark", "tool", ...worded("Remark", "✎")),
     button("replay", "tool", "Replay"),
     button("pause", "tool", play),
     button("step", "tool", "Step"),
@@ -70,16 +71,18 @@ export function buildControls(choices, answers, tools, act) {
     },
 
     /**
-     * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null}} state
+     * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null,
+     *          remarked: boolean}} state
      */
-    update({ answerable, paused, rate: playback, undoes: choice, speed: drawn }) {
+    update({ answerable, remarked, paused, rate: playback, undoes: choice, speed: drawn }) {
       for (const action of choices) {
         const { made } = buttons.get(action);
         made.disabled = !answerable;
         made.querySelector(".says").textContent = layout.words[action];
         made.querySelector(".swipe").textContent = layout.swipes[action];
       }
-      for (const action of ["replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
+      for (const action of ["remark", "replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
+      buttons.get("remark").made.setAttribute("aria-pressed", String(remarked));
       buttons.get("undo").made.disabled = choice === null;
       play.textContent = paused ? "Play" : "Pause";
       rate.dataset.rate = String(playback);

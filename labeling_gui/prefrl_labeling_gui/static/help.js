@@ -19,6 +19,7 @@ const PLAYING = [
   ["step", "one frame on"],
   ["slower", "slower"],
   ["faster", "faster"],
+  ["remark", "a remark on the pair"],
   ["help", "this help"],
 ];
 
@@ -60,7 +61,9 @@ export function showHelp() {
     element(
       "p",
       { class: "touch" },
-      "Use the buttons, or swipe over the clips: towards the better one, or across for “equal” and “can’t tell” ",
+      "Use the buttons, or swipe over the clips: towards the better one, ",
+      knownActions().some(({ id }) => id === "much_left") ? "farther where it is much better, " : "",
+      "or across for “equal” and “can’t tell” ",
       "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.",
     ),
     element(

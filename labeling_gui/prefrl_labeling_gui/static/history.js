@@ -6,6 +6,7 @@ import { layout } from "./layout.js";
 import { newId } from "./outbox.js";
 import { Player } from "./player.js";
 import { drawPredictions } from "./predictions.js";
+import { NONE, REASONS } from "./remark.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 /** @typedef {import("./outbox.js").Choice} Choice */
@@ -99,6 +100,7 @@ function show(item) {
   root.append(
     element("div", { class: "pair" }, left.root, right.root),
     verdict,
+    ...remarkOn(item),
     when,
   );
   if (labeler() === run.labeler.name) root.append(...choices(item, root, when));
@@ -107,6 +109,12 @@ function show(item) {
   byId("answers").append(root);
   cards.set(root, { see });
   looking.observe(root);
+}
+
+/** @param {import("../../typescript/api").HistoryEntry} item */
+function remarkOn({ remark, comment }) {
+  const said = [remark === null ? null : REASONS[remark], comment].filter((text) => text !== null);
+  return said.length === 0 ? [] : [element("p", { class: "remark" }, said.join(": "))];
 }
 
 /** What a choice is called, as on the page that asks. @param {string} choice @returns {string} */
@@ -150,8 +158,9 @@ function choices(item, root, when) {
   function change(choice) {
     if (choice === said) return;
     const note = { pair: item, was: said };
-    const body = { id: newId(), query_id: item.query_id, choice, supersedes: current };
-    outbox.add({ ...body, reaction_ms: null, replays: null, client_time: Date.now() }, note);
+    const body = { id: newId(), query_id: item.query_id, kind: item.kind, choice, supersedes: current };
+    const { remark, comment } = choice === null ? NONE : item; // what was remarked holds for what is said now
+    outbox.add({ ...body, remark, comment, reaction_ms: null, replays: null, client_time: Date.now() }, note);
     current = body.id;
     said = choice;
     root.dataset.choice = choice ?? "none";

@@ -14,6 +14,7 @@ const ACTIONS = Object.freeze([
   { id: "step", name: "One frame on", keys: ["."] },
   { id: "slower", name: "Slower", keys: ["<"] },
   { id: "faster", name: "Faster", keys: [">"] },
+  { id: "remark", name: "Remark", keys: ["n"] },
   { id: "help", name: "Help", keys: ["h"] },
 ]);
 
@@ -50,6 +51,11 @@ export function setChoices(some) {
   choices = some;
 }
 
+/** What an action is called, whether this run knows it or not. @param {string | null} action @returns {string | null} */
+export function actionName(action) {
+  return ACTIONS.find(({ id }) => id === action)?.name ?? null;
+}
+
 /** What can be done by key in this run. */
 export function knownActions() {
   return ACTIONS.filter(({ id }) => choices.includes(id) || !NOT_ALWAYS.includes(id));
@@ -73,10 +79,21 @@ export function isAllowed(key) {
 export function checkedKeys(stored) {
   const keys = defaultKeys();
   if (stored === null || typeof stored !== "object") return keys;
-  const chosen = ACTIONS.map(({ id }) => (Array.isArray(stored[id]) ? stored[id] : keys[id]).filter(isAllowed));
+  const given = ACTIONS.map(({ id }) => (Array.isArray(stored[id]) ? stored[id].filter(isAllowed) : null));
+  const taken = new Set(given.flat());
+  // What was stored before there was an action leaves it the keys that are free.
+  const chosen = given.map((some, i) => some ?? freeKeys(ACTIONS[i].keys, taken));
   const unique = new Set(chosen.flat()).size === chosen.flat().length;
   const complete = chosen.every((some) => some.length > 0 && some.length <= 2);
   return unique && complete ? Object.fromEntries(ACTIONS.map(({ id }, i) => [id, [...chosen[i]]])) : keys;
+}
+
+/** @param {string[]} wanted @param {Set<string>} taken Grows by what is returned. @returns {string[]} */
+function freeKeys(wanted, taken) {
+  const free = wanted.filter((key) => !taken.has(key));
+  const keys = free.length > 0 ? free : [[...ALLOWED].find((key) => !taken.has(key)) ?? "Home"];
+  for (const key of keys) taken.add(key);
+  return keys;
 }
 
 /**
@@ -107,7 +124,7 @@ export function keyLabel(key) {
 
 /** @param {string[]} keys @returns {string} For the attribute aria-keyshortcuts. */
 export function ariaKeys(keys) {
-  return keys.map((key) => (key === " " ? "Space" : key)).join(" ");
+  return keys.map((key) => key.replace(/ $/, "Space")).join(" ");
 }
 
 /** @param {KeyboardEvent} event @returns {string} The key of an event as the map names it. */
@@ -135,5 +152,8 @@ export function actionOf(event, keys) {
   if ([" ", "Enter"].includes(event.key) && target.closest?.("button, a, summary")) return null;
   /** @param {string} pressed */
   const meant = (pressed) => knownActions().find(({ id }) => keys[id].includes(pressed))?.id;
-  return meant(key) ?? meant(event.key) ?? null; // where Shift means nothing, it changes nothing
+  const plain = meant(event.key);
+  // Shift changes nothing, but where it may say how much better: nobody says less there than they mean.
+  const says = NOT_ALWAYS.includes(`much_${plain}`) && choices.includes(`much_${plain}`);
+  return meant(key) ?? (says && key !== event.key ? null : plain) ?? null;
 }

@@ -11,6 +11,7 @@ import { showLegend } from "./legend.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
+import { NONE, askForRemark } from "./remark.js";
 import { showRest } from "./rest.js";
 import { RATES, settings } from "./settings.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
@@ -43,6 +44,8 @@ let given = [];
 let recalled = Promise.resolve();
 /** @type {Set<string | null>} Answers that were taken back here: the server may not know it when it is asked. */
 const takenBack = new Set();
+/** @type {Map<string, import("./remark.js").Remark>} By query; kept for an answer that is taken back. */
+const remarks = new Map();
 let look = { since: 0, replays: 0 };
 let lastActive = Date.now();
 let loading = 0;
@@ -63,6 +66,7 @@ const actions = {
   step: () => stage.step(),
   slower: () => changeRate(-1),
   faster: () => changeRate(1),
+  remark,
   help: showHelp,
 };
 const controls = buildControls(run.choices, byId("answers"), byId("tools"), (action) => actions[action]());
@@ -79,7 +83,7 @@ function answer(choice) {
     return;
   }
   const seconds = look.since === 0 ? null : Math.round(performance.now() - look.since);
-  const body = { ...newBody(pair, choice, null), reaction_ms: seconds, replays: look.replays };
+  const body = { ...newBody(pair, choice, null), ...remarkOn(pair), reaction_ms: seconds, replays: look.replays };
   given = [...given, { id: body.id, choice, pair }].slice(-UNDO_DEPTH);
   queue.take();
   showFirst();
@@ -88,6 +92,22 @@ function answer(choice) {
   say(layout.words[choice]);
   outbox.add(body, { pair, was: null });
   queue.fill();
+}
+
+/** Ask what is the matter with the pair that is seen. */
+function remark() {
+  const { pair } = stage;
+  if (pair === null || !isFirst(pair)) return;
+  askForRemark(remarkOn(pair), (said) => {
+    remarks.set(pair.query_id, said);
+    showControls();
+    announce("Kept; it goes with your answer.");
+  });
+}
+
+/** @param {import("./queue.js").Pair} pair */
+function remarkOn(pair) {
+  return remarks.get(pair.query_id) ?? NONE;
 }
 
 async function undo() {
@@ -114,7 +134,7 @@ function say(done) {
 /** @param {import("./queue.js").Pair} pair @param {Choice | null} choice @param {string | null} supersedes */
 function newBody(pair, choice, supersedes) {
   const shown = { reaction_ms: null, replays: null, client_time: Date.now() };
-  return { id: newId(), query_id: pair.query_id, choice, supersedes, ...shown };
+  return { id: newId(), query_id: pair.query_id, kind: run.feedback, choice, supersedes, ...shown };
 }
 
 /** @param {import("./queue.js").Pair} pair @returns {boolean} It is to be answered now. */
@@ -177,6 +197,7 @@ function showControls() {
     rate: settings.values.rate,
     undoes: given.at(-1)?.choice ?? null,
     speed: stage.pair?.left.speed ?? null,
+    remarked: stage.pair !== null && Object.values(remarkOn(stage.pair)).some((said) => said !== null),
   });
 }
 

@@ -52,7 +52,11 @@ function showEverybody(people) {
   );
   const heads = COLUMNS.map((name) => (name === "" ? element("td") : element("th", { scope: "col" }, name)));
   const head = element("thead", {}, element("tr", {}, ...heads));
+  const { row, act } = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset ?? {};
   byId("everybody-table").replaceChildren(head, element("tbody", {}, ...rows));
+  if (row === undefined) return; // whoever was at a button is at the same one of the new table
+  const buttons = /** @type {HTMLElement[]} */ ([...byId("everybody-table").querySelectorAll("[data-row]")]);
+  buttons.find(({ dataset }) => dataset.row === row && dataset.act === act)?.focus();
 }
 
 /** @param {Entry} person */
@@ -80,11 +84,13 @@ function known(value, text) {
 
 /** @param {Entry} person */
 function acts(person) {
-  const words = person.set_aside ? "Count again" : "Set aside";
-  const aside = element("button", { type: "button", onclick: () => setAside(person) }, words);
+  /** @param {string} act @param {string} words @param {() => void} onclick */
+  const button = (act, words, onclick) =>
+    element("button", { type: "button", dataset: { row: person.name, act }, onclick }, words);
+  const aside = button("aside", person.set_aside ? "Count again" : "Set aside", () => setAside(person));
   if (person.role === "owner") return [aside];
-  const link = element("button", { type: "button", onclick: () => newLink(person.name) }, "New link");
-  const lock = element("button", { type: "button", onclick: () => askToLockOut(person.name) }, "Lock out");
+  const link = button("link", "New link", () => newLink(person.name));
+  const lock = button("lock", "Lock out", () => askToLockOut(person.name));
   return person.revoked ? [link, aside] : [link, aside, lock];
 }
 
@@ -244,7 +250,7 @@ byId("agreement").append(
     "of what others said of the same pairs. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
     "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
     "time for an answer; less than half a second is too fast to compare two clips. Who is set aside may go on answering: the ",
-    "answers are kept, and the agent forgets them until they count again.",
+    "answers are kept, and nothing is trained on them until they count again; what was learned from them fades.",
   ),
 );
 byId("everybody").append(

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { openDialog } from "./help.js";
-import { defaultKeys, isAllowed, keyLabel, keyOf, knownActions, withKey } from "./keys.js";
+import { actionName, defaultKeys, isAllowed, keyLabel, keyOf, knownActions, withKey } from "./keys.js";
 import { settings } from "./settings.js";
 
 const THEMES = { auto: "As the system", light: "Light", dark: "Dark" };
@@ -78,7 +78,7 @@ function showKeys(table, said) {
   /** @param {HTMLButtonElement} button */
   function listen(button) {
     const action = button.dataset.action ?? "";
-    const { name } = knownActions().find(({ id }) => id === action) ?? { name: "" };
+    const name = actionName(action) ?? "";
     button.replaceChildren("Press a key");
     button.classList.add("listening");
     const finish = (sentence) => {
@@ -100,11 +100,11 @@ function showKeys(table, said) {
       if (!isAllowed(key)) return finish(`${event.key} cannot be used here. Letters, digits, arrows and signs can.`);
       const { keys, loser } = withKey(settings.values.keys, action, key);
       settings.set({ keys });
-      const other = knownActions().find(({ id }) => id === loser);
+      const other = actionName(loser);
       finish(
-        other === undefined
+        loser === null
           ? `${keyLabel(key)} is now “${name}”.`
-          : `${keyLabel(key)} is now “${name}”; “${other.name}” is on ${keyLabel(keys[other.id][0])}.`,
+          : `${keyLabel(key)} is now “${name}”; “${other}” is on ${keyLabel(keys[loser][0])}.`,
       );
     };
     button.addEventListener("keydown", take);

@@ -2,7 +2,9 @@
 // What letting go would say is shown while the finger still moves, so that nobody has to remember it.
 
 const LEAST = 56;
+/** How far a swipe has to go to say "much": so many pixels, and this share of the clips. */
 const FAR = 150;
+const FAR_SHARE = 0.35;
 const BESIDE = { left: "left", right: "right", up: "equal", down: "cannot_tell" };
 const STACKED = { up: "left", down: "right", left: "equal", right: "cannot_tell" };
 
@@ -34,9 +36,11 @@ export function listenForSwipes(stage, { stacked, choices, preview, choose }) {
     const x = event.clientX - start.x;
     const y = event.clientY - start.y;
     const length = Math.hypot(x, y);
-    const direction = Math.abs(x) > Math.abs(y) ? (x < 0 ? "left" : "right") : y < 0 ? "up" : "down";
+    const sideways = Math.abs(x) > Math.abs(y);
+    const far = Math.max(FAR, FAR_SHARE * (sideways ? stage.clientWidth : stage.clientHeight));
+    const direction = sideways ? (x < 0 ? "left" : "right") : y < 0 ? "up" : "down";
     const plain = (stacked() ? STACKED : BESIDE)[direction];
-    const much = length >= FAR && choices.includes(`much_${plain}`);
+    const much = length >= far && choices.includes(`much_${plain}`);
     show(length < LEAST ? null : much ? `much_${plain}` : plain);
   });
   stage.addEventListener("pointerup", () => {

@@ -1,0 +1,51 @@
+// What somebody wants to say of a pair besides the answer: that a clip is broken, or why they cannot tell.
+
+import { element } from "./dom.js";
+import { openDialog } from "./help.js";
+
+const LONGEST = 500;
+/** @typedef {NonNullable<import("../../typescript/api").AnswerRequest["remark"]>} Reason */
+/** @typedef {{remark: Reason | null, comment: string | null}} Remark */
+
+/** @type {Record<Reason, string>} */
+export const REASONS = {
+  broken: "A clip is broken",
+  alike: "They are too alike",
+  incomparable: "Each is better in its own way",
+  unclear: "The question does not fit",
+};
+
+/** What is said of a pair of which nothing is said. @type {Readonly<Remark>} */
+export const NONE = Object.freeze({ remark: null, comment: null });
+
+/**
+ * Ask for a remark; it goes with the answer, and changes nothing about that.
+ * @param {Readonly<Remark>} before What was remarked of this pair before.
+ * @param {(said: Remark) => void} keep
+ */
+export function askForRemark(before, keep) {
+  const reason = element(
+    "select",
+    { id: "reason" },
+    element("option", { value: "" }, "Nothing of these"),
+    ...Object.entries(REASONS).map(([value, text]) => element("option", { value }, text)),
+  );
+  reason.value = before.remark ?? "";
+  const words = element("textarea", { id: "comment", rows: 3, maxLength: LONGEST, value: before.comment ?? "" });
+  const done = () => {
+    keep({ remark: /** @type {Reason | null} */ (reason.value || null), comment: words.value.trim() || null });
+    dialog.close();
+  };
+  const dialog = openDialog(
+    "A remark on this pair",
+    element("p", {}, "It is stored with your answer, for whoever looks at the answers later. Nothing is learned from it."),
+    element(
+      "div",
+      { class: "fields" },
+      element("label", {}, element("span", {}, "What is the matter"), reason),
+      element("label", {}, element("span", {}, "In your own words"), words),
+    ),
+    element("p", { class: "buttons" }, element("button", { type: "button", class: "main", onclick: done }, "Keep")),
+  );
+  reason.focus();
+}
