@@ -117,3 +117,16 @@ export function openDialog(title, ...content) {
   dialog.addEventListener("close", () => document.dispatchEvent(new Event("dialog")));
   return dialog;
 }
+
+/**
+ * Give an open dialog a button that does something, beside the one that closes it, which then says "Cancel".
+ * @param {HTMLDialogElement} dialog
+ * @param {string} words
+ * @param {() => void} act
+ */
+export function addAct(dialog, words, act) {
+  const close = /** @type {HTMLButtonElement} */ (dialog.querySelector(".buttons:last-child button"));
+  close.className = "";
+  close.textContent = "Cancel";
+  close.after(" ", element("button", { type: "button", class: "main", onclick: act }, words));
+}

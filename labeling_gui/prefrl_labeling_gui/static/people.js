@@ -2,7 +2,7 @@
 
 import { request } from "./api.js";
 import { ago, byId, element, number } from "./dom.js";
-import { openDialog } from "./help.js";
+import { addAct, openDialog } from "./help.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 const LOOK_EVERY = 10_000;
@@ -216,8 +216,8 @@ function askToLockOut(name) {
   const dialog = openDialog(
     `Lock ${name} out?`,
     element("p", {}, "Their link and their open pages stop working at once. Their answers stay."),
-    element("p", { class: "buttons" }, element("button", { type: "button", onclick: lock }, "Lock out")),
   );
+  addAct(dialog, "Lock out", lock);
 }
 
 byId("invitation").append(

@@ -1,7 +1,7 @@
 // What somebody wants to say of a pair besides the answer: that a clip is broken, or why they cannot tell.
 
 import { element } from "./dom.js";
-import { openDialog } from "./help.js";
+import { addAct, openDialog } from "./help.js";
 
 const LONGEST = 500;
 /** @typedef {NonNullable<import("../../typescript/api").AnswerRequest["remark"]>} Reason */
@@ -45,7 +45,7 @@ export function askForRemark(before, keep) {
       element("label", {}, element("span", {}, "What is the matter"), reason),
       element("label", {}, element("span", {}, "In your own words"), words),
     ),
-    element("p", { class: "buttons" }, element("button", { type: "button", class: "main", onclick: done }, "Keep")),
   );
+  addAct(dialog, "Keep", done);
   reason.focus();
 }
