@@ -2,10 +2,11 @@
 
 from importlib.resources import files
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from fastapi import FastAPI, Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -15,7 +16,10 @@ from prefrl_labeling_gui.people import SESSION_SECONDS
 from prefrl_labeling_gui.plain_page import plain_page
 from prefrl_labeling_gui.security import comes_from_elsewhere, is_embedded_elsewhere
 
-STATIC = Path(str(files("prefrl_labeling_gui"))) / "static"
+PACKAGE = Path(str(files("prefrl_labeling_gui")))
+STATIC = PACKAGE / "static"
+PAGES = ("label", "history", "training", "people")
+"""Each is its content in `pages/`, in the frame that lies there, and a style and a script of its name."""
 
 
 class Assets(StaticFiles):
@@ -44,7 +48,7 @@ def label_page(request: Request, context: Shared, visitor: Visitor, token: str |
     if token is not None:
         return join(request, context, visitor, token)
     require_page(request, context, visitor)
-    return _page("index")
+    return _page("label")
 
 
 def join(request: Request, context: Shared, visitor: Visitor, token: str) -> Response:
@@ -101,7 +105,15 @@ def people_page(person: PageOwner) -> Response:
 
 
 def _page(name: str) -> Response:
-    return FileResponse(STATIC / f"{name}.html", headers={"cache-control": "no-cache"})
+    return HTMLResponse(_TEXTS[name], headers={"cache-control": "no-cache"})
+
+
+def _text(name: str) -> str:
+    frame, content = ((PACKAGE / "pages" / f"{file}.html").read_text("utf-8") for file in ("frame", name))
+    return Template(frame).substitute(name=name, title=name.capitalize(), content=content.rstrip())
+
+
+_TEXTS = {name: _text(name) for name in PAGES}
 
 
 def _onward(request: Request) -> Response:
