@@ -84,6 +84,17 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def test_a_guess_among_more_than_two_answers_has_no_line(finished: Path, tmp_path: Path) -> None:
+    pairs = (finished / "report.html").read_text()
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    description = json.loads((run / "config.json").read_text())
+    description["config"]["feedback"]["kind"] = "strength"
+    (run / "config.json").write_text(json.dumps(description))
+    strengths = write_report([run]).read_text()
+    assert pairs.count("guessing") == 2 * strengths.count("guessing") > 0, "that of the accuracy stays"
+
+
 def test_true_return_in_the_table_is_that_of_the_log(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "log" / "metrics.jsonl").read_text().splitlines()]
     logged = [line["rollout/ep_rew_mean"] for line in lines if "rollout/ep_rew_mean" in line]
