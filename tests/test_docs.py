@@ -223,6 +223,17 @@ def imports(block: str, package: str) -> bool:
     return re.search(rf"^(import|from) {package}\b", block, re.MULTILINE) is not None
 
 
+SHORT_PPO = """
+import inspect, runpy, sys
+from stable_baselines3 import PPO
+short = {"n_steps": 512, "n_epochs": 1}  # where a script says nothing else
+known = inspect.signature(PPO.__init__).parameters.values()
+given = [one for one in known if one.default is not inspect.Parameter.empty]
+PPO.__init__.__defaults__ = tuple(short.get(one.name, one.default) for one in given)
+[runpy.run_path(path) for path in sys.argv[1:]]
+"""
+
+
 def run_blocks(blocks: list[str], folder: Path) -> None:
     """Run scripts one after another in one process; one that begins with the name of its file gets that name."""
     files = []
@@ -230,10 +241,9 @@ def run_blocks(blocks: list[str], folder: Path) -> None:
         name = re.match(r"# (\w+\.py)\n", block)
         files.append(folder / (name[1] if name else f"block{number}.py"))
         files[-1].write_text(shortened(block), encoding="utf-8")
-    run = "import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]"
     warnings = ["-W", "error::UserWarning:__main__", "-W", "error::UserWarning:prefrl"]
     done = subprocess.run(
-        [sys.executable, *warnings, "-c", run, *map(str, files)],
+        [sys.executable, *warnings, "-c", SHORT_PPO, *map(str, files)],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -245,7 +255,7 @@ def run_blocks(blocks: list[str], folder: Path) -> None:
 def shortened(example: str) -> str:
     shorter = {
         "n_envs=16": "n_envs=2",
-        "1_000_000": "9_000",
+        "1_000_000": "7_000",
         "20_000": "8_192",
         "40_000": "16_384",
         "=2_560": "=1_024",
