@@ -166,6 +166,8 @@ class RunReply(_Reply):
     show_predictions: bool
     least_look_seconds: float
     """What both clips have to play before a pair can be answered."""
+    longest_comment: int
+    """Characters that a comment on a pair may have."""
     examples: list[ExampleEntry]
     """What good looks like, and what does not."""
     legend: list[LegendEntry]

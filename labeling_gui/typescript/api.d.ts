@@ -383,6 +383,8 @@ export interface components {
             show_predictions: boolean;
             /** Least Look Seconds */
             least_look_seconds: number;
+            /** Longest Comment */
+            longest_comment: number;
             /** Examples */
             examples: components["schemas"]["ExampleEntry"][];
             /** Legend */

@@ -19,6 +19,7 @@ from prefrl.agents.environments import check_segment_length, check_venv, frame_s
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
 from prefrl.agents.old_labels import OldLabels, run_in
+from prefrl.agents.preference_checks import check_kinds, check_reward
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.saved_preferences import check_answers, read_preferences, write_preferences
@@ -27,11 +28,10 @@ from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
 from prefrl.feedback.strategies import check_members
-from prefrl.feedback.teachers import check_gives
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.seeding import Streams
-from prefrl.segments import SegmentRecorder, feedback_kind, space_to_json
+from prefrl.segments import SegmentRecorder, feedback_kind
 from prefrl.settings import FeedbackSettings, RestartSettings, RewardSettings
 from prefrl.store import RunAbout, Store
 
@@ -79,7 +79,7 @@ class PreferenceLearning:
         restarts: RestartSettings = RestartSettings(),
     ) -> None:
         check_venv(venv)
-        _check_kinds(teacher, store, feedback)
+        check_kinds(teacher, store, feedback)
         check_segment_length(venv, feedback.segment_length)
         self.seed = Streams(seed).seed
         self.plan_of_labels = LabelPlan(n_labels, feedback)
@@ -87,7 +87,7 @@ class PreferenceLearning:
         if isinstance(reward, RewardSettings):
             reward = RewardTrainer(_ensemble(venv, reward, seed))
         self.trainer = reward
-        _check_reward(venv, self.trainer)
+        check_reward(venv, self.trainer)
         check_members(feedback, self.trainer.ensemble.n_members)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
@@ -407,55 +407,3 @@ def _ensemble(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardEnsemb
         frame_stack=frame_stack_of(venv),
         seed=seed,
     )
-
-
-def _check_kinds(teacher: object, store: object, feedback: object) -> None:
-    """Refuse what is taken for the object that is wanted, and would fail after some training.
-
-    Raises:
-        SettingError: A class or a path, say, was given.
-    """
-    if isinstance(teacher, type) or not (
-        isinstance(teacher, People) or callable(getattr(teacher, "answer", None))
-    ):
-        raise SettingError(
-            "`teacher` must be an object with a method `answer`, such as OracleTeacher(), or People(). Received "
-            f"{teacher!r}."
-        )
-    if not isinstance(teacher, People) and not isinstance(getattr(teacher, "name", None), str):
-        raise SettingError(f"`teacher` needs a `name`, under which its answers are stored. Received {teacher!r}.")
-    if store is not None and not isinstance(store, Store):
-        raise SettingError(f"`store` must be a Store, such as Store(Path(...)). Received {store!r}.")
-    if not isinstance(feedback, FeedbackSettings):
-        raise SettingError(f"`feedback` must be FeedbackSettings(...). Received {feedback!r}.")
-    if not isinstance(teacher, People):
-        check_gives(teacher, feedback_kind(feedback.kind))
-
-
-def _check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
-    """Refuse a reward that was made for other environments, and a trainer that holds labels of its own.
-
-    Labels go by their number in a store: a trainer that has some would mix them up with those of another store, or
-    be given the same ones twice.
-
-    Raises:
-        SettingError: Spaces or the frames seen at once are others, or there are labels.
-    """
-    ensemble = trainer.ensemble
-    if trainer.n_known:
-        raise SettingError(
-            f"`reward` holds {trainer.n_known} labels already, which belong to a store. Give `RewardTrainer("
-            'trainer.ensemble)`, and the store with old_labels="continue" or "learn" where they count.'
-        )
-    own = (space_to_json(venv.observation_space), space_to_json(venv.action_space), frame_stack_of(venv))
-    reads = (
-        space_to_json(ensemble.observation_space),
-        space_to_json(ensemble.action_space),
-        ensemble.frame_stack,
-    )
-    for what, expected, found in zip(("observations", "actions", "stacked frames"), own, reads, strict=True):
-        if expected != found:
-            raise SettingError(
-                f"`reward` was made for other {what} than these environments have. Expected {expected}. Received "
-                f"{found}."
-            )

@@ -178,17 +178,17 @@ class TeacherLabels(Labels):
         Raises:
             SettingError: The teacher's answers are set aside.
         """
-        if self._teacher.name in self._store.aside():
-            raise SettingError(
-                f"The answers of the teacher {self._teacher.name!r} are set aside, so nothing would be learned "
-                "from what it says; `store.set_aside(name, False)` takes that back."
-            )
         if self._reads_on:
             yield from self._read()
             self._reads_on = False
         due = wanted.due - self._n_labels
         if due < max(1, min(wanted.per_round, wanted.in_all - self._n_labels)) or not self._maker.is_ready:
             return
+        if self._teacher.name in self._store.aside():
+            raise SettingError(
+                f"The answers of the teacher {self._teacher.name!r} are set aside, so nothing would be learned "
+                "from what it says; `store.set_aside(name, False)` takes that back."
+            )
         while due > 0:
             part = min(due, self._maker.most_at_once)
             try:

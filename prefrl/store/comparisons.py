@@ -9,14 +9,7 @@ from prefrl.errors import StoreError
 from prefrl.registry import FEEDBACK_KINDS
 from prefrl.segments import Answer, Comparison, feedback_kind
 from prefrl.store import schema
-from prefrl.store.answers import (
-    IS_CURRENT,
-    STORED_COLUMNS,
-    StoredAnswer,
-    as_stored,
-    as_value,
-    in_run,
-)
+from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored, as_value, in_run
 from prefrl.store.base import StoreBase
 from prefrl.store.database import chunks, count
 from prefrl.store.queries import segment_places
@@ -87,6 +80,8 @@ class ComparisonMethods(StoreBase):
             until: The newest answer of that moment; what was said later replaces nothing.
             run: Only those to queries of this run.
         """
+        if not people:  # as nearly always, of those who were just set aside
+            return []
         later = _answer.alias("later")
         replaced = exists().where(
             later.c.query_id == _answer.c.query_id,

@@ -642,6 +642,14 @@ def test_a_remark_goes_with_the_answer_and_stays_when_that_is_changed(visitor: A
     visitor.see_pair(other)
     visitor.press("ArrowDown")
     visitor.all_saved()
+    page.reload()
+    visitor.label()
+    expect(page.locator("#do-undo")).to_be_enabled()
+    page.keyboard.press("u")
+    expect(page.locator("#stage")).to_have_attribute("data-query", query)
+    expect(visitor.button("remark")).to_have_attribute("aria-pressed", "true")  # after a reload, too
+    visitor.press("ArrowDown")
+    visitor.all_saved()
     visitor.open("/history")
     card = page.locator("#answers > li").first
     expect(card.locator(".remark")).to_have_text("A clip is broken: <b>Black</b> at the end")

@@ -128,6 +128,13 @@ def test_the_people_page_has_everybody(served: Any, claimed: Claimed, said: Call
     assert shown["local_only"]
 
 
+def prefer(client: Any, claimed: Claimed, said: Callable[..., Any], n: int, *, worse: bool = False) -> None:
+    """Answer as everybody does who has this taste, or always the opposite."""
+    for pair in claimed(client, n):
+        chosen = (max if worse else min)("left", "right", key=lambda side: str(pair[side]["clip"]))
+        said(client, pair["query_id"], chosen)
+
+
 def test_people_who_answer_the_same_agree(
     make_run: Callable[..., Any],
     serve_here: Callable[..., Any],
@@ -137,10 +144,8 @@ def test_people_who_answer_the_same_agree(
 ) -> None:
     run = make_run(tmp_path / "run", task="gridworld", n_queries=4, segment_length=6, overlap=2)
     served = serve_here(run)
-    for client in (served.join("Ann"), served.join("Bo")):
-        for pair in claimed(client, 4):
-            better = min("left", "right", key=lambda side: pair[side]["clip"])
-            said(client, pair["query_id"], better)
+    for name in ("Ann", "Bo"):
+        prefer(served.join(name), claimed, said, 4)
     agreement = served.owner().get("/api/people").json()["agreement"]
     assert (agreement["raw"], agreement["n_pairs"]) == (1.0, 4)
 
@@ -156,11 +161,7 @@ def test_whoever_is_set_aside_counts_for_nothing_until_taken_back(
     served = serve_here(run, repeat_share=0.0)
     owner = served.owner()
     for name in ("Ann", "Bo", "Cy"):
-        client = served.join(name)
-        for pair in claimed(client, 5):
-            better = min("left", "right", key=lambda side: pair[side]["clip"])
-            worse = "left" if better == "right" else "right"
-            said(client, pair["query_id"], better if name != "Cy" else worse)
+        prefer(served.join(name), claimed, said, 5, worse=name == "Cy")
 
     def shown() -> dict[str, Any]:
         people: dict[str, Any] = owner.get("/api/people").json()

@@ -6,6 +6,7 @@ from fastapi import FastAPI, Query
 from starlette.responses import Response
 
 from prefrl.segments import feedback_kind
+from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import Claim, HistoryItem
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
@@ -62,6 +63,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         gui_version=__version__,
         show_predictions=context.settings.show_predictions,
         least_look_seconds=context.settings.least_look,
+        longest_comment=LONGEST_COMMENT,
         examples=[
             ExampleEntry(name=one.name, sentence=one.sentence, clip=f"/examples/{one.name}.mp4")
             for one in context.examples

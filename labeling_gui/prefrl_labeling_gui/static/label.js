@@ -98,7 +98,7 @@ function answer(choice) {
 function remark() {
   const { pair } = stage;
   if (pair === null || !isFirst(pair)) return;
-  askForRemark(remarkOn(pair), (said) => {
+  askForRemark(remarkOn(pair), run.longest_comment, (said) => {
     remarks.set(pair.query_id, said);
     showControls();
     announce("Kept; it goes with your answer.");
@@ -252,11 +252,13 @@ outbox.addEventListener("elsewhere", (event) => {
 /** What can be undone although the page was loaded anew: what waits to be sent, and before it what is stored. */
 async function recallAnswers() {
   for (const { body } of outbox.pending) takenBack.add(body.supersedes ?? null);
+  recallRemarks(outbox.pending.map(({ body }) => body));
   given = outbox.pending.flatMap(({ body: { id, choice }, note }) =>
     choice === null || takenBack.has(id) ? [] : [{ id, choice, pair: note.pair }],
   );
   try {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
+    recallRemarks(items);
     const known = new Set(given.map(({ id }) => id));
     const stored = items.filter(({ answer_id: id }) => !known.has(id) && !takenBack.has(id)).reverse();
     const earlier = stored.map(({ answer_id: id, choice, ...pair }) => ({ id, choice, pair }));
@@ -265,6 +267,14 @@ async function recallAnswers() {
     banner("history", sentenceOf(error));
   }
   showControls();
+}
+
+/** What was remarked before the page was loaded anew. @param {{query_id: string, remark?: any, comment?: any}[]} said */
+function recallRemarks(said) {
+  for (const { query_id, remark = null, comment = null } of said) {
+    const isSaid = remark !== null || comment !== null;
+    if (isSaid && !remarks.has(query_id)) remarks.set(query_id, { remark, comment });
+  }
 }
 
 document.addEventListener("keydown", (event) => {

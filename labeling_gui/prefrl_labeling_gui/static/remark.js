@@ -3,7 +3,6 @@
 import { element } from "./dom.js";
 import { addAct, openDialog } from "./help.js";
 
-const LONGEST = 500;
 /** @typedef {NonNullable<import("../../typescript/api").AnswerRequest["remark"]>} Reason */
 /** @typedef {{remark: Reason | null, comment: string | null}} Remark */
 
@@ -21,9 +20,10 @@ export const NONE = Object.freeze({ remark: null, comment: null });
 /**
  * Ask for a remark; it goes with the answer, and changes nothing about that.
  * @param {Readonly<Remark>} before What was remarked of this pair before.
+ * @param {number} longest Characters that a comment may have.
  * @param {(said: Remark) => void} keep
  */
-export function askForRemark(before, keep) {
+export function askForRemark(before, longest, keep) {
   const reason = element(
     "select",
     { id: "reason" },
@@ -31,7 +31,7 @@ export function askForRemark(before, keep) {
     ...Object.entries(REASONS).map(([value, text]) => element("option", { value }, text)),
   );
   reason.value = before.remark ?? "";
-  const words = element("textarea", { id: "comment", rows: 3, maxLength: LONGEST, value: before.comment ?? "" });
+  const words = element("textarea", { id: "comment", rows: 3, maxLength: longest, value: before.comment ?? "" });
   const done = () => {
     keep({ remark: /** @type {Reason | null} */ (reason.value || null), comment: words.value.trim() || null });
     dialog.close();
