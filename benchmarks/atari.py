@@ -122,7 +122,7 @@ def measure_training(settings: Settings, comparisons: list[Comparison]) -> list[
 def _append(frames: CompressedComparisons, ensemble: RewardEnsemble, comparisons: list[Comparison]) -> None:
     kept = ensemble.inputs.of_segment
     for comparison in comparisons:
-        frames.append([kept(comparison.first), kept(comparison.second)], comparison.preference)
+        frames.append([kept(comparison.first), kept(comparison.second)], comparison.preferences)
 
 
 def _seconds(settings: Settings, work: Callable[[], object]) -> float:

@@ -222,7 +222,7 @@ def reward_trainer(n_comparisons: int, hidden_size: int, batch_size: int, seed: 
 
     def comparison() -> Comparison:
         first, second = segment(), segment()
-        return Comparison(segments=(first, second), preference=float(first.env_return > second.env_return))
+        return Comparison(segments=(first, second), preferences=(float(first.env_return > second.env_return),))
 
     ensemble = RewardEnsemble(
         spaces.Box(-np.inf, np.inf, (N_OBSERVED,)),

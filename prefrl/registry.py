@@ -36,6 +36,7 @@ TEACHERS: MutableMapping[str, str] = {
 FEEDBACK_KINDS: MutableMapping[str, str] = {
     "pair": "prefrl.segments.answers:PAIR",
     "strength": "prefrl.segments.answers:STRENGTH",
+    "ranking": "prefrl.segments.answers:RANKING",
 }
 """What may be said of a query: values of `FeedbackKind`."""
 

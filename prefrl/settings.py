@@ -43,7 +43,10 @@ class FeedbackSettings:
     segment_length: Annotated[int, tyro.conf.arg(aliases=["--segment-length"])] = 50
     """Steps of a segment."""
     kind: Annotated[FeedbackKindName, tyro.conf.arg(aliases=["--feedback"])] = "pair"
-    """What the teacher says of two clips: which is better (pair), or also whether it is much better (strength)."""
+    """What the teacher says: which of two clips is better (pair), also whether it is much better (strength), or
+    how several clips follow each other, the best first (ranking)."""
+    ranking_size: int = 4
+    """Clips of a ranking, 3 to 6."""
     schedule: ScheduleName = "hyperbolic"
     """How the labels are spread over the training; hyperbolic is the paper's."""
     time_constant: float = 2e6
@@ -87,6 +90,8 @@ class FeedbackSettings:
                 f"Received {self.segment_length}, {self.labels_per_round}, {self.recorder_steps} and "
                 f"{self.recent_steps}."
             )
+        if not 3 <= self.ranking_size <= 6:
+            raise SettingError(f"`ranking_size` must be 3 to 6 clips. Received {self.ranking_size}.")
         if not 0 < self.time_constant < inf:
             raise SettingError(f"`time_constant` must be above 0 and finite. Received {self.time_constant}.")
         if self.recent_share > 0 and self.recent_steps < self.segment_length:

@@ -196,11 +196,12 @@ def build_run(
     started: bool = True,
     n_segments: int | None = None,
     feedback: str = "pair",
+    n_clips: int = 2,
 ) -> Path:
     """Make the folder of a run whose trainer has asked `n_queries` queries about a random policy.
 
     `started=False` leaves it as it is before the trainer has said anything. `n_segments` bounds how many
-    different segments the queries share, where drawing them all would take long.
+    different segments the queries share, where drawing them all would take long. Each query is about `n_clips`.
     """
     env_id = TASKS[task].env_id
     (folder / "log").mkdir(parents=True)
@@ -209,7 +210,7 @@ def build_run(
         return folder
     rng = np.random.default_rng(0)
     recorder = random_experience(env_id, 1500)
-    drawn = recorder.sample(n_segments or 2 * n_queries, length=segment_length, rng=rng)
+    drawn = recorder.sample(n_segments or n_clips * n_queries, length=segment_length, rng=rng)
     segments = list({segment.id: segment for segment in drawn}.values())
     lines = [
         {
@@ -229,23 +230,25 @@ def build_run(
             make_run_record(task=task, n_labels=n_labels, segment_length=segment_length, feedback=feedback)
         )
         store.publish(make_trainer_record())
-        store.add_queries(pairs(segments, n_queries, rng), run=store.begin_run(ABOUT), overlap=overlap)
+        store.add_queries(
+            queries_about(segments, n_queries, rng, n_clips=n_clips), run=store.begin_run(ABOUT), overlap=overlap
+        )
         for number in range(3):
             [episode] = recorder.sample(1, length=100, rng=rng)
             store.add_showcase(episode, num_timesteps=4096 * number)
     return folder
 
 
-def pairs(segments: list[Segment], n: int, rng: np.random.Generator) -> list[Query]:
-    """`n` queries about different pairs of these segments."""
+def queries_about(segments: list[Segment], n: int, rng: np.random.Generator, *, n_clips: int) -> list[Query]:
+    """`n` queries, none about the same of these segments as another."""
     seen: set[frozenset[int]] = set()
     queries: list[Query] = []
     while len(queries) < n:
-        first, second = (int(i) for i in rng.choice(len(segments), size=2, replace=False))
-        if frozenset((first, second)) not in seen:
-            seen.add(frozenset((first, second)))
-            both = (segments[first], segments[second])
-            queries.append(Query(segments=both, ordinal=len(queries), num_timesteps=20_000))
+        chosen = [int(i) for i in rng.choice(len(segments), size=n_clips, replace=False)]
+        if frozenset(chosen) not in seen:
+            seen.add(frozenset(chosen))
+            shown = tuple(segments[i] for i in chosen)
+            queries.append(Query(segments=shown, ordinal=len(queries), num_timesteps=20_000))
     return queries
 
 

@@ -83,6 +83,7 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
 KINDS = {
     "erring pairs": ("--teacher", "boltzmann"),
     "erring strengths": ("--teacher", "boltzmann", "--feedback", "strength"),
+    "erring rankings": ("--teacher", "boltzmann", "--feedback", "ranking"),
 }
 """What a teacher says who errs as people do, by the kind of feedback."""
 ONE_BY_ONE = "one by one"
@@ -193,13 +194,14 @@ def bpref() -> list[Run]:
 
 
 def feedback() -> list[Run]:
-    """Kinds of feedback, from a teacher who errs: as many labels, and a fifth fewer, as more is said by each."""
-    runs: list[Run] = []
-    for index in range(3):
-        pairs, strengths = KINDS
-        runs += [_paper_run("hopper", index, 700, variant=variant) for variant in (pairs, strengths)]
-        runs += [_paper_run("hopper", index, 560, variant=strengths)]
-    return runs
+    """Kinds of feedback, from a teacher who errs: as many labels, and fewer, as more is said by each.
+
+    A ranking of four takes between twice the time of a pair, as there are twice as many clips to look at, and five
+    times, as so many pairs are compared to sort four.
+    """
+    pairs, strengths, rankings = KINDS
+    arms = ((pairs, 700), (strengths, 700), (strengths, 560), (rankings, 350), (rankings, 140))
+    return [_paper_run("hopper", i, labels, variant=variant) for i in range(3) for variant, labels in arms]
 
 
 PLANS: dict[str, Callable[[], list[Run]]] = {

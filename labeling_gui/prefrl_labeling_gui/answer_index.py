@@ -70,7 +70,7 @@ class AnswerIndex:
         self._store = store
         self._reading = threading.Lock()
         self._accounts: dict[str, Account] = {}
-        self._repeats: set[str] = set()
+        self._repeats: dict[str, str] = {}
         self._repeated: set[tuple[str, str]] = set()
         self._ids: set[str] = set()
         self._n_comparisons: Counter[str] = Counter()
@@ -142,9 +142,14 @@ class AnswerIndex:
         self.refresh()
 
     def add_repeat(self, query_id: str, repeat_of: str, name: str) -> None:
-        """Take note that a query asks this person an earlier one again; before it is answered."""
-        self._repeats.add(query_id)
+        """Take note that a query asks what this person, or somebody else, has answered; before it is answered."""
+        self._repeats[query_id] = repeat_of
         self._repeated.add((repeat_of, name))
+
+    def n_gold(self, name: str) -> int:
+        """Return how many queries a person has answered again that only somebody else had answered before."""
+        own = self.account(name).current
+        return sum(self._repeats.get(query_id, query_id) not in own for query_id in list(own))
 
     def refresh(self) -> None:
         """Read the answers that were stored since.
@@ -176,8 +181,8 @@ class AnswerIndex:
 
 
 def is_comparison(answer: StoredAnswer | None) -> bool:
-    """Say whether an answer prefers one, or calls both equal."""
-    return answer is not None and answer.answer is not None and answer.answer.preference is not None
+    """Say whether an answer compares: prefers one, calls both equal, or ranks all."""
+    return answer is not None and answer.answer is not None and answer.answer.preferences is not None
 
 
 def _is_comparison(answer: StoredAnswer | None) -> int:

@@ -1,16 +1,17 @@
-"""Who gets which pair, and which clip is on which side. Hidden repeats are mixed in here.
+"""Who gets which query, and where each clip is on the screen. Hidden repeats and gold are mixed in here.
 
-A share of what a person has answered is asked once more, at the earliest ten answers later and with the sides
-swapped; what turns round tells how often this person errs. Which ones is decided by a hash, so that a server that
-starts again decides the same. The browser learns of a pair what is left and what is right, nothing else.
+A share of what a person has answered is asked once more, at the earliest ten answers later and in the reverse
+order; what turns round tells how often this person errs. Which ones is decided by a hash, so that a server that
+starts again decides the same. What the owner has marked as gold is put to everybody else, one after so many
+answers. The browser learns of a query in which order its clips are shown, nothing else.
 """
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, TypeAlias
 from uuid import UUID
 
-from prefrl.segments import Answer, FeedbackKind, Remark
+from prefrl.segments import Answer, FeedbackKind, Judgement, Ranking, Remark
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
@@ -19,9 +20,13 @@ ANSWERS_BETWEEN = 10
 """A repeat comes after at least so many other answers of the same person."""
 ANSWERS_LOOKED_AT = 100
 """What was not asked again for so many answers after that, is not asked again any more."""
+ANSWERS_PER_GOLD = 20
+"""Answers of one person after which a query comes whose answer is known."""
 
 Choice = Literal["left", "right", "equal", "cannot_tell", "much_left", "much_right"]
 """What a button says: an answer as it looks on the screen."""
+OnScreen: TypeAlias = Choice | tuple[int, ...]
+"""What somebody says of the clips as they lie on the screen: a choice, or the rank of each, 0 for the best."""
 
 
 _ON_SCREEN: dict[Choice, Answer] = {
@@ -60,14 +65,13 @@ class Assignment:
             name: Who asks.
             n: How many.
             holding: Queries this person has; nobody else gets them meanwhile.
-            repeats: Whether earlier queries may be asked again; not where nobody waits for answers any more.
+            repeats: Whether earlier queries, and gold, may be asked; not where nobody waits for answers any more.
 
         Raises:
             StoreError: The store cannot be written.
         """
-        due = self._due_repeat(name) if repeats and n > 0 else None
-        if due is not None:
-            self._answer_index.add_repeat(self._store.add_repeat(due, name), due, name)
+        if repeats and n > 0:
+            self._ask_again(name)
         claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding)
         for claim in claims:
             self._take_note(claim, name)
@@ -84,7 +88,7 @@ class Assignment:
         self,
         claim: Claim,
         name: str,
-        choice: Choice | None,
+        said: OnScreen | None,
         *,
         kind: FeedbackKind,
         answer_id: UUID,
@@ -95,10 +99,10 @@ class Assignment:
         remark: Remark | None = None,
         comment: str | None = None,
     ) -> StoredAnswer:
-        """Store what a person says of a query; it is safe on return.
+        """Store what a person says of a query, None to take back what `supersedes` names; it is safe on return.
 
         Raises:
-            SettingError: This kind of feedback knows no such choice.
+            SettingError: This kind of feedback knows no such answer.
             AnswerConflictError: The id was used for another answer, or `supersedes` is not the present one.
             StoreError: The store cannot be written; nothing was stored.
         """
@@ -107,7 +111,7 @@ class Assignment:
                 NewAnswer(
                     id=str(answer_id),
                     query_id=claim.query_id,
-                    answer=None if choice is None else answer_of(choice, sides_swapped=claim.sides_swapped),
+                    answer=None if said is None else judgement_of(said, sides_swapped=claim.sides_swapped),
                     labeler=name,
                     supersedes=None if supersedes is None else str(supersedes),
                     sides_swapped=claim.sides_swapped,
@@ -122,6 +126,17 @@ class Assignment:
             ]
         )
         return stored
+
+    def _ask_again(self, name: str) -> None:
+        """Have a repeat and a gold query come to a person, where it is time for one."""
+        due = self._due_repeat(name)
+        if due is not None:
+            self._answer_index.add_repeat(self._store.add_repeat(due, name), due, name)
+        n_answers = len(self._answer_index.account(name).current)
+        if n_answers >= ANSWERS_PER_GOLD * (1 + self._answer_index.n_gold(name)):
+            gold = self._store.add_gold(name)
+            if gold is not None:
+                self._answer_index.add_repeat(*gold, name)
 
     def _take_note(self, claim: Claim, name: str) -> None:
         if claim.repeat_of is not None:
@@ -142,24 +157,34 @@ class Assignment:
         return int.from_bytes(digest) < self._repeat_share * 2**64
 
 
-def answer_of(choice: Choice, *, sides_swapped: bool) -> Answer:
-    """Return what a choice on the screen says of the query."""
-    answer = _ON_SCREEN[choice]
-    return answer.turned_round if sides_swapped else answer
+def judgement_of(said: OnScreen, *, sides_swapped: bool) -> Judgement:
+    """Return what that which is said on the screen says of the query.
+
+    Raises:
+        SettingError: The ranks leave one out.
+    """
+    judgement = _ON_SCREEN[said] if isinstance(said, str) else Ranking(said)
+    return judgement.turned_round if sides_swapped else judgement
 
 
-def choice_of(answer: Answer, *, sides_swapped: bool) -> Choice:
-    """Return how an answer of the query looked on the screen."""
-    shown = answer.turned_round if sides_swapped else answer
+def on_screen(judgement: Judgement, *, sides_swapped: bool) -> OnScreen:
+    """Return how what is said of a query looks on the screen."""
+    shown = judgement.turned_round if sides_swapped else judgement
+    if isinstance(shown, Ranking):
+        return shown.ranks
     return next(choice for choice, meant in _ON_SCREEN.items() if meant is shown)
+
+
+def parts_of(said: OnScreen) -> tuple[Choice | None, list[int] | None]:
+    """Return what is said as choice and ranks, of which one is None."""
+    return (said, None) if isinstance(said, str) else (None, list(said))
 
 
 def choices_of(kind: FeedbackKind) -> list[Choice]:
     """Return what may be chosen on the screen, from left to right."""
-    return [choice_of(answer, sides_swapped=False) for answer in kind.answers]
+    return [choice for answer in kind.answers for choice, meant in _ON_SCREEN.items() if meant is answer]
 
 
-def sides_of(segment_ids: tuple[str, str], *, sides_swapped: bool) -> tuple[str, str]:
-    """Return a query's segments as they are on the screen: left, right."""
-    first, second = segment_ids
-    return (second, first) if sides_swapped else (first, second)
+def sides_of(segment_ids: tuple[str, ...], *, sides_swapped: bool) -> tuple[str, ...]:
+    """Return a query's segments in the order of the screen."""
+    return segment_ids[::-1] if sides_swapped else segment_ids

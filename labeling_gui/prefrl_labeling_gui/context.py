@@ -76,7 +76,7 @@ class ServerContext:
 
     @property
     def feedback(self) -> FeedbackKind:
-        """What may be said of a pair; that of the paper while the run is not known."""
+        """What may be said of a query; that of the paper while the run is not known."""
         run = self.training_view.run
         return feedback_kind("pair" if run is None else run.feedback)
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from prefrl.store import HistoryItem
-from prefrl_labeling_gui.assignment import choice_of, sides_of
+from prefrl_labeling_gui.assignment import on_screen, parts_of, sides_of
 
 ExportKind = Literal["jsonl", "csv"]
 EXPORT_TYPES: dict[ExportKind, str] = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
-Cell = str | int | bool | None
+Cell = str | int | bool | list[str] | list[int] | None
 
 
 def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callable[[str], str | None]) -> str:
@@ -20,7 +20,8 @@ def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callab
 
     Args:
         items: Present answers, in the order of the file.
-        kind: "jsonl" has an object a line, "csv" a row with a head above all.
+        kind: "jsonl" has an object a line, "csv" a row with a head above all, in which a list is text with
+            spaces in between.
         question: What was asked, by the id of a query; None where that is not known any more.
     """
     rows = [_row(item, question) for item in items]
@@ -30,14 +31,14 @@ def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callab
     if rows:
         writer = csv.DictWriter(text, list(rows[0]))
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _flat(cell) for name, cell in row.items()} for row in rows)
     return text.getvalue()
 
 
 def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, Cell]:
     said = item.answer
     assert said.answer is not None  # what was taken back is no present answer
-    left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
+    choice, ranks = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
     return {
         "id": said.id,
         "seq": said.seq,
@@ -46,10 +47,10 @@ def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, 
         "repeat_of": item.repeat_of,
         "num_timesteps": item.num_timesteps,
         "question": question(said.query_id),
-        "left_segment": left,
-        "right_segment": right,
+        "segments": list(sides_of(item.segment_ids, sides_swapped=said.sides_swapped)),
         "kind": said.kind,
-        "choice": choice_of(said.answer, sides_swapped=said.sides_swapped),
+        "choice": choice,
+        "ranks": ranks,
         "changed": item.changed,
         "remark": said.remark,
         "comment": said.comment,
@@ -59,3 +60,7 @@ def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, 
         "server_time": said.server_time,
         "late": said.late,
     }
+
+
+def _flat(cell: Cell) -> str | int | bool | None:
+    return " ".join(str(part) for part in cell) if isinstance(cell, list) else cell

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from prefrl.registry import FEEDBACK_KINDS
 from prefrl.segments import Remark
-from prefrl.segments.answers import LONGEST_COMMENT
+from prefrl.segments.answers import LONGEST_COMMENT, RANKING
 from prefrl_labeling_gui.assignment import Choice
 from prefrl_labeling_gui.examples import ExampleName
 from prefrl_labeling_gui.names import clean_name
@@ -24,6 +24,7 @@ KnownName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 """Of somebody who may be known, as it is stored."""
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
+Rank = Annotated[int, Field(ge=0, lt=RANKING.most_segments)]
 Reason = Literal["none_open", "budget_used", "finished"]
 
 
@@ -36,22 +37,24 @@ class _Reply(BaseModel):
 
 
 class ClaimsRequest(_Request):
-    """Ask for pairs to answer."""
+    """Ask for queries to answer."""
 
     n: Annotated[int, Field(ge=1, le=5)]
     """How many, those in `holding` not counted."""
     holding: Annotated[list[QueryId], Field(max_length=1000)] = []
-    """Pairs that the page has, or whose answers it has not sent yet."""
+    """Queries that the page has, or whose answers it has not sent yet."""
 
 
 class AnswerRequest(_Request):
-    """Say which is better, or take that back."""
+    """Say which is better, or how all follow each other, or take that back."""
 
     id: UUID
     """Made by the page; the same answer sent again has the same."""
     query_id: QueryId
-    choice: Choice | None
-    """None takes back the answer named in `supersedes`."""
+    choice: Choice | None = None
+    """Without it and without `ranks`, the answer named in `supersedes` is taken back."""
+    ranks: Annotated[list[Rank], Field(max_length=RANKING.most_segments)] | None = None
+    """Of each clip in the order of the screen: 0 for the best, equals share one, none is left out."""
     kind: FeedbackKindName = "pair"
     """What kind of feedback it is."""
     supersedes: UUID | None = None
@@ -60,9 +63,16 @@ class AnswerRequest(_Request):
     client_time: Annotated[int, Field(ge=0, lt=2**53)] | None = None
     """Milliseconds since 1970 UTC by the browser's clock."""
     remark: Remark | None = None
-    """What is the matter with the pair."""
+    """What is the matter with the clips."""
     comment: Annotated[str, Field(min_length=1, max_length=LONGEST_COMMENT)] | None = None
     """The same in one's own words."""
+
+
+class GoldRequest(_Request):
+    """Measure others by one's own answer to a query, or no more."""
+
+    query_id: QueryId
+    gold: bool
 
 
 class InvitationRequest(_Request):
@@ -158,35 +168,37 @@ class RunReply(_Reply):
     feedback: FeedbackKindName
     """What kind of feedback is asked for."""
     choices: list[Choice]
-    """What may be said of a pair, from left to right."""
+    """What may be said of a query besides ranks, from left to right."""
+    ranking: bool
+    """Whether ranks are asked for."""
     budget: int | None
     segment_length: int | None
     labeler: PersonReply
     gui_version: str
     show_predictions: bool
     least_look_seconds: float
-    """What both clips have to play before a pair can be answered."""
+    """What all clips have to play before a query can be answered."""
     longest_comment: int
-    """Characters that a comment on a pair may have."""
+    """Characters that a comment may have."""
     examples: list[ExampleEntry]
     """What good looks like, and what does not."""
     legend: list[LegendEntry]
     """Empty where clips have the environment's own colours."""
 
 
-class PairReply(_Reply):
-    """Two clips to compare."""
+class QueryReply(_Reply):
+    """Clips to compare."""
 
     query_id: str
     lease_expires_at: int
-    left: ClipReply
-    right: ClipReply
+    clips: list[ClipReply]
+    """In the order of the screen; of two, the left one is the first."""
 
 
 class ClaimsReply(_Reply):
-    """Pairs for one person."""
+    """Queries for one person."""
 
-    queries: list[PairReply]
+    queries: list[QueryReply]
     reason: Reason | None
     """Why there is none."""
     progress: Progress
@@ -209,13 +221,20 @@ class HistoryEntry(_Reply):
     seq: int
     query_id: str
     kind: FeedbackKindName
-    choice: Choice
+    choice: Choice | None
+    """None where the clips were ranked."""
+    ranks: list[int] | None
+    """Of each of `clips`; None where nothing was ranked."""
     choices: list[Choice]
-    """What it may be changed to: what could be said when it was asked."""
-    left: ClipReply
-    right: ClipReply
+    """What it may be changed to, besides ranks: what could be said when it was asked."""
+    ranking: bool
+    """Whether it may be changed to ranks."""
+    clips: list[ClipReply]
+    """In the order of the screen."""
     server_time: int
     changed: bool
+    gold: bool
+    """Others are measured by it."""
     remark: Remark | None
     comment: str | None
 
@@ -249,14 +268,15 @@ class TrainingReply(_Reply):
 class PredictionsReply(_Reply):
     """What the reward model makes of each step."""
 
-    left: list[float]
-    right: list[float]
+    clips: list[list[float]]
+    """In the order of the screen."""
 
 
 class QualityReply(_Reply):
     """How somebody answers; shares are from 0 to 1, None where there is too little to tell."""
 
     left: float | None
+    """Of the comparisons, those that say "left"; in a ranking, of each two clips, the one that is shown before."""
     right: float | None
     equal: float | None
     median_seconds: float | None
@@ -264,6 +284,9 @@ class QualityReply(_Reply):
     agreement: float | None
     """With others, of `n_shared` answers."""
     n_shared: int
+    gold: float | None
+    """With what is known, of `n_gold` answers."""
+    n_gold: int
     warnings: list[str]
 
 
@@ -312,6 +335,13 @@ class AsideReply(_Reply):
 
     name: str
     aside: bool
+
+
+class GoldReply(_Reply):
+    """Whether others are measured by an answer."""
+
+    query_id: str
+    gold: bool
 
 
 class RevokedReply(_Reply):

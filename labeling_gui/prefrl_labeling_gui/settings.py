@@ -37,12 +37,12 @@ class Settings:
     port: int = 8000
     """Port to listen at; 0 takes a free one."""
     question: str | None = None
-    """What people are asked about each pair; by default what the run was started with."""
+    """What people are asked about the clips; by default what the run was started with."""
     examples: Path | None = None
-    """Folder with good.mp4, bad.mp4 and tricky.mp4, any of them, that people see before the first pair and in the
+    """Folder with good.mp4, bad.mp4 and tricky.mp4, any of them, that people see before the first clips and in the
     help, and sentences.json that says what each shows; by default those of the task, where it has some."""
     least_look: float = 0.25
-    """Seconds that both clips must have played before a pair can be answered."""
+    """Seconds that all clips must have played before they can be compared."""
     repeat_share: float = 0.05
     """Share of the answered pairs that the same person is asked again, unnoticed, with the sides swapped."""
     lease_minutes: float = 10.0

@@ -33,7 +33,7 @@ export interface components {
         };
         /**
          * AnswerRequest
-         * @description Say which is better, or take that back.
+         * @description Say which is better, or how all follow each other, or take that back.
          */
         AnswerRequest: {
             /**
@@ -44,13 +44,15 @@ export interface components {
             /** Query Id */
             query_id: string;
             /** Choice */
-            choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
+            choice?: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
+            /** Ranks */
+            ranks?: number[] | null;
             /**
              * Kind
              * @default pair
              * @enum {string}
              */
-            kind: "pair" | "strength";
+            kind: "pair" | "strength" | "ranking";
             /** Supersedes */
             supersedes?: string | null;
             /** Reaction Ms */
@@ -83,18 +85,18 @@ export interface components {
         };
         /**
          * ClaimsReply
-         * @description Pairs for one person.
+         * @description Queries for one person.
          */
         ClaimsReply: {
             /** Queries */
-            queries: components["schemas"]["PairReply"][];
+            queries: components["schemas"]["QueryReply"][];
             /** Reason */
             reason: ("none_open" | "budget_used" | "finished") | null;
             progress: components["schemas"]["Progress"];
         };
         /**
          * ClaimsRequest
-         * @description Ask for pairs to answer.
+         * @description Ask for queries to answer.
          */
         ClaimsRequest: {
             /** N */
@@ -136,6 +138,26 @@ export interface components {
             /** Clip */
             clip: string;
         };
+        /**
+         * GoldReply
+         * @description Whether others are measured by an answer.
+         */
+        GoldReply: {
+            /** Query Id */
+            query_id: string;
+            /** Gold */
+            gold: boolean;
+        };
+        /**
+         * GoldRequest
+         * @description Measure others by one's own answer to a query, or no more.
+         */
+        GoldRequest: {
+            /** Query Id */
+            query_id: string;
+            /** Gold */
+            gold: boolean;
+        };
         /** HTTPValidationError */
         HTTPValidationError: {
             /** Detail */
@@ -156,20 +178,23 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "pair" | "strength";
-            /**
-             * Choice
-             * @enum {string}
-             */
-            choice: "left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right";
+            kind: "pair" | "strength" | "ranking";
+            /** Choice */
+            choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
+            /** Ranks */
+            ranks: number[] | null;
             /** Choices */
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
-            left: components["schemas"]["ClipReply"];
-            right: components["schemas"]["ClipReply"];
+            /** Ranking */
+            ranking: boolean;
+            /** Clips */
+            clips: components["schemas"]["ClipReply"][];
             /** Server Time */
             server_time: number;
             /** Changed */
             changed: boolean;
+            /** Gold */
+            gold: boolean;
             remark: components["schemas"]["Remark"] | null;
             /** Comment */
             comment: string | null;
@@ -211,18 +236,6 @@ export interface components {
             name: string;
             /** Colour */
             colour: string;
-        };
-        /**
-         * PairReply
-         * @description Two clips to compare.
-         */
-        PairReply: {
-            /** Query Id */
-            query_id: string;
-            /** Lease Expires At */
-            lease_expires_at: number;
-            left: components["schemas"]["ClipReply"];
-            right: components["schemas"]["ClipReply"];
         };
         /**
          * PeopleEntry
@@ -279,10 +292,8 @@ export interface components {
          * @description What the reward model makes of each step.
          */
         PredictionsReply: {
-            /** Left */
-            left: number[];
-            /** Right */
-            right: number[];
+            /** Clips */
+            clips: number[][];
         };
         /**
          * Progress
@@ -324,8 +335,24 @@ export interface components {
             agreement: number | null;
             /** N Shared */
             n_shared: number;
+            /** Gold */
+            gold: number | null;
+            /** N Gold */
+            n_gold: number;
             /** Warnings */
             warnings: string[];
+        };
+        /**
+         * QueryReply
+         * @description Clips to compare.
+         */
+        QueryReply: {
+            /** Query Id */
+            query_id: string;
+            /** Lease Expires At */
+            lease_expires_at: number;
+            /** Clips */
+            clips: components["schemas"]["ClipReply"][];
         };
         /**
          * Remark
@@ -369,9 +396,11 @@ export interface components {
              * Feedback
              * @enum {string}
              */
-            feedback: "pair" | "strength";
+            feedback: "pair" | "strength" | "ranking";
             /** Choices */
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
+            /** Ranking */
+            ranking: boolean;
             /** Budget */
             budget: number | null;
             /** Segment Length */
@@ -479,19 +508,21 @@ export type ClaimsReply = components['schemas']['ClaimsReply'];
 export type ClaimsRequest = components['schemas']['ClaimsRequest'];
 export type ClipReply = components['schemas']['ClipReply'];
 export type ExampleEntry = components['schemas']['ExampleEntry'];
+export type GoldReply = components['schemas']['GoldReply'];
+export type GoldRequest = components['schemas']['GoldRequest'];
 export type HttpValidationError = components['schemas']['HTTPValidationError'];
 export type HistoryEntry = components['schemas']['HistoryEntry'];
 export type HistoryReply = components['schemas']['HistoryReply'];
 export type InvitationReply = components['schemas']['InvitationReply'];
 export type InvitationRequest = components['schemas']['InvitationRequest'];
 export type LegendEntry = components['schemas']['LegendEntry'];
-export type PairReply = components['schemas']['PairReply'];
 export type PeopleEntry = components['schemas']['PeopleEntry'];
 export type PeopleReply = components['schemas']['PeopleReply'];
 export type PersonReply = components['schemas']['PersonReply'];
 export type PredictionsReply = components['schemas']['PredictionsReply'];
 export type Progress = components['schemas']['Progress'];
 export type QualityReply = components['schemas']['QualityReply'];
+export type QueryReply = components['schemas']['QueryReply'];
 export type Remark = components['schemas']['Remark'];
 export type RevokedReply = components['schemas']['RevokedReply'];
 export type RunReply = components['schemas']['RunReply'];

@@ -89,7 +89,7 @@ class Refits:
         if not comparisons:
             return
         self._fresh += self._judged(comparisons, is_new)
-        self._ties.update(comparison.seq for comparison in comparisons if comparison.preference == 0.5)
+        self._ties.update(comparison.seq for comparison in comparisons if comparison.is_tie)
         self._trainer.add(comparisons)
 
     def fit(self) -> Refit:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import nan, sqrt
 from statistics import median
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import krippendorff
 
-from prefrl.segments import Answer
+from prefrl.segments import Answer, pairs_of
 from prefrl.store.answers import StoredAnswer
 from prefrl.store.history import HistoryItem
 
@@ -23,8 +23,12 @@ PAUSE_SECONDS = 120.0
 LONGEST_USUAL = 3.0
 """Times the median gap: a longer one was an interruption."""
 
+Topic: TypeAlias = tuple[str, int, int]
+"""A query, and the places of two of its segments."""
+
 _PREFERRED = (Answer.FIRST, Answer.SECOND)
 _COMPARED = (*_PREFERRED, Answer.EQUAL)
+_OPINIONS = {1.0: Answer.FIRST, 0.0: Answer.SECOND, 0.5: Answer.EQUAL}
 
 
 class Agreement(NamedTuple):
@@ -35,7 +39,7 @@ class Agreement(NamedTuple):
     alpha: float
     """Krippendorff's alpha for names without order: 1 is full agreement, 0 is that of chance."""
     n_pairs: int
-    """Pairs of people and queries that `raw` is a share of."""
+    """Pairs of people, and of segments compared by both, that `raw` is a share of."""
 
 
 class ErrorEstimate(NamedTuple):
@@ -62,15 +66,17 @@ class Rate(NamedTuple):
 def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
     """Return how far different people agree on first, second and equal, however much better.
 
-    "Can't tell" is no opinion, and is left out; so are repeats, which are one person's.
+    "Can't tell" is no opinion, and is left out; so are repeats, which are one person's. A ranking is an opinion
+    of each two of its segments.
 
     Args:
         items: Present answers, of all people.
     """
-    said: dict[str, Counter[Answer]] = defaultdict(Counter)
+    said: dict[Topic, Counter[Answer]] = defaultdict(Counter)
     for item in items:
-        if item.repeat_of is None and direction(item) in _COMPARED:
-            said[item.answer.query_id][direction(item)] += 1
+        if item.repeat_of is None:
+            for topic, opinion in opinions(item).items():
+                said[topic][opinion] += 1
     counts = [answers for answers in said.values() if answers.total() > 1]
     n_pairs = sum(_pairs(answers.total()) for answers in counts)
     n_alike = sum(_pairs(n) for answers in counts for n in answers.values())
@@ -125,10 +131,14 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
     )
 
 
-def direction(item: HistoryItem) -> Answer:
-    """Return what is said of a query, without how much better."""
-    assert item.answer.answer is not None  # what was taken back is no present answer
-    return item.answer.answer.direction
+def opinions(item: HistoryItem) -> dict[Topic, Answer]:
+    """Return what is said of each two segments: first, second or equal; nothing where somebody can't tell."""
+    preferences = None if item.answer.answer is None else item.answer.answer.preferences
+    pairs = pairs_of(len(item.segment_ids))
+    return {
+        (item.answer.query_id, i, j): _OPINIONS[preference]
+        for (i, j), preference in zip(pairs, preferences or [], strict=preferences is not None)
+    }
 
 
 def _pairs(n: int) -> int:
@@ -144,7 +154,8 @@ def _answered_twice(own: Mapping[str, HistoryItem]) -> Iterator[tuple[Answer, An
     """Yield what was said first and on repeating, where one of two was preferred both times."""
     for item in own.values():
         before = own.get(item.repeat_of) if item.repeat_of is not None else None
-        first = None if before is None else direction(before)
-        second = direction(item)
-        if first in _PREFERRED and second in _PREFERRED:
-            yield first, second
+        if before is None:
+            continue
+        for first, second in zip(opinions(before).values(), opinions(item).values(), strict=False):
+            if first in _PREFERRED and second in _PREFERRED:
+                yield first, second

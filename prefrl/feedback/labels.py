@@ -276,7 +276,10 @@ class PeopleLabels(Labels):
         unwanted = [
             query.query_id
             for index, query in enumerate(waiting)
-            if index < surplus or num_timesteps - query.num_timesteps > settings.stale_after or query.asked_before
+            if index < surplus
+            or num_timesteps - query.num_timesteps > settings.stale_after
+            or query.asked_before
+            or query.n_segments != self._maker.n_segments  # of a training that asked for another kind of feedback
         ]
         self._n_open = len(waiting) - self._expire(unwanted)
         for _ in range(ATTEMPTS_PER_LABEL):

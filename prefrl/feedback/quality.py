@@ -10,7 +10,7 @@ from math import nan, sqrt
 from statistics import median
 from typing import NamedTuple
 
-from prefrl.feedback.agreement import direction
+from prefrl.feedback.agreement import Topic, opinions
 from prefrl.segments import Answer
 from prefrl.store.history import HistoryItem
 
@@ -18,6 +18,8 @@ TOO_FAST_SECONDS = 0.5
 """Nobody compares two clips in less: a choice between two pictures alone takes as long."""
 MOST_TOO_FAST = 0.2
 """Share of answers that may be too fast before somebody is warned of."""
+USUAL_ERRORS = 0.2
+"""Share of gold pairs that somebody who looks gets wrong, at most."""
 SURE = 3.0
 """Standard deviations from what chance would do: at any one time it goes beyond that with 1 of 400 people who do
 nothing wrong, and with a few of a hundred at some time in a long session. So a warning is a reason to look."""
@@ -31,7 +33,7 @@ class Quality(NamedTuple):
     """How one person answers. What there is too little to tell of is NaN."""
 
     left: float
-    """Share of the comparisons that say "left", from 0 to 1."""
+    """Share of the comparisons that say "left", from 0 to 1; in a ranking, of each two clips the earlier shown."""
     right: float
     """The same of "right"."""
     equal: float
@@ -44,6 +46,10 @@ class Quality(NamedTuple):
     """Share of the pairs, of those on which most of the others agree, of which this person said the same."""
     n_shared: int
     """Of how many pairs that is a share."""
+    gold: float
+    """Share of the pairs whose answer is known of which this person said the same as it."""
+    n_gold: int
+    """Of how many pairs that is a share."""
     warnings: tuple[str, ...]
     """What somebody should look at, a sentence each."""
 
@@ -52,27 +58,57 @@ def qualities(items: Sequence[HistoryItem], aside: Collection[str] = ()) -> dict
     """Return how each person answers, by name.
 
     Args:
-        items: Present answers, of everybody.
+        items: Present answers, of everybody; those that are gold say so.
         aside: People with whom nobody is compared; they are compared with the others.
     """
     by_person: dict[str, list[HistoryItem]] = defaultdict(list)
-    by_query: dict[str, dict[str, Answer]] = defaultdict(dict)
+    known = {topic: opinion for item in items if item.is_gold for topic, opinion in opinions(item).items()}
+    by_topic: dict[Topic, dict[str, Answer]] = defaultdict(dict)
+    spreads: dict[Topic, float] = {}
     for item in items:
         by_person[item.answer.labeler].append(item)
-        if direction(item) in _PREFERRED:
-            by_query[item.answer.query_id][item.answer.labeler] = direction(item)
-    return {name: _quality(own, _alike(name, by_query, aside)) for name, own in by_person.items()}
+        for topic, opinion in opinions(item).items():
+            if opinion in _PREFERRED:
+                by_topic[topic][item.answer.labeler] = opinion
+                spreads[topic] = _spread(item)
+    return {
+        name: _quality(
+            own,
+            [(same, spreads[topic]) for topic, same in _alike(name, by_topic, aside).items()],
+            _right(own, known),
+        )
+        for name, own in by_person.items()
+    }
 
 
-def _quality(own: Sequence[HistoryItem], alike: Sequence[bool]) -> Quality:
-    said = [_on_screen(item) for item in own if item.answer.answer is not Answer.CANNOT_TELL]
+def _right(own: Sequence[HistoryItem], known: Mapping[Topic, Answer]) -> list[tuple[bool, float]]:
+    """Return whether somebody says what is known of each two segments that one of two is better of.
+
+    Whoever made an answer gold is not measured by it.
+    """
+    found = []
+    for item in own:
+        asked = item.repeat_of or item.answer.query_id
+        for (_, i, j), opinion in opinions(item).items():
+            expected = known.get((asked, i, j))
+            if not item.is_gold and expected in _PREFERRED:
+                found.append((opinion is expected, _spread(item)))
+    return found
+
+
+def _quality(
+    own: Sequence[HistoryItem], alike: Sequence[tuple[bool, float]], right_ones: Sequence[tuple[bool, float]]
+) -> Quality:
+    sides = [(_on_screen(item, opinion), _spread(item)) for item in own for opinion in opinions(item).values()]
+    said = [side for side, _ in sides]
     seconds = [item.answer.reaction_ms / 1000 for item in own if item.answer.reaction_ms is not None]
     left, right, equal = (said.count(side) / len(said) if said else nan for side in ("left", "right", "equal"))
     fast = [taken < TOO_FAST_SECONDS for taken in seconds]
     warnings = [
-        *_of_sides(said.count("left"), said.count("right")),
+        *_of_sides([(side, spread) for side, spread in sides if side != "equal"]),
         *_of_speed(fast),
         *_of_agreement(alike),
+        *_of_gold(right_ones),
     ]
     return Quality(
         left=left,
@@ -80,35 +116,48 @@ def _quality(own: Sequence[HistoryItem], alike: Sequence[bool]) -> Quality:
         equal=equal,
         median_seconds=median(seconds) if seconds else nan,
         too_fast=sum(fast) / len(fast) if fast else nan,
-        agreement=sum(alike) / len(alike) if alike else nan,
+        agreement=sum(one for one, _ in alike) / len(alike) if alike else nan,
         n_shared=len(alike),
+        gold=sum(one for one, _ in right_ones) / len(right_ones) if right_ones else nan,
+        n_gold=len(right_ones),
         warnings=tuple(warnings),
     )
 
 
-def _on_screen(item: HistoryItem) -> str:
-    if direction(item) not in _PREFERRED:
+def _on_screen(item: HistoryItem, opinion: Answer) -> str:
+    if opinion not in _PREFERRED:
         return "equal"
-    return "left" if (direction(item) is Answer.FIRST) != item.answer.sides_swapped else "right"
+    return "left" if (opinion is Answer.FIRST) != item.answer.sides_swapped else "right"
 
 
-def _alike(name: str, by_query: Mapping[str, Mapping[str, Answer]], aside: Collection[str]) -> list[bool]:
-    """Return, for each query of this person on which most others agree, whether they said the same.
+def _alike(name: str, by_topic: Mapping[Topic, Mapping[str, Answer]], aside: Collection[str]) -> dict[Topic, bool]:
+    """Return, for each two segments compared by this person on which most others agree, if they said the same.
 
-    One trial a query: what several say of one query is not independent, so each of them must not count.
+    One trial each: what several say of the same two is not independent, so each of them must not count.
     """
-    alike = []
-    for said in by_query.values():
+    alike = {}
+    for topic, said in by_topic.items():
         others = [answer for other, answer in said.items() if other != name and other not in aside]
         n_first = others.count(Answer.FIRST)
         if name in said and 2 * n_first != len(others):
-            alike.append(said[name] is (Answer.FIRST if 2 * n_first > len(others) else Answer.SECOND))
+            alike[topic] = said[name] is (Answer.FIRST if 2 * n_first > len(others) else Answer.SECOND)
     return alike
 
 
-def _of_sides(n_left: int, n_right: int) -> list[str]:
-    n = n_left + n_right
-    if n < MIN_ANSWERS or abs(n_left - n_right) <= SURE * sqrt(n):
+def _spread(item: HistoryItem) -> float:
+    """Return the variance that one opinion of an answer adds to (one side − other side) where chance decides.
+
+    It is 1 of a pair. Those of a ranking of K depend on each other: together they have that of Kendall's S for two
+    rankings that have nothing to do with each other, K (K − 1) (2 K + 5) / 18 (Kendall 1938).
+    """
+    return (2 * len(item.segment_ids) + 5) / 9
+
+
+def _of_sides(choices: Sequence[tuple[str, float]]) -> list[str]:
+    n = len(choices)
+    n_left = sum(side == "left" for side, _ in choices)
+    n_right = n - n_left
+    if n < MIN_ANSWERS or abs(n_left - n_right) <= SURE * sqrt(sum(spread for _, spread in choices)):
         return []
     side, share = ("left", n_left / n) if n_left > n_right else ("right", n_right / n)
     return [f"Presses {side} in {share:.0%} of {n} choices; half would be expected."]
@@ -120,9 +169,18 @@ def _of_speed(fast: Sequence[bool]) -> list[str]:
     return [f"{sum(fast) / len(fast):.0%} of {len(fast)} answers took less than {TOO_FAST_SECONDS:g} s."]
 
 
-def _of_agreement(alike: Sequence[bool]) -> list[str]:
+def _of_agreement(alike: Sequence[tuple[bool, float]]) -> list[str]:
     """Somebody who guesses agrees in half; who agrees in clearly less says the opposite."""
-    n = len(alike)
-    if n < MIN_ANSWERS or n - 2 * sum(alike) <= SURE * sqrt(n):
+    n, n_alike = len(alike), sum(one for one, _ in alike)
+    if n < MIN_ANSWERS or n - 2 * n_alike <= SURE * sqrt(sum(spread for _, spread in alike)):
         return []
-    return [f"Says the opposite of others: the same as most of them in {sum(alike) / n:.0%} of {n} pairs."]
+    return [f"Says the opposite of others: the same as most of them in {n_alike / n:.0%} of {n} pairs."]
+
+
+def _of_gold(right_ones: Sequence[tuple[bool, float]]) -> list[str]:
+    n, n_right = len(right_ones), sum(one for one, _ in right_ones)
+    # A share of errors of e has e (1 - e) in place of the 1/4 of a coin, of which `_spread` is four times the sum.
+    deviation = sqrt(USUAL_ERRORS * (1 - USUAL_ERRORS) * sum(spread for _, spread in right_ones))
+    if not n or (1 - USUAL_ERRORS) * n - n_right <= SURE * deviation:
+        return []
+    return [f"Right in {n_right} of {n} gold pairs."]

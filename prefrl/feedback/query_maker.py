@@ -4,7 +4,7 @@ import numpy as np
 
 from prefrl.feedback.strategies import PredictReturns, make_strategy
 from prefrl.parts import Arrays, Json, State
-from prefrl.segments import Query, SegmentRecorder
+from prefrl.segments import Query, SegmentRecorder, feedback_kind
 from prefrl.settings import FeedbackSettings
 
 # Segments of about so many bytes are cut and answered at once; whoever asks for more does so in parts.
@@ -31,6 +31,8 @@ class QueryMaker:
         self._recorder = recorder
         self._strategy = make_strategy(settings)
         self._length = settings.segment_length
+        self.n_segments = feedback_kind(settings.kind).n_segments(settings.ranking_size)
+        """Segments of a query."""
         self._rng = rng
         self._predict_returns = predict_returns
         self.n_made = 0
@@ -38,15 +40,15 @@ class QueryMaker:
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is a pair to ask about."""
-        return self._recorder.n_starts(self._length) >= 2
+        """Whether there are enough segments to ask about."""
+        return self._recorder.n_starts(self._length) >= self.n_segments
 
     @property
     def most_at_once(self) -> int:
         """How many queries to make at once, so that memory is not filled with clips; at least 1."""
         recorder = self._recorder
         bytes_per_step = recorder.n_bytes / (recorder.capacity * recorder.n_envs)
-        return max(1, int(BYTES_AT_ONCE / (2 * self._length * bytes_per_step)))
+        return max(1, int(BYTES_AT_ONCE / (self.n_segments * self._length * bytes_per_step)))
 
     def make(self, n: int, num_timesteps: int) -> list[Query]:
         """Return `n` new queries.
@@ -54,13 +56,18 @@ class QueryMaker:
         Raises:
             NotEnoughExperienceError: `is_ready` is False.
         """
-        pairs = self._strategy.select(
-            self._recorder, n, length=self._length, rng=self._rng, predict_returns=self._predict_returns
+        groups = self._strategy.select(
+            self._recorder,
+            n,
+            n_segments=self.n_segments,
+            length=self._length,
+            rng=self._rng,
+            predict_returns=self._predict_returns,
         )
         first = self.n_made
-        self.n_made += len(pairs)
+        self.n_made += len(groups)
         return [
-            Query(segments=pair, ordinal=first + i, num_timesteps=num_timesteps) for i, pair in enumerate(pairs)
+            Query(segments=group, ordinal=first + i, num_timesteps=num_timesteps) for i, group in enumerate(groups)
         ]
 
     def state(self) -> State:

@@ -1,4 +1,4 @@
-"""Query strategies: which pairs of segments are put to somebody.
+"""Query strategies: which segments are put to somebody together.
 
 A strategy chooses among *places* in recorded experience, which cost nothing, and cuts only the segments that it
 needs to look at, a few at a time: a clip of screens is large.
@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from prefrl.errors import NotEnoughExperienceError, SettingError
 from prefrl.registry import STRATEGIES, look_up
-from prefrl.segments import Segment
+from prefrl.segments import Segment, pairs_of
 from prefrl.settings import FeedbackSettings
 
-Pair: TypeAlias = tuple[Segment, Segment]
+Group: TypeAlias = tuple[Segment, ...]
+"""Segments of one query: a pair, or as many as are ranked."""
 Places: TypeAlias = npt.NDArray[np.int64]
 """Where segments could be cut: rows (position, environment, steps) that the recorder understands, shape [n, 3]."""
 PredictReturns: TypeAlias = Callable[[Sequence[Segment]], npt.NDArray[np.float64]]
@@ -42,7 +43,10 @@ class SegmentSource(Protocol):
 
 
 class QueryStrategy(Protocol):
-    """A rule by which segments are paired for queries. Made of `FeedbackSettings`, listed in `prefrl.registry`."""
+    """A rule by which segments are put together in queries.
+
+    Made of `FeedbackSettings`, listed in `prefrl.registry`.
+    """
 
     least_members: int
     """Members that an ensemble needs for the rule to say anything."""
@@ -52,21 +56,23 @@ class QueryStrategy(Protocol):
         source: SegmentSource,
         n: int,
         *,
+        n_segments: int = 2,
         length: int,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
-    ) -> list[Pair]:
-        """Return `n` pairs of segments of `length` steps.
+    ) -> list[Group]:
+        """Return `n` groups of segments of `length` steps; those of a group differ.
 
         Args:
             source: What to cut segments from.
-            n: Number of pairs.
+            n: Number of groups.
+            n_segments: Segments of a group; 2 for pairs.
             length: Steps per segment.
             rng: Random numbers.
             predict_returns: Predicted return per member and segment, shape [E, n]; 0 before the first fit.
 
         Raises:
-            NotEnoughExperienceError: There is not enough recorded to cut two different segments from.
+            NotEnoughExperienceError: There is not enough recorded to cut so many different segments from.
             SettingError: The settings do not go together with `length` or with the ensemble.
         """
         ...
@@ -97,7 +103,7 @@ def check_members(settings: FeedbackSettings, n_members: int) -> None:
 
 
 class UniformStrategy:
-    """Pairs of segments drawn independently of each other and of what was learned.
+    """Segments drawn independently of each other and of what was learned.
 
     Args:
         settings: `recent_share` of the segments start within the `recent_steps` last steps of their environment,
@@ -114,38 +120,43 @@ class UniformStrategy:
         source: SegmentSource,
         n: int,
         *,
+        n_segments: int = 2,
         length: int,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
-    ) -> list[Pair]:
-        """Draw `n` pairs; no pair holds the same segment twice."""
-        return _cut(source, self.draw(source, n, length=length, rng=rng))
+    ) -> list[Group]:
+        """Draw `n` groups; none holds the same segment twice."""
+        return _cut(source, self.draw(source, n, n_segments=n_segments, length=length, rng=rng))
 
     def draw(
-        self, source: SegmentSource, n: int, *, length: int, rng: np.random.Generator
+        self, source: SegmentSource, n: int, *, n_segments: int = 2, length: int, rng: np.random.Generator
     ) -> npt.NDArray[np.int64]:
-        """Return the places of `n` pairs, shape [n, 2, 3]; the two of a pair differ.
+        """Return the places of `n` groups, shape [n, n_segments, 3]; those of a group differ.
 
         Raises:
-            NotEnoughExperienceError: There is not enough recorded to cut two different segments from.
+            NotEnoughExperienceError: There is not enough recorded to cut so many different segments from.
             SettingError: No segment of `length` steps fits into `recent_steps`.
         """
-        everywhere = _two_at_least(source.places(length), length)
-        is_recent = np.arange(2 * n) < round(2 * n * self._settings.recent_share)
+        everywhere = _enough(source.places(length), n_segments, length)
+        n_all = n * n_segments
+        is_recent = np.arange(n_all) < round(n_all * self._settings.recent_share)
         rng.shuffle(is_recent)
-        drawn = everywhere[rng.integers(len(everywhere), size=2 * n)]
+        drawn = everywhere[rng.integers(len(everywhere), size=n_all)]
         lately = everywhere
         if is_recent.any():
-            lately = self._lately(source, length, everywhere)
+            lately = self._lately(source, n_segments, length, everywhere)
             drawn[is_recent] = lately[rng.integers(len(lately), size=int(is_recent.sum()))]
-        pairs = drawn.reshape(n, 2, 3)
-        for pair in np.flatnonzero((pairs[:, 0] == pairs[:, 1]).all(axis=1)):
-            among = lately if is_recent[2 * pair + 1] else everywhere
-            others = among[(among != pairs[pair, 0]).any(axis=1)]
-            pairs[pair, 1] = others[rng.integers(len(others))]
-        return pairs
+        groups = drawn.reshape(n, n_segments, 3)
+        for place in range(1, n_segments):
+            earlier = groups[:, :place]
+            for group in np.flatnonzero((earlier == groups[:, place, None]).all(axis=2).any(axis=1)):
+                among = lately if is_recent[n_segments * group + place] else everywhere
+                is_taken = (among[:, None] == earlier[group]).all(axis=2).any(axis=1)
+                others = among[~is_taken]
+                groups[group, place] = others[rng.integers(len(others))]
+        return groups
 
-    def _lately(self, source: SegmentSource, length: int, everywhere: Places) -> Places:
+    def _lately(self, source: SegmentSource, n_segments: int, length: int, everywhere: Places) -> Places:
         """Return the recent places; where episodes have just begun and there are none, all."""
         recent_steps = self._settings.recent_steps
         if recent_steps < length:
@@ -153,14 +164,14 @@ class UniformStrategy:
                 f"No segment of {length} steps fits into `recent_steps`={recent_steps}; make it larger."
             )
         places = source.places(length, recent_steps=recent_steps)
-        return places if len(places) >= 2 else everywhere
+        return places if len(places) >= n_segments else everywhere
 
 
 class DisagreementStrategy:
     """The pairs on which an ensemble disagrees most, out of a random pool ten times as large.
 
     Disagreement is the variance, across members, of the predicted probability that the first segment is
-    preferred (Christiano et al. 2017, section 2.2.4).
+    preferred (Christiano et al. 2017, section 2.2.4); of more segments, the mean of that over their pairs.
 
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
@@ -176,16 +187,19 @@ class DisagreementStrategy:
         source: SegmentSource,
         n: int,
         *,
+        n_segments: int = 2,
         length: int,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
-    ) -> list[Pair]:
-        """Draw a pool and return the `n` pairs of most disagreement, the most first."""
+    ) -> list[Group]:
+        """Draw a pool and return the `n` groups of most disagreement, the most first."""
         if n == 0:
             return []
-        pool = self._pool.draw(source, n * POOL_FACTOR, length=length, rng=rng)
+        pool = self._pool.draw(source, n * POOL_FACTOR, n_segments=n_segments, length=length, rng=rng)
         returns = _look_at(pool.reshape(-1, 3), source, predict_returns)
-        order = np.argsort(-disagreement(returns[:, ::2], returns[:, 1::2]), kind="stable")
+        returns = returns.reshape(len(returns), len(pool), n_segments)
+        pairs = [disagreement(returns[..., i], returns[..., j]) for i, j in pairs_of(n_segments)]
+        order = np.argsort(-np.mean(pairs, axis=0), kind="stable")
         return _cut(source, pool[order[:n]])
 
 
@@ -194,8 +208,8 @@ class SpreadStrategy:
 
     Most of what an agent does is alike, and comparisons of the like teach little: of a Hopper's clips most show
     it lying on the floor between two flips. This draws a random pool ten times as large, sorts its segments into
-    bins of equal width by their predicted return (mean over members), draws from all bins alike, and pairs at
-    random. Before the first fit, when every prediction is 0, it draws uniformly.
+    bins of equal width by their predicted return (mean over members), draws from all bins alike, and puts them
+    together at random. Before the first fit, when every prediction is 0, it draws uniformly.
 
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
@@ -211,17 +225,18 @@ class SpreadStrategy:
         source: SegmentSource,
         n: int,
         *,
+        n_segments: int = 2,
         length: int,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
-    ) -> list[Pair]:
-        """Draw a pool and return `n` pairs from it; no segment is in two of them."""
+    ) -> list[Group]:
+        """Draw a pool and return `n` groups from it; no segment is in two of them."""
 
         def evenly(pool: Places) -> Places:
             weights = spread_weights(_look_at(pool, source, predict_returns).mean(axis=0), N_BINS)
-            return pool[rng.choice(len(pool), size=2 * n, replace=False, p=weights)]
+            return pool[rng.choice(len(pool), size=n * n_segments, replace=False, p=weights)]
 
-        return _from_pool(self._pool, source, n, evenly, length=length, rng=rng)
+        return _from_pool(self._pool, source, n, evenly, n_segments=n_segments, length=length, rng=rng)
 
 
 class ThompsonStrategy:
@@ -247,21 +262,22 @@ class ThompsonStrategy:
         source: SegmentSource,
         n: int,
         *,
+        n_segments: int = 2,
         length: int,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
-    ) -> list[Pair]:
-        """Draw a pool and return `n` pairs from it; no segment is in two of them."""
+    ) -> list[Group]:
+        """Draw a pool and return `n` groups from it; no segment is in two of them."""
 
         def best_of_ten(pool: Places) -> Places:
             pool = rng.permutation(pool)
             returns = _look_at(pool, source, predict_returns)
-            groups = np.array_split(np.arange(len(pool)), 2 * n)
-            members = rng.integers(len(returns), size=2 * n)
+            groups = np.array_split(np.arange(len(pool)), n * n_segments)
+            members = rng.integers(len(returns), size=n * n_segments)
             best = [group[returns[member, group].argmax()] for member, group in zip(members, groups, strict=True)]
             return pool[best]
 
-        return _from_pool(self._pool, source, n, best_of_ten, length=length, rng=rng)
+        return _from_pool(self._pool, source, n, best_of_ten, n_segments=n_segments, length=length, rng=rng)
 
 
 def spread_weights(values: npt.NDArray[np.floating[Any]], n_bins: int) -> npt.NDArray[np.float64]:
@@ -303,23 +319,24 @@ def _from_pool(
     n: int,
     choose: Callable[[Places], Places],
     *,
+    n_segments: int,
     length: int,
     rng: np.random.Generator,
-) -> list[Pair]:
-    """Draw a pool ten times as large, have 2n of its places chosen, and pair them in that order.
+) -> list[Group]:
+    """Draw a pool ten times as large, have as many of its places chosen as are needed, and group them.
 
-    Where the pool has fewer, as little is recorded, the pairs are those drawn first.
+    Where the pool has fewer, as little is recorded, the groups are those drawn first.
     """
     if n == 0:
         return []
-    drawn = uniform.draw(source, n * POOL_FACTOR, length=length, rng=rng)
+    drawn = uniform.draw(source, n * POOL_FACTOR, n_segments=n_segments, length=length, rng=rng)
     pool = np.unique(drawn.reshape(-1, 3), axis=0)
-    return _cut(source, choose(pool).reshape(n, 2, 3) if len(pool) >= 2 * n else drawn[:n])
+    return _cut(source, choose(pool).reshape(n, -1, 3) if len(pool) >= n * n_segments else drawn[:n])
 
 
-def _cut(source: SegmentSource, pairs: npt.NDArray[np.int64]) -> list[Pair]:
-    """Return the segments at places [n, 2, 3]."""
-    return [(source.segment_at(first), source.segment_at(second)) for first, second in pairs]
+def _cut(source: SegmentSource, groups: npt.NDArray[np.int64]) -> list[Group]:
+    """Return the segments at places [n, K, 3]."""
+    return [tuple(source.segment_at(place) for place in places) for places in groups]
 
 
 def _look_at(places: Places, source: SegmentSource, predict_returns: PredictReturns) -> npt.NDArray[np.float64]:
@@ -332,10 +349,10 @@ def _look_at(places: Places, source: SegmentSource, predict_returns: PredictRetu
     return np.concatenate(list(parts()), axis=1)
 
 
-def _two_at_least(places: Places, length: int) -> Places:
-    if len(places) < 2:
+def _enough(places: Places, n_segments: int, length: int) -> Places:
+    if len(places) < n_segments:
         raise NotEnoughExperienceError(
-            f"A query needs two different segments of {length} steps, and {len(places)} can be cut from what was "
-            "recorded; record more steps or make segments shorter."
+            f"A query needs {n_segments} different segments of {length} steps, and {len(places)} can be cut from "
+            "what was recorded; record more steps or make segments shorter."
         )
     return places

@@ -14,8 +14,8 @@ import numpy as np
 
 from prefrl.errors import SegmentError, SettingError
 from prefrl.registry import TEACHERS, look_up
-from prefrl.segments import Answer, FeedbackKind, Query
-from prefrl.segments.answers import PAIR, STRENGTH
+from prefrl.segments import Answer, FeedbackKind, Judgement, Query, Ranking
+from prefrl.segments.answers import PAIR, RANKING, STRENGTH
 
 
 class Teacher(Protocol):
@@ -28,7 +28,7 @@ class Teacher(Protocol):
     def name(self) -> str:
         """Name under which the answers are stored."""
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query) -> Judgement:
         """Return the answer, at once."""
 
 
@@ -61,9 +61,7 @@ class OracleTeacher:
         """
         if len(query.segments) != 2:
             raise SegmentError(f"The oracle compares two segments. Received {len(query.segments)}.")
-        first, second = (segment.env_return for segment in query.segments)
-        if not (isfinite(first) and isfinite(second)):
-            raise SegmentError(f"True returns must be finite to be compared. Received {first} and {second}.")
+        first, second = true_returns(query)
         if first == second:
             return Answer.EQUAL
         return Answer.FIRST if first > second else Answer.SECOND
@@ -79,6 +77,14 @@ class OracleTeacher:
             return answer
         return Answer.MUCH_FIRST if answer is Answer.FIRST else Answer.MUCH_SECOND
 
+    def rank(self, query: Query) -> Ranking:
+        """Order segments by their true returns; exactly equal ones share a rank.
+
+        Raises:
+            SegmentError: A true return is not finite.
+        """
+        return Ranking.by(true_returns(query))
+
     def _perceived(self, query: Query) -> float:
         """Return how much better the first is, as an effect size."""
         return effect_size(query)
@@ -90,8 +96,9 @@ class BoltzmannTeacher(OracleTeacher):
 
     It perceives the effect size d with noise of the logistic distribution, so that it prefers the first with
     probability sigmoid(β d): Boltzmann-rational, the "Stoc" of B-Pref (Lee et al. 2021), by a measure that is the
-    same in every task. What it says of strength goes by the same perception. The noise is a function of seed and
-    query, so a run that is replayed is answered alike.
+    same in every task. What it says of strength goes by the same perception. It ranks several by perceiving each
+    with noise of Gumbel's distribution, so that of each two it says the same as of a pair (Plackett 1975). The
+    noise is a function of seed and query, so a run that is replayed is answered alike.
 
     Raises:
         SettingError: `rationality` or `much_from` is not above 0.
@@ -120,10 +127,37 @@ class BoltzmannTeacher(OracleTeacher):
             return Answer.EQUAL
         return Answer.FIRST if self._perceived(query) > 0 else Answer.SECOND
 
+    def rank(self, query: Query) -> Ranking:
+        """Order segments as it perceives them.
+
+        Raises:
+            SegmentError: A true return is not finite.
+        """
+        returns, deviation = true_returns(query), _deviation(query)
+        if deviation == 0:  # every difference is infinitely large, and no noise counts
+            return Ranking.by(returns)
+        n_steps = sum(segment.n_steps for segment in query.segments) / len(returns)
+        perceived: dict[float, float] = {}  # by return, so that exactly equal ones are equal
+        for place, value in enumerate(returns):
+            gumbel = -log(-log(_chance(f"{self.seed}:{query.id}:{place}")))
+            perceived.setdefault(value, value / n_steps / deviation + gumbel / self.rationality)
+        return Ranking.by([perceived[value] for value in returns])
+
     def _perceived(self, query: Query) -> float:
-        digest = blake2b(f"{self.seed}:{query.id}".encode(), digest_size=8).digest()
-        chance = (int.from_bytes(digest) + 0.5) / 2**64
+        chance = _chance(f"{self.seed}:{query.id}")
         return effect_size(query) + log(chance / (1 - chance)) / self.rationality
+
+
+def true_returns(query: Query) -> list[float]:
+    """Return the true return of each segment.
+
+    Raises:
+        SegmentError: One is not finite.
+    """
+    returns = [segment.env_return for segment in query.segments]
+    if not all(map(isfinite, returns)):
+        raise SegmentError(f"True returns must be finite to be compared. Received {', '.join(map(str, returns))}.")
+    return returns
 
 
 def effect_size(query: Query) -> float:
@@ -134,16 +168,26 @@ def effect_size(query: Query) -> float:
     the means. Where reward does not change within them at all, every difference is infinitely large.
     """
     first, second = (segment.env_rewards.astype(np.float64) for segment in query.segments)
-    n_steps = len(first) + len(second)
-    difference = 2 * float(first.sum() - second.sum()) / n_steps
-    variance = (first.var() * len(first) + second.var() * len(second)) / n_steps
+    difference = 2 * float(first.sum() - second.sum()) / (len(first) + len(second))
     if difference == 0:
         return 0.0
-    return difference / sqrt(variance) if variance > 0 else copysign(inf, difference)
+    deviation = _deviation(query)
+    return difference / deviation if deviation > 0 else copysign(inf, difference)
+
+
+def _deviation(query: Query) -> float:
+    """Return the standard deviation of the true rewards within the segments, over the steps of all."""
+    rewards = [segment.env_rewards.astype(np.float64) for segment in query.segments]
+    return sqrt(sum(own.var() * len(own) for own in rewards) / sum(map(len, rewards)))
+
+
+def _chance(key: str) -> float:
+    """Return a number between 0 and 1, both left out, that looks random and belongs to a key."""
+    return (int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) + 0.5) / 2**64
 
 
 class ShuffledTeacher:
-    """A control: another teacher's answers, each turned round with probability ½.
+    """A control: another teacher's answers, each turned round with probability ½, and its rankings, mixed.
 
     Which segment is preferred then carries no information, so an agent that still learns has a leak. "Equal" and
     "can't tell" stay as they are, and so do their shares. The coin is a function of the seed and of the query,
@@ -159,30 +203,43 @@ class ShuffledTeacher:
         self._teacher = teacher
         self._seed = seed
 
-    def answer(self, query: Query) -> Answer:
+    def answer(self, query: Query) -> Judgement:
         """Return the other teacher's answer, turned round or not."""
         return self._turned_or_not(query, PAIR)
 
-    def strength(self, query: Query) -> Answer:
+    def strength(self, query: Query) -> Judgement:
         """Return the other teacher's answer with its strength, turned round or not."""
         return self._turned_or_not(query, STRENGTH)
 
-    def _turned_or_not(self, query: Query, kind: FeedbackKind) -> Answer:
+    def rank(self, query: Query) -> Judgement:
+        """Return the other teacher's ranks, each given to any of the segments."""
+        said = ask(self._teacher, RANKING, query)
+        if not isinstance(said, Ranking):
+            return said
+        order = sorted(range(len(said.ranks)), key=lambda place: _chance(f"{self._seed}:{query.id}:{place}"))
+        return Ranking(tuple(said.ranks[place] for place in order))
+
+    def _turned_or_not(self, query: Query, kind: FeedbackKind) -> Judgement:
         answer = ask(self._teacher, kind, query)
         coin = blake2b(f"{self._seed}:{query.id}".encode(), digest_size=1).digest()[0] % 2
         return answer.turned_round if coin else answer
 
 
-def ask(teacher: Teacher, kind: FeedbackKind, query: Query) -> Answer:
+def ask(teacher: Teacher, kind: FeedbackKind, query: Query) -> Judgement:
     """Return what a teacher says of a query.
 
     Raises:
         SettingError: It does not give this kind of feedback, or answers otherwise.
     """
     check_gives(teacher, kind)
-    answer: Answer = getattr(teacher, kind.method)(query)
-    kind.check(answer, teacher.name)
-    return answer
+    said: Judgement = getattr(teacher, kind.method)(query)
+    kind.check(said, teacher.name)
+    if not kind.fits(said, len(query.segments)):
+        raise SettingError(
+            f"Of {len(query.segments)} segments {teacher.name} cannot say {said!r}; feedback of kind "
+            f"{kind.name!r} is about {kind.least_segments} to {kind.most_segments}, and a ranking ranks each."
+        )
+    return said
 
 
 def check_gives(teacher: object, kind: FeedbackKind) -> None:

@@ -24,7 +24,7 @@ from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
 from prefrl.runs.settings_changes import latest_checkpoint
-from prefrl.segments import Answer, Segment
+from prefrl.segments import Answer, Judgement, Ranking, Segment
 from prefrl.store import LogKey, Store, StoredAnswer
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -45,22 +45,30 @@ _NOT_DRAWN = ("fresh_log_loss", "l2", "n_comparisons")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Example:
-    """A labelled pair and what the reward model makes of it."""
+    """A labelled query and what the reward model makes of it."""
 
     query_id: str
     """The query."""
     num_timesteps: int
     """Environment steps the agent had taken when it was asked."""
-    answer: Answer
+    answer: Judgement
     """What was said."""
     labeler: str
     """Who said it."""
-    segments: tuple[Segment, Segment]
-    """First and second."""
-    rewards: tuple[FloatArray, FloatArray]
-    """Predicted reward of each step of both, each of shape [T]."""
+    segments: tuple[Segment, ...]
+    """In the order of the query."""
+    rewards: tuple[FloatArray, ...]
+    """Predicted reward of each step of each, of shape [T]."""
     probability_first: float
-    """Probability that the first is better, according to the reward model: the mean over its members."""
+    """Probability that the first is the best, according to the reward model: the mean over its members."""
+    predicted: Ranking
+    """How they follow each other, according to the mean of its members."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each segment is called: first and second, or the numbers of several."""
+        n = len(self.segments)
+        return ("first", "second") if n == 2 else tuple(str(number) for number in range(1, n + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -347,18 +355,20 @@ def _examples(model: RewardEnsemble, store: Store, labels: Sequence[_Label]) -> 
 
 
 def _example(model: RewardEnsemble, store: Store, label: _Label) -> Example:
-    first, second = store.query(label.answer.query_id).segments
-    returns = model.returns([first, second])
-    logits = returns[:, 0] - returns[:, 1]
+    segments = store.query(label.answer.query_id).segments
+    returns = model.returns(list(segments))
+    # Of several, that of the first choice (Plackett and Luce); of two the same as that of a preference.
+    chances = np.exp(returns - returns.max(axis=1, keepdims=True))
     assert label.answer.answer is not None
     return Example(
         query_id=label.answer.query_id,
         num_timesteps=label.num_timesteps,
         answer=label.answer.answer,
         labeler=label.answer.labeler,
-        segments=(first, second),
-        rewards=(model.predict_segment(first), model.predict_segment(second)),
-        probability_first=float(np.mean(0.5 * (1.0 + np.tanh(0.5 * logits)))),
+        segments=segments,
+        rewards=tuple(model.predict_segment(segment) for segment in segments),
+        probability_first=float(np.mean(chances[:, 0] / chances.sum(axis=1))),
+        predicted=Ranking.by(returns.mean(axis=0).tolist()),
     )
 
 
@@ -377,7 +387,7 @@ def _example_table(examples: Sequence[Example]) -> Table:
     rows = [
         (example.query_id, side, step, float(predicted), float(true))
         for example in examples
-        for side, segment, rewards in zip(("first", "second"), example.segments, example.rewards, strict=True)
+        for side, segment, rewards in zip(example.names, example.segments, example.rewards, strict=True)
         for step, (predicted, true) in enumerate(zip(rewards, segment.env_rewards, strict=True))
     ]
     names = ("query_id", "side", "step", "predicted_reward", "true_reward")

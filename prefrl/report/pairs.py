@@ -1,4 +1,4 @@
-"""Labelled pairs as the page shows them: what was said, what the learned reward says, and both clips in one."""
+"""Labelled queries as the page shows them: what was said, what the learned reward says, and all clips in one."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ from prefrl.report import panels
 from prefrl.report.data import Example, RunData
 from prefrl.report.words import number
 from prefrl.runs.environments import OWN_ENVIRONMENT
-from prefrl.segments import Answer
+from prefrl.segments import Answer, Judgement, Ranking
 from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.rendering import StateRenderer
@@ -20,7 +20,7 @@ from prefrl_envs.rendering import StateRenderer
 CLIP_SIZE = 200
 """Pixels along each side of an example's clips."""
 CLIP_GAP = 4
-"""Pixels between the two."""
+"""Pixels between two of them."""
 CLIP_SECONDS = 1.5
 """How long an example's clip plays, whatever it took in the simulation, so that it can be followed."""
 
@@ -35,13 +35,13 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A labelled pair as the page shows it."""
+    """A labelled pair, or ranking, as the page shows it."""
 
     title: str
     answer: str
     sentence: str
-    better: int | None
-    """0 or 1: which side the answer prefers; None for equal."""
+    sides: list[tuple[str, bool]]
+    """What each clip is called, and whether it is said to be better than all others."""
     clip: str | None
     chart: Markup
 
@@ -58,23 +58,31 @@ def labelled_pairs(run: RunData, index: int) -> tuple[list[Pair], list[str]]:
 
 
 def _pair(example: Example, clip: str | None, key: str) -> Pair:
-    returns = [number(segment.env_return) for segment in example.segments]
+    returns = " and ".join(", ".join(number(one.env_return) for one in example.segments).rsplit(", ", 1))
     probability = f"{100 * example.probability_first:.0f} %"
+    said = example.answer
+    guess = f"gives the first {probability} to be better"
+    if isinstance(said, Ranking):
+        guess = f"ranks them {example.predicted}"
     return Pair(
         title=f"Asked at {example.num_timesteps:,} steps",
-        answer=f"{example.labeler}: {_VERDICTS[example.answer]}",
-        sentence=(
-            f"The learned reward gives the first {probability} to be better. "
-            f"True returns: {returns[0]} and {returns[1]}."
-        ),
-        better={Answer.FIRST: 0, Answer.SECOND: 1}.get(example.answer.direction),
+        answer=f"{example.labeler}: {said if isinstance(said, Ranking) else _VERDICTS[said]}",
+        sentence=f"The learned reward {guess}. True returns: {returns}.",
+        sides=[(name, place == _best(said)) for place, name in enumerate(example.names)],
         clip=clip,
         chart=Markup(panels.example_chart(example, key)),
     )
 
 
+def _best(said: Judgement) -> int | None:
+    """Return the place of the one segment that is said to be better than all others."""
+    if isinstance(said, Ranking):
+        return said.ranks.index(0) if said.ranks.count(0) == 1 else None
+    return {Answer.FIRST: 0, Answer.SECOND: 1}.get(said.direction)
+
+
 def _clips(run: RunData) -> tuple[list[str | None], list[str]]:
-    """Return a clip of each labelled pair, first beside second, or None and the reason why not."""
+    """Return a clip of each labelled pair, all segments side by side, or None and the reason why not."""
     nothing: list[str | None] = [None] * len(run.examples)
     if any(segment.render_states is None for example in run.examples for segment in example.segments):
         return nothing, [
@@ -104,8 +112,9 @@ def _clip(renderer: StateRenderer, example: Example) -> str:
         rest = np.repeat(frames[-1:], length - len(frames), axis=0)
         sides.append(np.concatenate([frames, rest]))
     between = np.zeros((length, CLIP_SIZE, CLIP_GAP, 3), dtype=np.uint8)
+    parts = [part for side in sides for part in (between, side)][1:]
     buffer = io.BytesIO()
-    encode_clip(np.concatenate([sides[0], between, sides[1]], axis=2), buffer, max(1.0, length / CLIP_SECONDS))
+    encode_clip(np.concatenate(parts, axis=2), buffer, max(1.0, length / CLIP_SECONDS))
     return data_uri(buffer.getvalue())
 
 

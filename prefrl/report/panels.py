@@ -3,6 +3,7 @@
 With one run, colours tell series apart; with several, they tell runs apart and the line's style the series.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,7 +12,8 @@ import numpy as np
 
 from prefrl.report.charts import FULL, HALF, SMALL, Line, Values, line_chart, stacked_chart
 from prefrl.report.data import Example, RunData, Table
-from prefrl.segments import Answer
+from prefrl.segments import Answer, feedback_kind
+from prefrl.segments.answers import PAIR
 
 _STEPS, _LABELS = "environment steps", "comparisons answered"
 _EPISODES = "Mean over the last 100 training episodes."
@@ -25,6 +27,8 @@ _ANSWERS = {
     Answer.EQUAL: "equal",
     Answer.CANNOT_TELL: "can't tell",
 }
+_RANKED = "ranked"
+_WORDS = (*_ANSWERS.values(), _RANKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +172,8 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
         _Series(column="log_loss", label="held out, which is better alone", style=":", colour=1),
     ]
     # Who guesses among more answers than two loses more.
-    of_pairs = all(run.config.get("feedback", {}).get("kind", "pair") == "pair" for run in runs)
+    kinds = {run.config.get("feedback", {}).get("kind", PAIR.name) for run in runs}
+    has_guess = not any(feedback_kind(kind).asks_strength for kind in kinds)
     return [
         *_curves(
             runs,
@@ -193,7 +198,7 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
                 caption="Cross-entropy in nats per comparison, mean over the members of the ensemble.",
                 y_label="loss",
                 x="labels",
-                reference=(float(np.log(2.0)), "guessing") if of_pairs else None,
+                reference=(float(np.log(2.0)), "guessing") if has_guess else None,
             ),
         ),
         *_curves(
@@ -269,8 +274,9 @@ def _answers_of_one(run: RunData, size: tuple[float, float], *, wide: bool) -> P
     table = run.tables["answers"]
     x = np.unique(np.concatenate([[0], table["num_timesteps"], [run.num_timesteps]]))
     layers = {}
-    for answer, label in _ANSWERS.items():
-        times = np.sort(table["num_timesteps"][table["answer"] == str(answer)])
+    said = np.array([_words(answer) for answer in table["answer"]])
+    for label in _WORDS:
+        times = np.sort(table["num_timesteps"][said == label])
         if len(times):
             layers[label] = np.searchsorted(times, x, side="right")
     svg = stacked_chart(
@@ -288,11 +294,16 @@ def _answers_of_one(run: RunData, size: tuple[float, float], *, wide: bool) -> P
     return Panel(title="When the answers came", svg=svg, caption=caption, data="report/answers.csv", wide=wide)
 
 
+def _words(said: str) -> str:
+    """Return in words what a row of the table of answers says; rankings alike, whatever the order."""
+    return _ANSWERS[Answer(said)] if said in set(Answer) else _RANKED
+
+
 def shares(table: Table) -> str:
     """Return how many answers said what, in words."""
     n = len(table["answer"])
-    counts = {label: int(np.sum(table["answer"] == str(answer))) for answer, label in _ANSWERS.items()}
-    parts = [f"{100 * count / n:.0f} % {label}" for label, count in counts.items() if count]
+    counts = Counter(_words(answer) for answer in table["answer"])
+    parts = [f"{100 * counts[label] / n:.0f} % {label}" for label in _WORDS if counts[label]]
     return f"{n:,} answers, {', '.join(parts)}"
 
 
@@ -348,14 +359,14 @@ def _correlation(a: Values, b: Values) -> str:
 
 
 def example_chart(example: Example, key: str) -> str:
-    """Return the predicted reward along both segments of a labelled pair."""
-    names = ("first", "second")
+    """Return the predicted reward along the segments of a labelled pair or ranking."""
+    names = [name if len(example.names) == 2 else f"clip {name}" for name in example.names]
     lines = [
         Line(x=np.arange(len(rewards)), y=rewards, colour=colour, label=name)
         for colour, (name, rewards) in enumerate(zip(names, example.rewards, strict=True))
     ]
     means = ", ".join(f"{name} {rewards.mean():.2f}" for name, rewards in zip(names, example.rewards, strict=True))
-    alt = f"Predicted reward along both clips; means: {means}."
+    alt = f"Predicted reward along the clips; means: {means}."
     return line_chart(lines, key=key, alt=alt, x_label="step", y_label="predicted reward", size=SMALL)
 
 

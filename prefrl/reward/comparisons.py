@@ -1,5 +1,6 @@
 """All comparisons, kept so that a batch of them is at hand: as tensors that grow, or as compressed frames."""
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prefrl.reward.inputs import RewardInputs
-from prefrl.segments import Strength
+from prefrl.segments import Strength, pairs_of
 
 Array = npt.NDArray[Any]
 
@@ -22,7 +23,7 @@ class ComparisonData(Protocol):
 
     @property
     def preferences(self) -> Tensor:
-        """Probability that the first is better, shape [B]."""
+        """Of each two segments, the probability that the earlier is better, shape [B, P]; NaN for none."""
         ...
 
     @property
@@ -35,6 +36,11 @@ class ComparisonData(Protocol):
         ...
 
     @property
+    def n_segments(self) -> int:
+        """Segments K of a comparison, at most; 2 before there is one."""
+        ...
+
+    @property
     def n_steps(self) -> int:
         """Steps of all segments, those before them left out."""
         ...
@@ -44,7 +50,9 @@ class ComparisonData(Protocol):
         """Steps K·T of a comparison, those before them left out, at most."""
         ...
 
-    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
+    def append(
+        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+    ) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         ...
 
@@ -69,7 +77,7 @@ def make_data(inputs: RewardInputs, device: torch.device) -> ComparisonData:
 
 
 class ComparisonTensors:
-    """Steps, mask, preference and strength of every comparison in tensors on the device.
+    """Steps, mask, preferences and strength of every comparison in tensors on the device.
 
     Args:
         shape: Of what is kept of one step.
@@ -90,13 +98,18 @@ class ComparisonTensors:
         self._n_before = n_before
         self._steps = torch.zeros((0, 2, n_before, *shape), dtype=dtype, device=device)
         self._mask = torch.zeros((0, 2, 0), device=device)
-        self._preferences = torch.zeros(0, device=device)
+        self._preferences = torch.zeros((0, 1), device=device)
         self._strengths = torch.zeros(0, dtype=torch.int8, device=device)
         self._has_strengths = False
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
         return self._n
+
+    @property
+    def n_segments(self) -> int:
+        """Segments K of a comparison, at most; 2 before there is one."""
+        return self._mask.shape[1]
 
     @property
     def n_steps(self) -> int:
@@ -110,7 +123,7 @@ class ComparisonTensors:
 
     @property
     def preferences(self) -> Tensor:
-        """Probability that the first is better, shape [B]."""
+        """Of each two segments, the probability that the earlier is better, shape [B, P]."""
         return self._preferences[: self._n]
 
     @property
@@ -118,32 +131,38 @@ class ComparisonTensors:
         """`Strength` of each, shape [B]; None while nobody was asked for it."""
         return self._strengths[: self._n] if self._has_strengths else None
 
-    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
+    def append(
+        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+    ) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._reserve(self._n + 1, len(segments), max(len(steps) for steps in segments))
         self._steps[self._n], self._mask[self._n] = 0, 0.0
         for place, steps in enumerate(segments):
             self._steps[self._n, place, : len(steps)] = torch.as_tensor(np.require(steps, requirements="W"))
             self._mask[self._n, place, : len(steps) - self._n_before] = 1.0
-        self._preferences[self._n], self._strengths[self._n] = preference, strength
+        self._preferences[self._n], self._strengths[self._n] = torch.nan, strength
+        self._preferences[self._n, : len(preferences)] = torch.tensor(preferences)
         self._has_strengths |= strength is not Strength.UNSAID
         self._n += 1
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Drop the comparisons for which `kept`, shape [B], is False; the order stays.
 
-        What is left is as long as its longest segment, so that it is computed as if the rest had never been there.
+        What is left is as long as its longest segment, and has as many as the comparison of most segments, so that
+        it is computed as if the rest had never been there.
         """
         rows = torch.as_tensor(np.flatnonzero(kept), device=self._steps.device)
         self._n = len(rows)
-        n_steps = int(self._mask[rows].sum(dim=-1).max()) if self._n else 0
+        lengths = self._mask[rows].sum(dim=-1)
+        n_steps = int(lengths.max()) if self._n else 0
+        n_segments = max(2, int((lengths > 0).sum(dim=-1).max())) if self._n else 2
         capacity = max(SMALLEST_CAPACITY, 2 * self._n)
         for values in (self._steps, self._mask, self._preferences, self._strengths):
             values[: self._n] = values[rows]
-        if capacity < len(self._steps) or n_steps < self._mask.shape[2]:
-            self._steps = self._steps[:capacity, :, : self._n_before + n_steps].clone()
-            self._mask = self._mask[:capacity, :, :n_steps].clone()
-            self._preferences = self._preferences[:capacity].clone()
+        if capacity < len(self._steps) or (n_segments, n_steps) != self._mask.shape[1:]:
+            self._steps = self._steps[:capacity, :n_segments, : self._n_before + n_steps].clone()
+            self._mask = self._mask[:capacity, :n_segments, :n_steps].clone()
+            self._preferences = self._preferences[:capacity, : len(pairs_of(n_segments))].clone()
             self._strengths = self._strengths[:capacity].clone()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,10 +179,12 @@ class ComparisonTensors:
             grown *= 2
         steps = self._steps.new_zeros((grown, wider, longer, *shape))
         mask = self._mask.new_zeros((grown, wider, longer - self._n_before))
-        preferences, strengths = self._preferences.new_zeros(grown), self._strengths.new_zeros(grown)
+        preferences = self._preferences.new_full((grown, len(pairs_of(wider))), torch.nan)
+        strengths = self._strengths.new_zeros(grown)
         steps[:capacity, :most, :length] = self._steps
         mask[:capacity, :most, : self._mask.shape[2]] = self._mask
-        preferences[:capacity], strengths[:capacity] = self._preferences, self._strengths
+        preferences[:capacity, : self._preferences.shape[1]] = self._preferences
+        strengths[:capacity] = self._strengths
         self._steps, self._mask = steps, mask
         self._preferences, self._strengths = preferences, strengths
 
@@ -185,12 +206,19 @@ class CompressedComparisons:
         self._packed: list[list[bytes]] = []
         self._lengths: list[list[int]] = []
         """Steps of every segment, those before it left out."""
-        self._preferences: list[float] = []
+        self._said: list[Sequence[float]] = []
+        self._preferences: Tensor | None = None
+        """Of `_said`, once it was asked for: of thousands it takes as long as a step of the training."""
         self._strengths: list[Strength] = []
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
         return len(self._packed)
+
+    @property
+    def n_segments(self) -> int:
+        """Segments K of a comparison, at most; 2 before there is one."""
+        return max(map(len, self._lengths), default=2)
 
     @property
     def n_steps(self) -> int:
@@ -200,7 +228,7 @@ class CompressedComparisons:
     @property
     def widest(self) -> int:
         """Steps K·T of a comparison, those before them left out, at most."""
-        return self._n_segments * max(map(max, self._lengths), default=0)
+        return self.n_segments * max(map(max, self._lengths), default=0)
 
     @property
     def n_bytes(self) -> int:
@@ -209,19 +237,26 @@ class CompressedComparisons:
 
     @property
     def preferences(self) -> Tensor:
-        """Probability that the first is better, shape [B]."""
-        return torch.tensor(self._preferences, dtype=torch.float32)
+        """Of each two segments, the probability that the earlier is better, shape [B, P]."""
+        if self._preferences is None:
+            n_pairs = len(pairs_of(self.n_segments))
+            rows = [[*own, *[math.nan] * (n_pairs - len(own))] for own in self._said]
+            self._preferences = torch.tensor(rows, dtype=torch.float32).view(-1, n_pairs)
+        return self._preferences
 
     @property
     def strengths(self) -> Tensor | None:
         """`Strength` of each, shape [B]; None while nobody was asked for it."""
         return torch.tensor(self._strengths, dtype=torch.int8) if any(self._strengths) else None
 
-    def append(self, segments: Sequence[Array], preference: float, strength: Strength = Strength.UNSAID) -> None:
+    def append(
+        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+    ) -> None:
         """Add one comparison of segments kept as uint8 [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._packed.append([zlib.compress(frames.tobytes(), level=1) for frames in segments])
         self._lengths.append([len(frames) - self._n_before for frames in segments])
-        self._preferences.append(preference)
+        self._said.append(preferences)
+        self._preferences = None
         self._strengths.append(strength)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
@@ -229,15 +264,16 @@ class CompressedComparisons:
         rows = np.flatnonzero(kept)
         self._packed = [self._packed[row] for row in rows]
         self._lengths = [self._lengths[row] for row in rows]
-        self._preferences = [self._preferences[row] for row in rows]
+        self._said = [self._said[row] for row in rows]
+        self._preferences = None
         self._strengths = [self._strengths[row] for row in rows]
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""
         rows = index.reshape(-1).tolist()
         longest = max((length for row in rows for length in self._lengths[row]), default=0)
-        frames = np.zeros((len(rows), self._n_segments, self._n_before + longest, *self._shape), dtype=np.uint8)
-        mask = np.zeros((len(rows), self._n_segments, longest), dtype=np.float32)
+        frames = np.zeros((len(rows), self.n_segments, self._n_before + longest, *self._shape), dtype=np.uint8)
+        mask = np.zeros((len(rows), self.n_segments, longest), dtype=np.float32)
         for place, row in enumerate(rows):
             for which, (packed, length) in enumerate(zip(self._packed[row], self._lengths[row], strict=True)):
                 own = np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(-1, *self._shape)
@@ -248,7 +284,3 @@ class CompressedComparisons:
             torch.as_tensor(frames).view(*shape, *frames.shape[1:]),
             torch.as_tensor(mask).view(*shape, *mask.shape[1:]),
         )
-
-    @property
-    def _n_segments(self) -> int:
-        return max(map(len, self._lengths), default=2)

@@ -78,6 +78,31 @@ def strength_log_probabilities(
 
 
 def preference_loss(
+    logits: Tensor,
+    preferences: Tensor,
+    error_rate: float,
+    *,
+    strengths: Tensor | None = None,
+    much_from: float = 1.0,
+) -> Tensor:
+    """Return the cross-entropy of what is said of each two segments, in nats, of the shape of `logits`.
+
+    Args:
+        logits: Return of the first segment minus return of the second, any shape.
+        preferences: Probability that the first is better, as answered: 1, 0 or 1/2, of the same shape.
+        error_rate: As in `preference_log_probabilities`.
+        strengths: `Strength` of each answer, broadcastable; None where none was asked.
+        much_from: As in `strength_log_probabilities`.
+    """
+    if strengths is None:
+        log_first, log_second = preference_log_probabilities(logits, error_rate)
+    else:
+        strengths = strengths.expand_as(logits)
+        log_first, log_second = strength_log_probabilities(logits, strengths, error_rate, much_from)
+    return -(preferences * log_first + (1 - preferences) * log_second)
+
+
+def comparison_loss(
     returns: Tensor,
     preferences: Tensor,
     error_rate: float,
@@ -85,27 +110,38 @@ def preference_loss(
     strengths: Tensor | None = None,
     much_from: float = 1.0,
 ) -> Tensor:
-    """Return the cross-entropy of each comparison of two segments, in nats, shape [...].
+    """Return the loss of each comparison: the mean of those of its pairs of segments, shape [...].
+
+    All pairs of a ranking lie in one batch and come from one forward pass of each segment: spread over batches,
+    each segment would be seen K - 1 times an epoch, which overfits (Ouyang et al. 2022, section 3.5).
 
     Args:
-        returns: Of both segments, shape [..., 2].
-        preferences: Probability that the first is better, as answered: 1, 0 or 1/2, broadcastable to [...].
+        returns: Of the K segments, shape [..., K].
+        preferences: Of each two, in the order of `prefrl.segments.pairs_of`, shape [..., P]; NaN for pairs that a
+            comparison of fewer segments has not.
         error_rate: As in `preference_log_probabilities`.
-        strengths: `Strength` of each answer, shape [...]; None where none was asked.
+        strengths: `Strength` of each comparison, shape [...]; None where none was asked.
         much_from: As in `strength_log_probabilities`.
     """
-    logits = preference_logits(returns)
-    if strengths is None:
-        log_first, log_second = preference_log_probabilities(logits, error_rate)
-    else:
-        log_first, log_second = strength_log_probabilities(logits, strengths, error_rate, much_from)
-    return -(preferences * log_first + (1 - preferences) * log_second)
+    there = ~preferences.isnan()
+    losses = preference_loss(
+        preference_logits(returns),
+        preferences.nan_to_num(),
+        error_rate,
+        strengths=None if strengths is None else strengths[..., None],
+        much_from=much_from,
+    )
+    return (losses * there).sum(dim=-1) / there.sum(dim=-1).clamp(min=1)
 
 
 def preference_logits(returns: Tensor) -> Tensor:
-    """Return the logit that the first of two segments is preferred, [..., 2] to [...]."""
-    first, second = returns.unbind(-1)
-    return first - second
+    """Return the logit that the earlier of each two segments is preferred, [..., K] to [..., P].
+
+    The pairs are in the order of `prefrl.segments.pairs_of`.
+    """
+    n_segments = returns.shape[-1]
+    second, first = torch.tril_indices(n_segments, n_segments, -1, device=returns.device)
+    return returns[..., first] - returns[..., second]
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ members or steps.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from prefrl.reward.comparisons import make_data
 from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.losses import (
+    comparison_loss,
     masked_mean,
     preference_log_probabilities,
     preference_logits,
@@ -27,7 +28,7 @@ from prefrl.reward.losses import (
     segment_returns,
 )
 from prefrl.seeding import Streams
-from prefrl.segments import Comparison
+from prefrl.segments import Comparison, pairs_of
 from prefrl.settings import RewardSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,9 +46,9 @@ class RewardMetrics(NamedTuple):
     validation_loss: float
     """Mean loss on the comparisons outside each member's draw; NaN if there is none."""
     accuracy: float
-    """Share of comparisons outside the draw, without ties, that the member ranks as answered."""
+    """Share of the pairs of segments outside the draw, without ties, that the member ranks as answered."""
     log_loss: float
-    """Mean -log P' of the answers outside the draw, without ties."""
+    """Mean -log P' of the same as answered."""
     l2: float
     """Mean L2 coefficient after the fit."""
     n_comparisons: int
@@ -55,7 +56,7 @@ class RewardMetrics(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What the ensemble says of comparisons, each of shape [n]."""
+    """What the ensemble says of comparisons, each of shape [n]; of a ranking the mean of its pairs of segments."""
 
     right: FloatArray
     """Whether the mean of members ranks each as answered, 1 or 0; NaN for ties."""
@@ -71,7 +72,7 @@ class HeldOut(NamedTuple):
     returns: Tensor
     """Shape [E, longest, K]."""
     preferences: Tensor
-    """Shape [E, longest]."""
+    """Shape [E, longest, P]."""
     losses: Tensor
     """Of each comparison, shape [E, longest]."""
     mask: Tensor
@@ -188,10 +189,15 @@ class RewardTrainer:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
         if not comparisons:
             return Evaluation(*np.empty((3, 0)))
+        pairs = [pairs_of(len(comparison.segments)) for comparison in comparisons]
+        counts = np.array([len(own) for own in pairs])
+        ends = np.cumsum([len(comparison.segments) for comparison in comparisons])
+        begins = [end - len(comparison.segments) for end, comparison in zip(ends, comparisons, strict=True)]
+        both = np.array([(i + at, j + at) for at, own in zip(begins, pairs, strict=True) for i, j in own])
         segments = [segment for comparison in comparisons for segment in comparison.segments]
-        returns = self.ensemble.returns(segments).reshape(self.ensemble.n_members, len(comparisons), -1)
-        logits = preference_logits(torch.as_tensor(returns))
-        preferences = np.array([comparison.preference for comparison in comparisons])
+        returns = torch.as_tensor(self.ensemble.returns(segments)[:, both])
+        logits = preference_logits(returns)[..., 0]
+        preferences = np.concatenate([comparison.preferences for comparison in comparisons])
         log_first, _ = preference_log_probabilities(logits, self.settings.error_rate)
         probability = log_first.exp().mean(dim=0).numpy()
         right = np.where(preferences > 0.5, probability > 0.5, probability < 0.5)
@@ -199,10 +205,11 @@ class RewardTrainer:
         decided = preferences != 0.5
         with np.errstate(divide="ignore"):  # without an error rate a preference may be predicted with certainty
             log_loss = -np.log(chosen)
+        disagreement = logits.sigmoid().numpy().std(axis=0)
         return Evaluation(
-            right=np.where(decided, right, np.nan),
-            log_loss=np.where(decided, log_loss, np.nan),
-            disagreement=logits.sigmoid().numpy().std(axis=0),
+            right=_means(right, decided, counts),
+            log_loss=_means(log_loss, decided, counts),
+            disagreement=_means(disagreement, np.ones_like(decided), counts),
         )
 
     def state(self) -> State:
@@ -271,7 +278,7 @@ class RewardTrainer:
         seqs = []
         for comparison in comparisons:
             read = [self.ensemble.inputs.of_segment(segment) for segment in comparison.segments]
-            self._data.append(read, comparison.preference, comparison.strength)
+            self._data.append(read, comparison.preferences, comparison.strength)
             seqs.append(comparison.seq)
         return seqs
 
@@ -310,7 +317,7 @@ class RewardTrainer:
     def _losses(self, returns: Tensor, index: Tensor) -> Tensor:
         """Return the loss of comparisons [E, b] whose segments have these returns, shape [E, b]."""
         strengths = self._data.strengths
-        return preference_loss(
+        return comparison_loss(
             returns,
             self._data.preferences[index],
             self.settings.error_rate,
@@ -345,7 +352,7 @@ class RewardTrainer:
         indices, used = padded([np.flatnonzero(draw == 0) for draw in self._draws])
         index = torch.as_tensor(indices, device=device)
         chunks = torch.split(index, self._n_at_once, dim=1) if index.shape[1] else ()
-        none = torch.zeros((len(index), 0, 2), device=device)
+        none = index.new_zeros((len(index), 0, self._data.n_segments), dtype=torch.float32)
         returns = torch.cat([self._returns(chunk) for chunk in chunks], dim=1) if chunks else none
         mask = torch.as_tensor(used, device=device)
         return HeldOut(returns, self._data.preferences[index], self._losses(returns, index), mask)
@@ -382,17 +389,27 @@ class RewardTrainer:
     def _metrics(self, train_loss: Tensor, held_out: HeldOut) -> RewardMetrics:
         losses, logits = held_out.losses, preference_logits(held_out.returns)
         # Of which is better alone, as for fresh comparisons, whatever else was said.
-        plain = preference_loss(held_out.returns, held_out.preferences, self.settings.error_rate)
-        decided = held_out.mask * (held_out.preferences != 0.5)
-        right = ((logits > 0) == (held_out.preferences > 0.5)) & (logits != 0)
+        preferences = held_out.preferences.nan_to_num(0.5)  # pairs that a comparison lacks are not decided either
+        plain = preference_loss(logits, preferences, self.settings.error_rate)
+        decided = (held_out.mask[..., None] * (preferences != 0.5)).flatten(1)
+        right = ((logits > 0) == (preferences > 0.5)) & (logits != 0)
         return RewardMetrics(
             train_loss=float(train_loss.nanmean()),
             validation_loss=float(masked_mean(losses, held_out.mask).nanmean()),
-            accuracy=float(masked_mean(right.float(), decided).nanmean()),
-            log_loss=float(masked_mean(plain, decided).nanmean()),
+            accuracy=float(masked_mean(right.float().flatten(1), decided).nanmean()),
+            log_loss=float(masked_mean(plain.flatten(1), decided).nanmean()),
             l2=float(self.l2.mean()),
             n_comparisons=self.n_comparisons,
         )
+
+
+def _means(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int64]) -> FloatArray:
+    """Return the mean of what counts in each of some groups, one behind the other; NaN where nothing does."""
+    begins = np.cumsum(sizes) - sizes
+    n_counted = np.add.reduceat(counted.astype(np.int64), begins)
+    sums = np.add.reduceat(np.where(counted, values, 0.0), begins)
+    means: FloatArray = np.divide(sums, n_counted, out=np.full(len(sizes), np.nan), where=n_counted > 0)
+    return means
 
 
 def _seqs_of(comparisons: Sequence[Comparison]) -> IntArray:

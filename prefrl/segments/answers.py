@@ -1,11 +1,13 @@
-"""Answers to a query of two segments, and the kinds of feedback: what may be said, and what it means.
+"""What is said of a query, and the kinds of feedback: what may be said, and what it means.
 
 A kind is a value here and a line in `FEEDBACK_KINDS` of `prefrl/registry.py`. Store, teachers, reward and
 labelling page read both: the page offers a button for every answer of the run's kind.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import TypeAlias
 
 from prefrl.errors import SettingError
 from prefrl.registry import FEEDBACK_KINDS, look_up
@@ -25,6 +27,11 @@ class Answer(StrEnum):
     def preference(self) -> float | None:
         """Probability that the FIRST is better: 1, 0 or ½; None where there is no comparison."""
         return _PREFERENCES[self.direction]
+
+    @property
+    def preferences(self) -> tuple[float, ...] | None:
+        """The preference as that of the one pair of segments there is; None where there is no comparison."""
+        return None if self.preference is None else (self.preference,)
 
     @property
     def direction(self) -> "Answer":
@@ -50,6 +57,70 @@ _TURNED_ROUND = {
     Answer.MUCH_FIRST: Answer.MUCH_SECOND,
     Answer.MUCH_SECOND: Answer.MUCH_FIRST,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What a teacher says of a query of several segments: how they follow each other, the best first.
+
+    Raises:
+        SettingError: The ranks are not 0, 1, … without a gap.
+    """
+
+    ranks: tuple[int, ...]
+    """Rank of each segment, in the order of the query: 0 for the best; equals share one, and the next follows."""
+
+    def __post_init__(self) -> None:
+        """Refuse ranks that leave one out."""
+        whole = all(type(rank) is int for rank in self.ranks)
+        if len(self.ranks) < 2 or not whole or set(self.ranks) != set(range(len(set(self.ranks)))):
+            raise SettingError(
+                "The ranks of two segments or more must be whole numbers from 0 on, none left out. Received "
+                f"{self.ranks!r}."
+            )
+
+    @classmethod
+    def by(cls, values: Sequence[float]) -> "Ranking":
+        """Return the ranking of segments by a value each, the greatest first; equal values are equal ranks."""
+        places = {value: rank for rank, value in enumerate(sorted(set(values), reverse=True))}
+        return cls(tuple(places[value] for value in values))
+
+    @property
+    def preferences(self) -> tuple[float, ...]:
+        """Of each two segments, as in `pairs_of`, the probability that the earlier one is better: 1, 0 or ½."""
+        return tuple(
+            0.5 if self.ranks[i] == self.ranks[j] else float(self.ranks[i] < self.ranks[j])
+            for i, j in pairs_of(len(self.ranks))
+        )
+
+    @property
+    def turned_round(self) -> "Ranking":
+        """What is said of the same segments in the reverse order."""
+        return Ranking(self.ranks[::-1])
+
+    @classmethod
+    def of(cls, order: Sequence[Sequence[int]]) -> "Ranking":
+        """Return the ranking of which `order` is the order."""
+        ranks = {place: rank for rank, group in enumerate(order) for place in group}
+        return cls(tuple(ranks[place] for place in range(len(ranks))))
+
+    @property
+    def order(self) -> list[list[int]]:
+        """Places of the segments in the query, the best first; those of equals lie together."""
+        return [[i for i, rank in enumerate(self.ranks) if rank == group] for group in sorted(set(self.ranks))]
+
+    def __str__(self) -> str:
+        """Return it as text, the segments counted from 1, such as "3 > 1 = 4 > 2"."""
+        return " > ".join(" = ".join(str(place + 1) for place in group) for group in self.order)
+
+
+Judgement: TypeAlias = Answer | Ranking
+"""What somebody says of a query."""
+
+
+def pairs_of(n_segments: int) -> list[tuple[int, int]]:
+    """Return each two of so many segments, (0, 1), (0, 2), (1, 2), (0, 3), …: those of fewer come first."""
+    return [(i, j) for j in range(n_segments) for i in range(j)]
 
 
 class Remark(StrEnum):
@@ -89,28 +160,51 @@ class FeedbackKind:
     answers: tuple[Answer, ...]
     """What may be said, in the order of a screen that shows the first segment on the left."""
     method: str
-    """Of a teacher: takes a query and returns one of `answers`."""
-    n_segments: int = 2
-    """Segments of a query."""
+    """Of a teacher: takes a query and returns one of `answers`, or a ranking where `is_ranking`."""
+    is_ranking: bool = False
+    """Whether `Ranking` may be said."""
+    least_segments: int = 2
+    """Segments of a query, at least."""
+    most_segments: int = 2
+    """Segments of a query, at most."""
 
-    def check(self, answer: object, who: str) -> None:
+    @property
+    def asks_strength(self) -> bool:
+        """Whether it may be said that one is much better."""
+        return any(one.is_much for one in self.answers)
+
+    def check(self, said: object, who: str) -> None:
         """Refuse what this kind of feedback does not know.
 
         Raises:
-            SettingError: It is no answer, or one of another kind.
+            SettingError: It is no judgement, or one of another kind.
         """
-        if not isinstance(answer, Answer) or answer not in self.answers:
-            known = ", ".join(f"Answer.{one.name}" for one in self.answers)
+        is_known = isinstance(said, Answer) and said in self.answers
+        if not is_known and not (self.is_ranking and isinstance(said, Ranking)):
+            known = [
+                *(["a `Ranking`"] if self.is_ranking else []),
+                *(f"Answer.{one.name}" for one in self.answers),
+            ]
             raise SettingError(
-                f"An answer of kind {self.name!r} must be one of {known}. Received {answer!r} from {who}."
+                f"An answer of kind {self.name!r} must be one of {', '.join(known)}. Received {said!r} from {who}."
             )
 
-    def strength(self, answer: Answer) -> Strength:
+    def n_segments(self, wanted: int) -> int:
+        """Return how many segments a query has where so many are wanted."""
+        return min(max(wanted, self.least_segments), self.most_segments)
+
+    def fits(self, said: Judgement, n_segments: int) -> bool:
+        """Say whether this can be said of so many segments."""
+        is_whole = not isinstance(said, Ranking) or len(said.ranks) == n_segments
+        return is_whole and self.least_segments <= n_segments <= self.most_segments
+
+    def strength(self, said: Judgement) -> Strength:
         """Return how much better the better one is, as far as this kind of feedback tells."""
-        if answer.is_much:
+        if isinstance(said, Ranking):
+            return Strength.UNSAID
+        if said.is_much:
             return Strength.MUCH
-        tells = any(one.is_much for one in self.answers) and answer.preference in (0.0, 1.0)
-        return Strength.SLIGHT if tells else Strength.UNSAID
+        return Strength.SLIGHT if self.asks_strength and said.preference in (0.0, 1.0) else Strength.UNSAID
 
 
 PAIR = FeedbackKind(
@@ -133,6 +227,16 @@ STRENGTH = FeedbackKind(
     method="strength",
 )
 """Which of two is better, and whether it is much better."""
+
+RANKING = FeedbackKind(
+    name="ranking",
+    answers=(Answer.CANNOT_TELL,),
+    method="rank",
+    is_ranking=True,
+    least_segments=3,
+    most_segments=6,
+)
+"""How several follow each other; what is learned is which of each two is better (Ouyang et al. 2022)."""
 
 
 def feedback_kind(name: str) -> FeedbackKind:

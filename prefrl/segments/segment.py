@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prefrl.errors import SegmentError
-from prefrl.segments.answers import Strength
+from prefrl.segments.answers import Strength, pairs_of
 
 ARRAYS = (
     "observations",
@@ -166,18 +166,20 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """Two segments and which is better, according to whom.
+    """Segments and which of each two is better, according to whom.
 
     Raises:
-        SegmentError: There are not two segments, `preference` is not 0, ½ or 1, or equals differ in strength.
+        SegmentError: There are fewer than two segments, or not as many preferences as pairs of them; a preference
+            is not 0, ½ or 1; equals, or more than two, differ in strength.
     """
 
     segments: tuple[Segment, ...]
     """The segments that were compared, in the order of the query."""
-    preference: float
-    """Probability that the first is better: 1, 0, or ½ for equal."""
+    preferences: tuple[float, ...]
+    """Of each two segments, in the order of `pairs_of`, the probability that the earlier one is better: 1, 0, or
+    ½ for equal. Of two segments it is one number."""
     strength: Strength = Strength.UNSAID
-    """How much better, where that was asked."""
+    """How much better, where that was asked; of two segments only."""
     teacher: str = ""
     """Name of whoever answered."""
     query_id: str = ""
@@ -186,15 +188,37 @@ class Comparison:
     """Number of the answer in its store; grows with time."""
 
     def __post_init__(self) -> None:
-        """Check the number of segments and the preference."""
-        if len(self.segments) != 2:
+        """Check the numbers of segments and preferences, and the preferences."""
+        n = len(self.segments)
+        if n < 2:
+            raise SegmentError(f"A comparison is of two segments or more. Received {n}.")
+        if len(self.preferences) != len(pairs_of(n)):
             raise SegmentError(
-                f"A comparison with a `preference` is of two segments. Received {len(self.segments)}."
+                f"A comparison of {n} segments has {len(pairs_of(n))} `preferences`, one of each two. Received "
+                f"{len(self.preferences)}."
             )
-        if self.preference not in (0.0, 0.5, 1.0):
-            raise SegmentError(f"`preference` must be 0, 0.5 or 1. Received {self.preference}.")
-        if self.preference == 0.5 and self.strength is not Strength.UNSAID:
-            raise SegmentError(f"Neither of two equals is better, nor by much. Received {self.strength!r}.")
+        if not set(self.preferences) <= {0.0, 0.5, 1.0}:
+            raise SegmentError(f"Each of `preferences` must be 0, 0.5 or 1. Received {self.preferences}.")
+        if self.strength is not Strength.UNSAID and (n > 2 or self.is_tie):
+            raise SegmentError(
+                f"Only one of two may be better by so much, and no equals are. Received {self.strength!r}."
+            )
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether all are equal."""
+        return set(self.preferences) == {0.5}
+
+    @property
+    def preference(self) -> float:
+        """Of two segments, the probability that the first is better: 1, 0, or ½ for equal.
+
+        Raises:
+            SegmentError: There are more than two segments.
+        """
+        if len(self.segments) != 2:
+            raise SegmentError(f"Only of two segments one is the better. Received {len(self.segments)}.")
+        return self.preferences[0]
 
     @property
     def first(self) -> Segment:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, Remark, feedback_kind
+from prefrl.segments import Answer, Judgement, Ranking, Remark, feedback_kind
 from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
@@ -46,8 +46,8 @@ class NewAnswer:
 
     query_id: str
     """The query that is answered."""
-    answer: Answer | None
-    """What is said of a pair; None takes back the answer named in `supersedes` (an undo)."""
+    answer: Judgement | None
+    """What is said of it; None takes back the answer named in `supersedes` (an undo)."""
     labeler: str
     """Name of the person or teacher."""
     id: str
@@ -55,7 +55,7 @@ class NewAnswer:
     supersedes: str | None = None
     """Id of the labeler's present answer to the query, which this one replaces."""
     sides_swapped: bool = False
-    """The first segment was shown on the right. `answer` speaks of the query's order, not of the screen's."""
+    """The segments were shown in reverse order, the first on the right. `answer` speaks of the query's order."""
     reaction_ms: int | None = None
     """Milliseconds from the first frame to the answer."""
     replays: int | None = None
@@ -189,16 +189,26 @@ def in_run(run: int | None) -> list[ColumnElement[bool]]:
     return [exists().where(_query.c.id == _answer.c.query_id, _query.c.run_id == run)]
 
 
-def as_value(answer: Answer) -> str:
-    """Return an answer as the table has it."""
-    return json.dumps(answer.value)
+def as_value(said: Judgement) -> str:
+    """Return what was said as the table has it."""
+    if isinstance(said, Answer):
+        return json.dumps(said.value)
+    return json.dumps([group[0] if len(group) == 1 else group for group in said.order])
+
+
+def _said(value: str) -> Judgement:
+    """Return what `as_value` was made of."""
+    said = json.loads(value)
+    if isinstance(said, str):
+        return Answer(said)
+    return Ranking.of([group if isinstance(group, list) else [group] for group in said])
 
 
 def as_stored(row: RowMapping) -> StoredAnswer:
     """Return a row of the table as an answer; columns of other names are left out."""
     values: dict[str, Any] = {column.name: row[column.name] for column in STORED_COLUMNS}
     said = values.pop(_SAID)
-    values["answer"] = None if said is None or values["kind"] not in FEEDBACK_KINDS else Answer(json.loads(said))
+    values["answer"] = None if said is None or values["kind"] not in FEEDBACK_KINDS else _said(said)
     values["remark"] = None if values["remark"] is None else Remark(values["remark"])
     values["sides_swapped"], values["late"] = bool(values["sides_swapped"]), bool(values["late"])
     return StoredAnswer(**values)
@@ -247,10 +257,10 @@ def _check_query(connection: Connection, answer: NewAnswer) -> None:
     n_segments = count(connection, part.c.position, part.c.query_id == answer.query_id)
     if n_segments == 0:
         raise QueryTakenError(f"Query {answer.query_id!r} expired before anybody had it.")
-    if n_segments != kind.n_segments:
+    if answer.answer is not None and not kind.fits(answer.answer, n_segments):
         raise StoreError(
-            f"An answer of kind {answer.kind!r} is about {kind.n_segments} segments, but query "
-            f"{answer.query_id!r} has {n_segments}."
+            f"Query {answer.query_id!r} has {n_segments} segments, of which {answer.answer!r} of kind "
+            f"{answer.kind!r} says nothing."
         )
 
 

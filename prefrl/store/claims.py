@@ -7,6 +7,7 @@ from hashlib import blake2b
 from sqlalchemy import (
     BindParameter,
     Connection,
+    RowMapping,
     bindparam,
     exists,
     func,
@@ -34,7 +35,7 @@ _query, _lease, _answer = schema.query, schema.lease, schema.answer
 _now: BindParameter[int] = bindparam("now")
 _asking: BindParameter[str] = bindparam("asking")
 
-_OF_THE_NEWEST_RUN = _query.c.run_id == select(func.max(schema.run.c.id)).scalar_subquery()
+OF_THE_NEWEST_RUN = _query.c.run_id == select(func.max(schema.run.c.id)).scalar_subquery()
 """What earlier runs have asked is handed out no more."""
 
 _HAD = (
@@ -44,7 +45,7 @@ _HAD = (
         _lease.c.labeler == _asking,
         _query.c.expires_at.is_(None),
         _query.c.n_answers < _query.c.overlap,
-        _OF_THE_NEWEST_RUN,
+        OF_THE_NEWEST_RUN,
         or_(
             _lease.c.expires_at > _now,
             _query.c.n_answers + n_in_hand(_now, but_for=_asking) < _query.c.overlap,
@@ -62,7 +63,7 @@ _NEXT = (
     select(_query.c.id)
     .where(
         text(schema.OPEN),
-        _OF_THE_NEWEST_RUN,
+        OF_THE_NEWEST_RUN,
         _query.c.n_answers + n_in_hand(_now) < _query.c.overlap,
         _query.c.id.not_in(bindparam("exclude", expanding=True)),
         ~exists().where(
@@ -85,14 +86,15 @@ class Claim:
 
     query_id: str
     """The query."""
-    segment_ids: tuple[str, str]
+    segment_ids: tuple[str, ...]
     """Its segments, in the order in which answers name them."""
     lease_expires_at: int
     """When somebody else may be asked, milliseconds since 1970 UTC; 0 if this person has answered."""
     repeat_of: str | None
     """The earlier query that this one asks again."""
     sides_swapped: bool
-    """The first segment belongs on the right. The same at every call; the opposite for a repeat."""
+    """The segments belong on the screen in reverse order, the first on the right. The same at every call; the
+    opposite for a repeat."""
 
 
 class ClaimMethods(StoreBase):
@@ -106,7 +108,7 @@ class ClaimMethods(StoreBase):
         First what this person was given before, in the order of that time, then the open queries: greatest
         priority first, then newest, then in the order in which they were made; all of them of the newest run.
         A query has never more answers and leases than people were to answer it. Nobody gets a query they have
-        answered, nor any pair of segments a second time, in either order; repeats are the exception.
+        answered, nor the same segments a second time, in any order; repeats are the exception.
 
         Args:
             labeler: Who asks.
@@ -132,7 +134,7 @@ class ClaimMethods(StoreBase):
             claimed = [query_id for query_id in had if query_id not in exclude][:n]
             renewed = [query_id for query_id in had if query_id in exclude] + claimed
             renew_leases(connection, labeler, renewed, began_at=now, expires_at=until)
-            while len(claimed) < n:  # one by one, because two of them may show the same pair
+            while len(claimed) < n:  # one by one, because two of them may show the same segments
                 query_id = connection.execute(_NEXT, asking | {"exclude": list(exclude)}).scalar()
                 if query_id is None:
                     break
@@ -160,20 +162,33 @@ class ClaimMethods(StoreBase):
         Raises:
             StoreError: The query is unknown, is a repeat itself, or has no present answer of this person.
         """
-        repeat_id = blake2b(f"repeat:{query_id}:{labeler}".encode(), digest_size=16).hexdigest()
         with self._database.write() as connection:
             row = connection.execute(select(_query).where(_query.c.id == query_id)).mappings().one_or_none()
             if row is None:
                 raise StoreError(unknown_query(query_id))
             if row["repeat_of"] is not None or _newest(connection, labeler, query_id) in (None, (None,)):
                 raise StoreError(f"Query {query_id!r} cannot be repeated: {labeler!r} has not answered it.")
-            if connection.execute(select(_query.c.id).where(_query.c.id == repeat_id)).one_or_none() is None:
-                now = self._clock()
-                own = {"id": repeat_id, "repeat_of": query_id, "overlap": 1, "n_answers": 0, "created_at": now}
-                connection.execute(insert(_query).values(dict(row) | own | {"expires_at": None}))
-                _copy_parts(connection, query_id, repeat_id)
-                add_lease(connection, repeat_id, labeler, began_at=now, expires_at=now)
-        return repeat_id
+            return ask_again(connection, row, labeler, self._clock(), why="repeat")
+
+
+def ask_again(connection: Connection, row: RowMapping, labeler: str, now: int, *, why: str) -> str:
+    """Ask a query, as the table has it, of one person under another id, once; return that id.
+
+    Args:
+        connection: In whose transaction.
+        row: The query.
+        labeler: The person.
+        now: Milliseconds since 1970 UTC.
+        why: "repeat" or "gold"; one query may be asked for each reason.
+    """
+    query_id = row["id"]
+    again_id = blake2b(f"{why}:{query_id}:{labeler}".encode(), digest_size=16).hexdigest()
+    if connection.execute(select(_query.c.id).where(_query.c.id == again_id)).one_or_none() is None:
+        own = {"id": again_id, "repeat_of": query_id, "overlap": 1, "n_answers": 0, "created_at": now}
+        connection.execute(insert(_query).values(dict(row) | own | {"expires_at": None}))
+        _copy_parts(connection, query_id, again_id)
+        add_lease(connection, again_id, labeler, began_at=now, expires_at=now)
+    return again_id
 
 
 def _claims(connection: Connection, labeler: str, query_ids: Sequence[str]) -> list[Claim]:
@@ -190,10 +205,10 @@ def _claims(connection: Connection, labeler: str, query_ids: Sequence[str]) -> l
 
 def _claim(connection: Connection, labeler: str, query_id: str, *, lease_expires_at: int) -> Claim:
     repeat_of = connection.execute(select(_query.c.repeat_of).where(_query.c.id == query_id)).scalar_one()
-    (first, _), (second, _) = segment_places(connection, [query_id])[query_id]
+    places = segment_places(connection, [query_id])[query_id]
     return Claim(
         query_id=query_id,
-        segment_ids=(first, second),
+        segment_ids=tuple(segment_id for segment_id, _ in places),
         lease_expires_at=lease_expires_at,
         repeat_of=repeat_of,
         sides_swapped=_sides_swapped(connection, labeler, query_id, repeat_of),
@@ -201,12 +216,13 @@ def _claim(connection: Connection, labeler: str, query_id: str, *, lease_expires
 
 
 def _sides_swapped(connection: Connection, labeler: str, query_id: str, repeat_of: str | None) -> bool:
-    if repeat_of is None:
-        return bool(blake2b(f"{query_id}:{labeler}".encode(), digest_size=1).digest()[0] % 2)
     statement = select(_answer.c.sides_swapped).where(
         _answer.c.query_id == repeat_of, _answer.c.labeler == labeler
     )
-    return not connection.execute(statement.order_by(_answer.c.seq).limit(1)).scalar_one()
+    first = connection.execute(statement.order_by(_answer.c.seq).limit(1)).scalar()
+    if first is None:  # no repeat, or one of what somebody else has answered
+        return bool(blake2b(f"{query_id}:{labeler}".encode(), digest_size=1).digest()[0] % 2)
+    return not first
 
 
 def _newest(connection: Connection, labeler: str, query_id: str) -> tuple[str | None] | None:

@@ -18,9 +18,7 @@ _answer, _query = schema.answer, schema.query
 
 IS_KNOWN = _answer.c.kind.in_(list(FEEDBACK_KINDS))
 """Holds for the kinds of judgement that are understood."""
-_IS_COMPARISON = IS_KNOWN & _answer.c.value.in_(
-    [as_value(answer) for answer in Answer if answer.preference is not None]
-)
+_IS_COMPARISON = IS_KNOWN & (_answer.c.value != as_value(Answer.CANNOT_TELL))  # nor NULL
 _IS_NO_REPEAT = ~exists().where(_query.c.id == _answer.c.query_id, _query.c.repeat_of.is_not(None))
 _IS_HEEDED = ~exists().where(schema.labeler.c.name == _answer.c.labeler, schema.labeler.c.set_aside == 1)
 IS_PRESENT_COMPARISON = (IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT, _IS_HEEDED)
@@ -181,11 +179,11 @@ class ComparisonMethods(StoreBase):
 
     def _comparison(self, row: StoredAnswer, places: Sequence[tuple[str, int]]) -> Comparison:
         assert row.answer is not None
-        preference = row.answer.preference
-        assert preference is not None
+        preferences = row.answer.preferences
+        assert preferences is not None
         return Comparison(
             segments=tuple(self._segments(places)),
-            preference=preference,
+            preferences=preferences,
             strength=feedback_kind(row.kind).strength(row.answer),
             teacher=row.labeler,
             query_id=row.query_id,

@@ -8,6 +8,7 @@ from prefrl.store import schema
 from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored
 from prefrl.store.base import StoreBase
 from prefrl.store.comparisons import IS_KNOWN
+from prefrl.store.gold import is_gold
 from prefrl.store.queries import segment_places
 
 _answer, _query = schema.answer, schema.query
@@ -19,7 +20,7 @@ class HistoryItem:
 
     answer: StoredAnswer
     """The answer."""
-    segment_ids: tuple[str, str]
+    segment_ids: tuple[str, ...]
     """Segments of the query, in the order in which the answer names them."""
     changed: bool
     """This labeler had said something else of the query before."""
@@ -27,6 +28,8 @@ class HistoryItem:
     """The earlier query that this one asked again."""
     num_timesteps: int
     """Environment steps after which it was asked."""
+    is_gold: bool = False
+    """Others are measured by it."""
 
 
 class HistoryMethods(StoreBase):
@@ -49,7 +52,13 @@ class HistoryMethods(StoreBase):
             earlier.c.seq < _answer.c.seq,
         )
         statement = (
-            select(*STORED_COLUMNS, _query.c.repeat_of, _query.c.num_timesteps, changed.label("changed"))
+            select(
+                *STORED_COLUMNS,
+                _query.c.repeat_of,
+                _query.c.num_timesteps,
+                changed.label("changed"),
+                is_gold().label("is_gold"),
+            )
             .join(_query, _query.c.id == _answer.c.query_id)
             .where(IS_CURRENT, IS_KNOWN, _answer.c.value.is_not(None))
         )
@@ -62,14 +71,14 @@ class HistoryMethods(StoreBase):
             places = segment_places(connection, [row["query_id"] for row in rows])
         items = []
         for row in rows:
-            (first, _), (second, _) = places[row["query_id"]]
             items.append(
                 HistoryItem(
                     answer=as_stored(row),
-                    segment_ids=(first, second),
+                    segment_ids=tuple(segment_id for segment_id, _ in places[row["query_id"]]),
                     changed=bool(row["changed"]),
                     repeat_of=row["repeat_of"],
                     num_timesteps=row["num_timesteps"],
+                    is_gold=bool(row["is_gold"]),
                 )
             )
         return items

@@ -40,9 +40,11 @@ class OpenQuery:
     """People who have answered it, "can't tell" included."""
     n_leases: int
     """People who have it in hand now."""
+    n_segments: int = 2
+    """Segments that it is about."""
     asked_before: bool = False
-    """Its two segments, in either order, are those of another query that somebody was given, in whichever run, or
-    that is open as well. Nobody gets both, so that this one may wait for ever."""
+    """Its segments, in any order, are those of another query that somebody was given, in whichever run, or that is
+    open as well. Nobody gets both, so that this one may wait for ever."""
 
 
 class QueryMethods(StoreBase):
@@ -137,6 +139,10 @@ class QueryMethods(StoreBase):
                 table.c.num_timesteps,
                 table.c.n_answers,
                 n_in_hand(self._clock()).label("n_leases"),
+                select(func.count())
+                .where(schema.query_segment.c.query_id == table.c.id)
+                .scalar_subquery()
+                .label("n_segments"),
                 _asked_before().label("asked_before"),
             )
             .where(text(schema.OPEN))
@@ -239,7 +245,7 @@ def _insert_queries(connection: Connection, queries: Sequence[Query], *, overlap
             "num_timesteps": query.num_timesteps,
             "overlap": overlap,
             "created_at": now,
-            "pair": _pair([segment.id for segment in query.segments]),
+            "pair": _together([segment.id for segment in query.segments]),
         }
         for query in queries
     ]
@@ -265,13 +271,13 @@ def _insert_parts(connection: Connection, queries: Mapping[str, Query]) -> None:
         connection.execute(insert(schema.query_segment), rows)
 
 
-def _pair(segment_ids: Sequence[str]) -> str | None:
-    """Return a text that is the same for two segments in either order; only two can be compared."""
-    return ":".join(sorted(segment_ids)) if len(segment_ids) == 2 else None
+def _together(segment_ids: Sequence[str]) -> str | None:
+    """Return a text that is the same for these segments in any order; one alone cannot be compared."""
+    return ":".join(sorted(segment_ids)) if len(segment_ids) >= 2 else None
 
 
 def _asked_before() -> ColumnElement[bool]:
-    """Hold for a query of the enclosing statement whose pair is open, or was given to somebody, as another one."""
+    """Hold for a query of the enclosing statement whose segments are open, or were given, as another one."""
     query, other = schema.query, schema.query.alias()
     return exists().where(
         other.c.pair == query.c.pair,

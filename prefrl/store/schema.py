@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -71,6 +71,8 @@ query = Table(
     Index("ix_query_pair", "pair"),
     sqlite_strict=True,
 )
+
+"""What is asked. `pair` holds the ids of all its segments, where there are more than two to be ranked, too."""
 
 OPEN = "expires_at IS NULL AND repeat_of IS NULL AND pair IS NOT NULL AND n_answers < overlap"
 """Holds for a query that is still to be asked of anybody."""
@@ -157,8 +159,20 @@ answer = Table(
 )
 """Append-only judgements. The newest row of a labeler for a query is what that labeler says of it now.
 
-`value` is JSON, of the form that its `kind` has: for "pair" and "strength" the text of an `Answer`.
+`value` is JSON: the text of an `Answer`, or the list of the places of a `Ranking`, the best
+first, with equals in a list of their own: [2, [0, 3], 1]. Where there are more than two segments, `sides_swapped`
+says that they were shown in reverse order.
 """
+
+gold = Table(
+    "gold",
+    metadata,
+    Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
+    Column("labeler", Text, ForeignKey("labeler.name"), nullable=False, comment="whose present answer is gold"),
+    Column("created_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+"""Queries whose answer is known, and which are put to others to see how they do."""
 
 status = Table(
     "status",

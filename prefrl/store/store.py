@@ -2,14 +2,15 @@
 
 The trainer adds queries and shows what it and the agent do, a person's page claims queries and adds answers, a
 synthetic teacher adds answers, the trainer reads them with a growing sequence number. Each part has its module:
-`runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `history`, `people`, `published`; arrays are in
-`blobs`, tables in `schema`.
+`runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `gold`, `history`, `people`, `published`; arrays
+are in `blobs`, tables in `schema`.
 """
 
 from prefrl.store.answers import AnswerMethods
 from prefrl.store.claims import ClaimMethods
 from prefrl.store.comparisons import ComparisonMethods
 from prefrl.store.digest import DigestMethods
+from prefrl.store.gold import GoldMethods
 from prefrl.store.history import HistoryMethods
 from prefrl.store.people import PeopleMethods
 from prefrl.store.published import PublishedMethods
@@ -24,6 +25,7 @@ class Store(
     AnswerMethods,
     ComparisonMethods,
     DigestMethods,
+    GoldMethods,
     HistoryMethods,
     PeopleMethods,
     PublishedMethods,

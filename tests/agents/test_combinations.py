@@ -29,7 +29,7 @@ from prefrl.agents.old_labels import OldLabels
 from prefrl.feedback import People, Teacher
 from prefrl.feedback.teachers import ask
 from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, OFF_POLICY, SCHEDULES, STRATEGIES
-from prefrl.segments import Answer, Query, feedback_kind
+from prefrl.segments import Answer, Judgement, Query, Ranking, feedback_kind
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
@@ -51,6 +51,10 @@ class Random:
 
     def strength(self, query: Query) -> Answer:
         return list(Answer)[[0, 0, 4, 4, 1, 1, 5, 5, 2, 3][int(query.id[:8], 16) % 10]]
+
+    def rank(self, query: Query) -> Judgement:
+        digits = query.id[: len(query.segments)]
+        return Answer.CANNOT_TELL if digits[0] == "0" else Ranking.by([int(digit, 16) % 4 for digit in digits])
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ def fitted_ensemble(venv: VecEnv) -> RewardEnsemble:
     segments = recorder.sample(20, length=4, rng=rng)
     trainer.add(
         [
-            Comparison(segments=(first, second), preference=float(rng.integers(2)))
+            Comparison(segments=(first, second), preferences=(float(rng.integers(2)),))
             for first, second in zip(segments[::2], segments[1::2], strict=True)
         ]
     )

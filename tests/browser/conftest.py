@@ -21,7 +21,7 @@ from playwright.sync_api import (
 )
 
 from prefrl.store import HistoryItem, Store, StoredAnswer
-from prefrl_labeling_gui.assignment import choice_of
+from prefrl_labeling_gui.assignment import OnScreen, on_screen
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -74,6 +74,16 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+@pytest.fixture(scope="module")
+def with_large_text(playwright: Playwright) -> Iterator[Browser]:
+    """A browser whose owner has set text to twice the usual size."""
+    browser = playwright.chromium.launch(
+        executable_path=CHROMIUM, args=[*FLAGS, "--blink-settings=defaultFontSize=32"]
+    )
+    yield browser
+    browser.close()
+
+
 class Visitor:
     """Somebody at a browser of their own, and what the store has of them."""
 
@@ -122,16 +132,15 @@ class Visitor:
         return self.page.locator("#stage").get_attribute("data-query")
 
     @property
-    def clips(self) -> tuple[str, str]:
-        """Addresses of the clips that are seen, left and right."""
-        left, right = (self.page.locator(f".side.{side}").get_attribute("data-clip") for side in ("left", "right"))
-        assert left is not None
-        assert right is not None
-        return left, right
+    def clips(self) -> tuple[str, ...]:
+        """Addresses of the clips that are seen, in the order of the screen."""
+        clips = [side.get_attribute("data-clip") for side in self.page.locator(".side:visible").all()]
+        assert len(clips) >= 2
+        return tuple(clip for clip in clips if clip is not None)
 
     @property
     def videos(self) -> Locator:
-        """The two videos that are seen."""
+        """The videos that are seen."""
         return self.page.locator("#stage video.shown")
 
     def button(self, action: str) -> Locator:
@@ -144,6 +153,13 @@ class Visitor:
         self.page.keyboard.press(key)
         self.leave(query)
         return query
+
+    def rank(self, *keys: str) -> str:
+        """Rank by keys, send that, and return the query that was answered."""
+        self.see_pair()
+        for key in keys:
+            self.page.keyboard.press(key)
+        return self.press("Enter")
 
     def click(self, action: str) -> str:
         """Answer by a click, and return the query that was answered."""
@@ -176,10 +192,10 @@ class Visitor:
         with Store(self.server.run) as store:
             return list(store.history(self.name, limit=None))
 
-    def said(self) -> dict[str, str]:
+    def said(self) -> dict[str, OnScreen]:
         """Present answers as they were given on the screen, by query, oldest first."""
         items = reversed(self.history())
-        return {item.answer.query_id: on_screen(item.answer) for item in items}
+        return {item.answer.query_id: pressed(item.answer) for item in items}
 
     def rows(self) -> list[StoredAnswer]:
         """Everything that was ever stored of this person, oldest first."""
@@ -187,10 +203,10 @@ class Visitor:
             return [answer for answer in store.answers() if answer.labeler == self.name]
 
 
-def on_screen(answer: StoredAnswer) -> str:
+def pressed(answer: StoredAnswer) -> OnScreen:
     """What somebody pressed."""
     assert answer.answer is not None
-    return str(choice_of(answer.answer, sides_swapped=answer.sides_swapped))
+    return on_screen(answer.answer, sides_swapped=answer.sides_swapped)
 
 
 class Office:

@@ -185,7 +185,7 @@ def test_both_clips_stay_within_one_frame(visitor: Any) -> None:
     fps = page.evaluate("""async () => {
         const clip = document.querySelector(".side.left").dataset.clip;
         const {items} = await (await fetch("/api/history")).json();
-        return items.find(({left, right}) => left.clip === clip || right.clip === clip)?.left.fps ?? 25;
+        return items.find(({clips}) => clips.some((one) => one.clip === clip))?.clips[0].fps ?? 25;
     }""")
     playing(page)
     drifts = page.evaluate(WATCH_DRIFT, 3)

@@ -3,13 +3,11 @@
 `visitor` is a `Visitor` of conftest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
-
-from tests.browser.conftest import CHROMIUM, FLAGS
+from playwright.sync_api import Browser, Page, expect
 
 SIZES = (
     (320, 640),
@@ -72,16 +70,6 @@ def test_nothing_is_cut_off(visit: Callable[..., Any], office: Any, size: tuple[
         expect(page.locator(sign).first).to_be_visible()
         found[path] = cut_off(page)
     assert {place: sentences for place, sentences in found.items() if sentences} == {}
-
-
-@pytest.fixture(scope="module")
-def with_large_text(playwright: Playwright) -> Iterator[Browser]:
-    """A browser whose owner has set text to twice the usual size."""
-    browser = playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*FLAGS, "--blink-settings=defaultFontSize=32"]
-    )
-    yield browser
-    browser.close()
 
 
 @pytest.mark.parametrize("size", [(780, 900), (1024, 768), (1440, 900)], ids=str)

@@ -66,6 +66,48 @@ def test_history_changes_and_takes_back(visitor: Any) -> None:
     assert visitor.see_pair() == second
 
 
+def test_the_owner_marks_answers_as_gold(
+    visit: Callable[..., Any],
+    open_office: Callable[..., Any],
+    serve: Callable[..., Any],
+    make_run: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Those that say something; a labeler's history has no such button."""
+    run = make_run(tmp_path / "run", n_queries=3, task="gridworld", segment_length=6, overlap=2)
+    office = open_office(serve(run))
+    labeler = visit(office, "Bo")
+    labeler.label()
+    labeler.press("ArrowLeft")
+    labeler.all_saved()
+    expect(labeler.open("/history").locator("#answers > li")).to_have_count(1)
+    expect(labeler.page.get_by_role("button", name="Gold")).to_have_count(0)
+
+    visitor = visit(office, "owner")
+    visitor.label()
+    visitor.press("ArrowLeft")
+    visitor.press("?")
+    visitor.all_saved()
+    page = visitor.open("/history")
+    expect(page.locator("#answers > li")).to_have_count(2)
+    sure = page.locator("#answers > li").last
+    mark = sure.get_by_role("button", name="Gold")
+    expect(mark).to_have_attribute("aria-pressed", "false")
+    mark.click()
+    expect(mark).to_have_attribute("aria-pressed", "true")
+    assert [item.is_gold for item in visitor.history()] == [False, True]
+    page.reload()
+    mark = page.locator("#answers > li").last.get_by_role("button", name="Gold")
+    expect(mark).to_have_attribute("aria-pressed", "true")
+    mark.click()
+    expect(mark).to_have_attribute("aria-pressed", "false")
+    assert not any(item.is_gold for item in visitor.history())
+    unsure = page.locator("#answers > li").first
+    unsure.get_by_role("button", name="Gold").click()
+    expect(page.locator("#banner-history")).to_contain_text("of which you have said which is better can be gold")
+    visitor.forgive("409")
+
+
 def test_history_draws_what_the_model_makes_of_answered_pairs(
     visit: Callable[..., Any], small_office: Callable[..., Any]
 ) -> None:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, TimeoutError
 from prefrl.feedback import OracleTeacher
 from prefrl.feedback.teachers import ask
 from prefrl.runs.metrics_log import read_metrics
-from prefrl.segments import Answer, Query, Segment, feedback_kind
+from prefrl.segments import Answer, Query, Ranking, Segment, feedback_kind
 from prefrl.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -63,23 +63,27 @@ class Labeler:
         self.random = random.Random(seed)
         self.n_answers = 0
 
-    def segment(self, side: str) -> Segment:
-        """What is seen on one side."""
-        clip = self.page.locator(f".side.{side}").get_attribute("data-clip") or ""
-        found = re.search(r"[0-9a-f]{32}", clip)
-        assert found is not None
-        return self.store.segment(found.group())
+    def segments(self) -> tuple[Segment, ...]:
+        """What is seen, in the order of the screen."""
+        found = []
+        for side in self.page.locator(".side:visible").all():
+            clip = re.search(r"[0-9a-f]{32}", side.get_attribute("data-clip") or "")
+            assert clip is not None
+            found.append(self.store.segment(clip.group()))
+        return tuple(found)
 
-    def key(self) -> str:
-        """What is pressed for the pair that is seen."""
+    def keys(self) -> list[str]:
+        """What is pressed for the clips that are seen, one key after another."""
         if self.random.random() < self.skips:
-            return "ArrowDown"
-        seen = Query(segments=(self.segment("left"), self.segment("right")), ordinal=0)
+            return ["ArrowDown"]
+        seen = Query(segments=self.segments(), ordinal=0)
         answer = ask(OracleTeacher(), feedback_kind(self.kind), seen)
         if self.random.random() < self.errs:
             answer = answer.turned_round
+        if isinstance(answer, Ranking):
+            return ranking_keys(answer)
         arrow = "ArrowLeft" if answer.direction is Answer.FIRST else "ArrowRight"
-        return f"Shift+{arrow}" if answer.is_much else arrow
+        return [f"Shift+{arrow}" if answer.is_much else arrow]
 
     def label(self, training: "subprocess.Popen[str]") -> None:
         """Answer until the training is over."""
@@ -89,10 +93,20 @@ class Labeler:
                 query = self.page.wait_for_function(NEXT_PAIR, arg=query, timeout=2_000).json_value()
             except TimeoutError:  # nothing to be asked yet, or any more
                 continue
-            key = self.key()
+            keys = self.keys()
             time.sleep(self.random.uniform(0.5, 1.5) * self.thinks)
-            self.page.keyboard.press(key)
+            for key in keys:
+                self.page.keyboard.press(key)
             self.n_answers += 1
+
+
+def ranking_keys(ranking: Ranking) -> list[str]:
+    """What is pressed to rank clips so: the last gets its place by itself, and "e" then says that it is equal."""
+    keys: list[str] = []
+    for group in ranking.order:
+        for i, place in enumerate(group):
+            keys += [*(["e"] if i > 0 else []), str(place + 1)]
+    return [*keys[:-1], "Enter"]
 
 
 @contextmanager
@@ -121,8 +135,8 @@ EXACT, ERRS = (0.0, 0.0), (0.1, 0.05)
 @pytest.mark.parametrize("seed", range(100, 105))
 @pytest.mark.parametrize(
     ("errs", "skips", "kind"),
-    [(*EXACT, "pair"), (*ERRS, "pair"), (*EXACT, "strength")],
-    ids=["exact", "errs and skips", "strength"],
+    [(*EXACT, "pair"), (*ERRS, "pair"), (*EXACT, "strength"), (*EXACT, "ranking")],
+    ids=["exact", "errs and skips", "strength", "ranking"],
 )
 def test_a_hopper_learns_to_backflip_from_clicks(
     errs: float, skips: float, kind: str, seed: int, chromium: Browser, tmp_path: Path

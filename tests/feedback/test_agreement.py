@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prefrl.feedback.agreement import Agreement, answer_rate, error_estimate, people_agreement
-from prefrl.segments import Answer
+from prefrl.segments import Answer, Judgement, Ranking
 from prefrl.store import HistoryItem, StoredAnswer
 
 F, S, E, X = Answer.FIRST, Answer.SECOND, Answer.EQUAL, Answer.CANNOT_TELL
-Said = tuple[str, str, Answer]
+Said = tuple[str, str, Judgement]
 
 
 def stored(
-    query: str, labeler: str, answer: Answer | None, *, server_time: int = 0, client_time: int | None = None
+    query: str, labeler: str, answer: Judgement | None, *, server_time: int = 0, client_time: int | None = None
 ) -> StoredAnswer:
     return StoredAnswer(
         query_id=query,
@@ -30,7 +30,7 @@ def stored(
         server_time=server_time,
         seq=1,
         late=False,
-        kind="strength",  # of which the answers without strength are a part
+        kind="ranking" if isinstance(answer, Ranking) else "strength",  # of which pairs are a part
     )
 
 
@@ -39,9 +39,14 @@ def items(said: Iterable[Said], *, repeats: Iterable[Said] = ()) -> list[History
     rows: list[tuple[StoredAnswer, str | None]] = [(stored(*one), None) for one in said]
     rows += [(stored(f"{query} again", labeler, answer), query) for query, labeler, answer in repeats]
     return [
-        HistoryItem(answer=answer, segment_ids=("a", "b"), changed=False, num_timesteps=0, repeat_of=of)
+        HistoryItem(answer=answer, segment_ids=shown(answer), changed=False, num_timesteps=0, repeat_of=of)
         for answer, of in rows
     ]
+
+
+def shown(answer: StoredAnswer) -> tuple[str, ...]:
+    said = answer.answer
+    return tuple("abcdef"[: len(said.ranks) if isinstance(said, Ranking) else 2])
 
 
 def test_agreement_of_three_people_by_hand() -> None:
@@ -92,7 +97,7 @@ def slow_agreement(said: Sequence[Said]) -> Agreement:
     """Krippendorff 2011, section C, pair by pair."""
     units: dict[str, list[Answer]] = defaultdict(list)
     for query, _, answer in said:
-        if answer is not X:
+        if isinstance(answer, Answer) and answer is not X:
             units[query].append({Answer.MUCH_FIRST: F, Answer.MUCH_SECOND: S}.get(answer, answer))
     kept = [values for values in units.values() if len(values) > 1]
     everything = [value for values in kept for value in values]
@@ -204,3 +209,26 @@ def test_a_rate_needs_two_answers_without_a_pause(seconds: list[int]) -> None:
     assert found.active_seconds == 0
     assert isnan(found.per_minute)
     assert isnan(found.seconds_each)
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+
+def test_a_ranking_is_an_opinion_of_each_two() -> None:
+    """Two people who exchange neighbours agree on two of three pairs; a third says that these are equal."""
+    found = people_agreement(
+        items(
+            [("1", "ann", Ranking((0, 1, 2))), ("1", "bob", Ranking((0, 2, 1))), ("1", "cid", Ranking((0, 1, 1)))]
+        )
+    )
+    assert found.n_pairs == 9
+    assert found.raw == pytest.approx((3 + 3 + 0) / 9)
+
+
+def test_errors_are_estimated_from_each_two_of_what_was_ranked_twice() -> None:
+    first, again = Ranking((0, 1, 2, 3)), Ranking((1, 0, 2, 3))
+    said = [(f"{n}", "ann", first) for n in range(2)]
+    repeats: list[Said] = [("0", "ann", first), ("1", "ann", again)]
+    found = error_estimate(items(said, repeats=repeats), "ann")
+    assert found.n_repeats == 12
+    assert 2 * found.error * (1 - found.error) == pytest.approx(1 / 12)

@@ -12,7 +12,8 @@ from gymnasium import spaces
 
 from prefrl.errors import SettingError
 from prefrl.feedback import News, OracleTeacher, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
-from prefrl.segments import Answer, Comparison, Query, SegmentRecorder
+from prefrl.segments import Answer, Comparison, Query, Ranking, SegmentRecorder
+from prefrl.segments.answers import RANKING
 from prefrl.settings import FeedbackSettings
 from prefrl.store import NewAnswer, RunAbout, Store
 
@@ -510,3 +511,68 @@ def test_a_teacher_who_is_set_aside_is_not_asked(recorder: SegmentRecorder, stor
     assert store.counts().queries == 3, "nothing was asked in vain"
     store.set_aside("oracle", False)
     assert len(comparisons_of(labels.collect(wanted(6), 80))) == 3
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+
+def ranking_maker(recorder: SegmentRecorder) -> QueryMaker:
+    settings = FeedbackSettings(segment_length=5, kind="ranking", ranking_size=5)
+    return QueryMaker(recorder, settings, np.random.default_rng(0), lambda segments: np.zeros((3, len(segments))))
+
+
+def test_a_teachers_rankings_are_comparisons_of_as_many_segments(
+    recorder: SegmentRecorder, store: Store, run: int
+) -> None:
+    maker = ranking_maker(recorder)
+    labels = TeacherLabels(OracleTeacher(), store, run, maker, RANKING)
+    found = comparisons_of(labels.collect(wanted(4), 80))
+    assert [len(one.segments) for one in found] == [5] * 4
+    for one in found:
+        returns = [segment.env_return for segment in one.segments]
+        assert one.preferences == Ranking.by(returns).preferences
+    assert labels.n_labels == 4
+    assert maker.most_at_once < make_maker(recorder).most_at_once
+
+
+def test_rankings_need_as_many_places_as_they_have_clips() -> None:
+    recorder = SegmentRecorder(SPACE, SPACE, 1, capacity=100)
+    maker = ranking_maker(recorder)
+    for n_steps in range(1, 10):
+        recorder.record(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros(1), np.zeros(1, bool))
+        assert maker.is_ready == (n_steps - 4 >= 5)
+
+
+def test_people_find_rankings_to_make(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    labels = PeopleLabels(store, run, ranking_maker(recorder), FeedbackSettings(stock=3))
+    assert list(labels.collect(wanted(3), 80)) == []
+    claims = store.claim("ann", 5)
+    assert [len(claim.segment_ids) for claim in claims] == [5, 5, 5]
+    said = Ranking((1, 2, 0, 1, 3))
+    store.add_answers(
+        [NewAnswer(id=uuid4().hex, query_id=claims[0].query_id, labeler="ann", answer=said, kind="ranking")]
+    )
+    [comparison] = comparisons_of(labels.collect(wanted(3), 160))
+    assert comparison.preferences == said.preferences
+
+
+def test_a_teacher_of_rankings_asked_about_pairs_is_refused(
+    recorder: SegmentRecorder, store: Store, run: int
+) -> None:
+    """Nothing that it said is stored."""
+    labels = TeacherLabels(OracleTeacher(), store, run, make_maker(recorder), RANKING)
+    with pytest.raises(
+        SettingError, match=r"Of 2 segments oracle cannot say .* of kind 'ranking' is about 3 to 6"
+    ):
+        list(labels.collect(wanted(4), 80))
+    assert store.answers() == []
+
+
+def test_what_was_open_of_another_kind_is_asked_no_more(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    """Where a run goes on with rankings that had begun with pairs, and the other way round."""
+    settings = FeedbackSettings(stock=4)
+    for make, n_segments in ((make_maker, 2), (ranking_maker, 5), (make_maker, 2)):
+        maker = make(recorder)
+        maker.n_made = store.counts(run=run).queries
+        assert list(PeopleLabels(store, run, maker, settings).collect(wanted(4), 80)) == []
+        assert [query.n_segments for query in store.open_queries(run=run)] == [n_segments] * 4

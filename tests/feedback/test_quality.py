@@ -7,7 +7,7 @@ from math import isnan
 import pytest
 
 from prefrl.feedback.quality import MIN_ANSWERS, TOO_FAST_SECONDS, Quality, qualities
-from prefrl.segments import Answer
+from prefrl.segments import Answer, Ranking
 from prefrl.store import HistoryItem, StoredAnswer
 
 F, S, E, X = Answer.FIRST, Answer.SECOND, Answer.EQUAL, Answer.CANNOT_TELL
@@ -23,6 +23,7 @@ def item(
     swapped: bool = False,
     ms: int | None = 900,
     repeat_of: str | None = None,
+    gold: bool = False,
 ) -> HistoryItem:
     stored = StoredAnswer(
         query_id=query,
@@ -35,7 +36,14 @@ def item(
         seq=1,
         late=False,
     )
-    return HistoryItem(answer=stored, segment_ids=("a", "b"), changed=False, num_timesteps=0, repeat_of=repeat_of)
+    return HistoryItem(
+        answer=stored,
+        segment_ids=("a", "b"),
+        changed=False,
+        num_timesteps=0,
+        repeat_of=repeat_of,
+        is_gold=gold,
+    )
 
 
 def opposite(answer: Answer) -> Answer:
@@ -161,3 +169,100 @@ def test_who_does_not_look_is_named() -> None:
 def test_few_answers_are_no_ground_for_a_warning(n: int) -> None:
     [found] = qualities([item(str(i), "ann", F, ms=100) for i in range(n)]).values()
     assert bool(found.warnings) == (n == MIN_ANSWERS)
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+
+def ranked(name: str, query: int, said: Ranking, *, swapped: bool) -> HistoryItem:
+    stored = StoredAnswer(
+        query_id=f"{query}",
+        labeler=name,
+        answer=said,
+        id=f"{query} {name}",
+        kind="ranking",
+        sides_swapped=swapped,
+        reaction_ms=3000,
+        server_time=0,
+        seq=1,
+        late=False,
+    )
+    segments = tuple("abcdef"[: len(said.ranks)])
+    return HistoryItem(answer=stored, segment_ids=segments, changed=False, num_timesteps=0, repeat_of=None)
+
+
+def rankings(name: str, n: int, size: int, seed: int, *, lazy: float = 0.0) -> list[HistoryItem]:
+    """What somebody says who ranks by something that nobody sees, or, lazily, as the clips are shown."""
+    rng, items = random.Random(seed), []
+    for query in range(n):
+        swapped, values = rng.random() < 0.5, [rng.random() for _ in range(size)]
+        if rng.random() < lazy:
+            values = [float(place if swapped else -place) for place in range(size)]
+        items.append(ranked(name, query, Ranking.by(values), swapped=swapped))
+    return items
+
+
+def test_who_ranks_as_the_clips_are_shown_is_named() -> None:
+    quality = qualities(rankings("ann", 60, 4, 0, lazy=0.5))["ann"]
+    assert quality.left == pytest.approx(0.75, abs=0.1)
+    assert any(warning.startswith("Presses left in") for warning in quality.warnings)
+
+
+@pytest.mark.parametrize("size", [3, 6])
+def test_pairs_of_a_ranking_depend_on_each_other_and_nobody_is_warned_for_that(size: int) -> None:
+    """Of people who look, 1 of 400 is warned; were each pair one coin, it would be one of ten who rank six."""
+    warned = [bool(_of_sides_only(qualities(rankings("ann", 40, size, seed))["ann"])) for seed in range(400)]
+    assert sum(warned) <= 6
+
+
+def _of_sides_only(quality: Quality) -> list[str]:
+    return [warning for warning in quality.warnings if warning.startswith("Presses")]
+
+
+def test_who_ranks_the_other_way_round_is_named() -> None:
+    honest_ones = [item for n in range(2) for item in rankings(f"friend {n}", 30, 4, 7)]
+    contrary = [
+        ranked(
+            "foe",
+            int(item.answer.query_id),
+            Ranking(tuple(3 - rank for rank in item.answer.answer.ranks)),
+            swapped=False,
+        )
+        for item in rankings("foe", 30, 4, 7)
+        if isinstance(item.answer.answer, Ranking)
+    ]
+    found = qualities([*honest_ones, *contrary])
+    assert found["foe"].n_shared == 180
+    assert found["foe"].agreement == 0
+    assert any("opposite" in warning for warning in found["foe"].warnings)
+    assert not any("opposite" in warning for warning in found["friend 0"].warnings)
+
+
+# --- gold -------------------------------------------------------------------------------------------------
+
+
+def test_people_are_measured_by_gold_wherever_they_met_it() -> None:
+    """Unseen, or because several were to answer it; who made it gold is not, and what is equal measures nobody."""
+    known = [item(f"{n}", "owner", F if n % 2 else S, gold=True) for n in range(4)]
+    known.append(item("equal", "owner", E, gold=True))
+    said = [
+        item("again 0", "ann", S, repeat_of="0"),
+        item("again 1", "ann", S, repeat_of="1"),
+        item("2", "ann", S),
+        item("again 3", "ann", X, repeat_of="3"),
+        item("again e", "ann", F, repeat_of="equal"),
+        item("other", "ann", F),
+    ]
+    found = qualities([*known, *said])
+    assert found["ann"].n_gold == 3
+    assert found["ann"].gold == pytest.approx(2 / 3)
+    assert found["owner"].n_gold == 0
+    assert isnan(found["owner"].gold)
+
+
+@pytest.mark.parametrize(("n_right", "warns"), [(5, False), (4, False), (2, False), (1, True), (0, True)])
+def test_who_is_wrong_where_the_answer_is_known_is_named(n_right: int, warns: bool) -> None:
+    known = [item(f"{n}", "owner", F, gold=True) for n in range(5)]
+    said = [item(f"again {n}", "ann", F if n < n_right else S, repeat_of=f"{n}") for n in range(5)]
+    warnings = qualities([*known, *said])["ann"].warnings
+    assert warnings == ((f"Right in {n_right} of 5 gold pairs.",) if warns else ())

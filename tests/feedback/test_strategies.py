@@ -103,7 +103,7 @@ def test_a_segment_is_never_paired_with_itself(share: float) -> None:
 
 def test_a_single_segment_makes_no_pair() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(NotEnoughExperienceError, match="two different segments of 5 steps, and 1 can be cut"):
+    with pytest.raises(NotEnoughExperienceError, match="needs 2 different segments of 5 steps, and 1 can be cut"):
         UniformStrategy().select(recorded(5), 1, length=5, rng=rng, predict_returns=not_asked)
 
 
@@ -321,3 +321,57 @@ def test_thompson_takes_what_there_is_where_it_is_little(rng: np.random.Generato
     )
     assert len(pairs) == 20
     assert all(first.start != second.start for first, second in pairs)
+
+
+# --- more than two ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("n_segments", [3, 6])
+def test_every_strategy_puts_as_many_together_as_are_asked_for(
+    name: str, n_segments: int, rng: np.random.Generator
+) -> None:
+    """Also from so little that it must draw a group's segments anew, and nearly all of them."""
+    strategy = make_strategy(FeedbackSettings(segment_length=6, strategy=name, recent_share=0.3, recent_steps=20))
+    for n_steps in (12, 500):
+        groups = strategy.select(
+            recorded(n_steps), 30, n_segments=n_segments, length=6, rng=rng, predict_returns=Spy()
+        )
+        assert len(groups) == 30
+        for group in groups:
+            assert len({place(segment) for segment in group}) == n_segments
+
+
+@pytest.mark.parametrize("n_segments", [2, 4])
+def test_groups_are_drawn_evenly(n_segments: int, rng: np.random.Generator) -> None:
+    """Each of six places as often as any other, in each position, although no group has one twice."""
+    strategy = UniformStrategy(FeedbackSettings(recent_share=0.0))
+    groups = strategy.draw(recorded(6), 6000, n_segments=n_segments, length=1, rng=rng)
+    for position in range(n_segments):
+        counts = np.bincount(groups[:, position, 0], minlength=6)
+        assert abs(counts - 1000).max() < 4 * np.sqrt(1000)
+
+
+def test_more_segments_than_there_are(rng: np.random.Generator) -> None:
+    with pytest.raises(NotEnoughExperienceError, match="needs 4 different segments of 6 steps, and 3 can be cut"):
+        UniformStrategy().select(recorded(8), 1, n_segments=4, length=6, rng=rng, predict_returns=not_asked)
+
+
+def test_groups_of_most_disagreement_are_those_of_the_mean_of_their_pairs(rng: np.random.Generator) -> None:
+    spy, source = Spy(), recorded(3_000)
+    strategy = DisagreementStrategy(FeedbackSettings(recent_share=0.0))
+    chosen = strategy.select(source, 5, n_segments=3, length=4, rng=rng, predict_returns=spy)
+    pool = [segment for part in spy.pools for segment in part]
+    returns = Spy()(pool)
+
+    def measure(group: int) -> float:
+        own = returns[:, 3 * group : 3 * group + 3]
+        pairs = [(own[:, i], own[:, j]) for i in range(3) for j in range(i + 1, 3)]
+        return float(
+            np.mean([pvariance([1 / (1 + exp(b - a)) for a, b in zip(*pair, strict=True)]) for pair in pairs])
+        )
+
+    expected = sorted(range(len(pool) // 3), key=measure, reverse=True)[:5]
+    assert [[place(segment) for segment in group] for group in chosen] == [
+        [place(segment) for segment in pool[3 * group : 3 * group + 3]] for group in expected
+    ]

@@ -1,3 +1,5 @@
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,8 +18,8 @@ from prefrl.feedback import (
 )
 from prefrl.feedback.teachers import ask
 from prefrl.registry import TEACHERS
-from prefrl.segments import Answer, Query, Segment
-from prefrl.segments.answers import PAIR, STRENGTH
+from prefrl.segments import Answer, Query, Ranking, Segment, pairs_of
+from prefrl.segments.answers import PAIR, RANKING, STRENGTH
 
 MakeSegment = Callable[..., Segment]
 
@@ -31,6 +33,9 @@ class Says:
         self._answer = answer
 
     def answer(self, query: Query) -> Answer:
+        return self._answer
+
+    def rank(self, query: Query) -> Answer:
         return self._answer
 
 
@@ -61,7 +66,7 @@ def test_the_oracle_prefers_the_greater_true_return(
 
 
 def test_the_oracle_refuses_what_it_cannot_compare(make_segment: MakeSegment) -> None:
-    with pytest.raises(SegmentError, match=r"must be finite to be compared\. Received nan and 1.0"):
+    with pytest.raises(SegmentError, match=r"must be finite to be compared\. Received nan, 1.0"):
         OracleTeacher().answer(pair(make_segment, [float("nan")], [1.0]))
     three = Query(segments=tuple(make_segment(k) for k in range(3)), ordinal=0)
     with pytest.raises(SegmentError, match=r"compares two segments\. Received 3"):
@@ -175,7 +180,8 @@ def test_strengths_are_turned_round_like_all_else(make_segment: MakeSegment) -> 
     queries = [pair(make_segment, [0.0, 2.0], [5.0, 7.0], ordinal) for ordinal in range(200)]
     said = [shuffled.strength(query) for query in queries]
     assert set(said) == {Answer.MUCH_FIRST, Answer.MUCH_SECOND}
-    assert [answer.direction for answer in said] == [shuffled.answer(query) for query in queries]
+    directions = [answer.direction for answer in said if isinstance(answer, Answer)]
+    assert directions == [shuffled.answer(query) for query in queries]
     assert 70 < said.count(Answer.MUCH_FIRST) < 130  # ± 4 standard errors
 
 
@@ -252,3 +258,59 @@ def test_equals_are_equal_to_it_and_what_cannot_be_is_refused(make_segment: Make
             BoltzmannTeacher(rationality=wrong)  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="`much_from` of an oracle"):
         BoltzmannTeacher(much_from=0)
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+
+def several(make_segment: MakeSegment, *rewards: Sequence[float], ordinal: int = 0) -> Query:
+    segments = tuple(make_segment(i, n_steps=len(own), rewards=own) for i, own in enumerate(rewards))
+    return Query(segments=segments, ordinal=ordinal)
+
+
+def test_the_oracle_ranks_by_true_return(make_segment: MakeSegment) -> None:
+    query = several(make_segment, [1.0, 1.0], [5.0, 0.0], [-1.0, 0.0], [2.0, 0.0])
+    assert ask(OracleTeacher(), RANKING, query) == Ranking((1, 0, 2, 1))
+    with pytest.raises(SegmentError, match="True returns must be finite"):
+        OracleTeacher().rank(several(make_segment, [1.0], [float("nan")], [0.0]))
+
+
+def test_of_each_two_it_errs_as_often_as_of_a_pair(make_segment: MakeSegment) -> None:
+    """The deviation within every segment is 1, so that the effect sizes are the differences of the means."""
+    teacher, means, n = BoltzmannTeacher(rationality=2.0, seed=3), (0.0, 0.25, 1.0), 3000
+    queries = [several(make_segment, *([m, m + 2] for m in means), ordinal=ordinal) for ordinal in range(n)]
+    said = np.array([teacher.rank(query).preferences for query in queries])
+    expected = [1 / (1 + np.exp(-2.0 * (means[i] - means[j]))) for i, j in pairs_of(3)]
+    np.testing.assert_allclose(said.mean(axis=0), expected, atol=0.037)  # 4 standard errors
+    best = np.bincount([teacher.rank(query).ranks.index(0) for query in queries]) / n
+    chances = np.exp(2.0 * np.array(means))
+    np.testing.assert_allclose(best, chances / chances.sum(), atol=0.037)
+    assert [teacher.rank(query) for query in queries[:50]] == [teacher.rank(query) for query in queries[:50]]
+    assert BoltzmannTeacher(seed=4).rank(queries[0]) != BoltzmannTeacher(seed=5).rank(queries[0])
+
+
+def test_its_ranking_keeps_equals_equal_and_needs_no_deviation(make_segment: MakeSegment) -> None:
+    for seed in range(20):
+        teacher = BoltzmannTeacher(seed=seed)
+        ranks = teacher.rank(several(make_segment, [1.0, 2.0], [2.0, 1.0], [0.0, 3.5])).ranks
+        assert ranks[0] == ranks[1]
+        assert teacher.rank(several(make_segment, [1.0, 1.0], [2.0, 2.0], [0.0, 0.0])) == Ranking((1, 0, 2))
+
+
+def test_shuffled_rankings_tell_nothing(make_segment: MakeSegment) -> None:
+    teacher, n = ShuffledTeacher(OracleTeacher(), seed=0), 3000
+    queries = [several(make_segment, [0.0], [1.0], [2.0], ordinal=ordinal) for ordinal in range(n)]
+    said = Counter(ask(teacher, RANKING, query) for query in queries)
+    assert len(said) == 6
+    assert max(abs(count - n / 6) for count in said.values()) < 4 * math.sqrt(n / 6)
+    unsure = ShuffledTeacher(Says(Answer.CANNOT_TELL), seed=0)
+    assert ask(unsure, RANKING, queries[0]) is Answer.CANNOT_TELL
+
+
+def test_a_ranking_of_another_number_of_segments_is_refused(make_segment: MakeSegment) -> None:
+    class Short(OracleTeacher):
+        def rank(self, query: Query) -> Ranking:
+            return Ranking((0, 1))
+
+    with pytest.raises(SettingError, match=r"Of 3 segments oracle cannot say Ranking\(ranks=\(0, 1\)\);"):
+        ask(Short(), RANKING, several(make_segment, [1.0], [2.0], [3.0]))

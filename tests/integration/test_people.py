@@ -69,9 +69,9 @@ class Labeler:
 
     def _answer(self, query: dict[str, Any]) -> None:
         true = {}
-        for side in ("left", "right"):
-            assert self.client.get(query[side]["clip"]).status_code == 200
-            found = re.search(r"[0-9a-f]{32}", query[side]["clip"])
+        for side, clip in zip(("left", "right"), query["clips"], strict=True):
+            assert self.client.get(clip["clip"]).status_code == 200
+            found = re.search(r"[0-9a-f]{32}", clip["clip"])
             assert found is not None
             true[side] = self.store.segment(found.group()).env_return
         answer = {

@@ -47,11 +47,11 @@ def test_pairs_come_with_all_that_is_needed_to_play_them(served: Any, claimed: C
     pairs = claimed(client, 3)
     assert len({pair["query_id"] for pair in pairs}) == 3
     for pair in pairs:
-        assert pair.keys() == {"query_id", "lease_expires_at", "left", "right"}  # nothing tells first from second
-        for side in (pair["left"], pair["right"]):
+        assert pair.keys() == {"query_id", "lease_expires_at", "clips"}  # nothing tells first from second
+        for side in pair["clips"]:
             assert side.keys() == {"clip", "poster", "duration_s", "fps", "speed"}
             assert 1.0 <= side["duration_s"] <= 2.3
-        shown = {Path(pair[side]["clip"]).stem for side in ("left", "right")}
+        shown = {Path(side["clip"]).stem for side in pair["clips"]}
         assert shown == {segment.id for segment in served.store.query(pair["query_id"]).segments}
 
 
@@ -66,7 +66,7 @@ def test_what_the_page_holds_is_not_sent_again_but_stays_its_own(served: Any, cl
 
 def test_sides_stay_where_they_are_after_a_reload(served: Any, claimed: Claimed) -> None:
     client = served.join()
-    before, after = ([(pair["query_id"], pair["left"]) for pair in claimed(client, 5)] for _ in range(2))
+    before, after = ([(pair["query_id"], pair["clips"]) for pair in claimed(client, 5)] for _ in range(2))
     assert after == before
 
 
@@ -85,7 +85,8 @@ def test_an_answer_is_stored_in_the_order_of_the_query(
         reply = said(client, pair["query_id"], choice, reaction_ms=1200, replays=2, client_time=5)
         [stored] = served.store.answers(reply["seq"] - 1, limit=1)
         first, second = (segment.id for segment in served.store.query(pair["query_id"]).segments)
-        shown = {Path(pair[side]["clip"]).stem: side for side in ("left", "right")}
+        left, right = (Path(side["clip"]).stem for side in pair["clips"])
+        shown = {left: "left", right: "right"}
         meaning = {shown[first]: Answer.FIRST, shown[second]: Answer.SECOND}
         assert stored.answer == meaning.get(choice, choice)
         assert stored.sides_swapped == (shown[first] == "right")
@@ -161,7 +162,7 @@ def test_history_pages_through_ones_own_answers(served: Any, claimed: Claimed, s
     items = first["items"] + rest["items"]
     assert [item["choice"] for item in items] == choices[::-1]
     assert [item["query_id"] for item in items] == [pair["query_id"] for pair in reversed(pairs)]
-    assert [item["left"] for item in items] == [pair["left"] for pair in reversed(pairs)]
+    assert [item["clips"] for item in items] == [pair["clips"] for pair in reversed(pairs)]
     assert rest["next_before"] is None
 
 
@@ -177,11 +178,11 @@ def test_predictions_are_shown_after_the_answer_only(served: Any, claimed: Claim
     client = served.join()
     pair = claimed(client)[0]
     query = {"query_id": pair["query_id"]}
-    left, right = (Path(pair[side]["clip"]).stem for side in ("left", "right"))
+    left, right = (Path(side["clip"]).stem for side in pair["clips"])
     served.store.set_predictions({left: [1.0, 2.0], right: [3.0, 4.0]}, num_timesteps=1)
     assert client.get("/api/predictions", params=query).status_code == 404
     answer = said(client, pair["query_id"])
-    assert client.get("/api/predictions", params=query).json() == {"left": [1.0, 2.0], "right": [3.0, 4.0]}
+    assert client.get("/api/predictions", params=query).json() == {"clips": [[1.0, 2.0], [3.0, 4.0]]}
     assert served.join().get("/api/predictions", params=query).status_code == 404
     said(client, pair["query_id"], None, supersedes=answer["id"])
     assert client.get("/api/predictions", params=query).status_code == 404
@@ -193,7 +194,7 @@ def test_predictions_are_off_by_default(
     served = serve_here(make_run(tmp_path / "run", task="gridworld", n_queries=2, segment_length=6))
     client = served.owner()
     pair = claimed(client)[0]
-    ids = [Path(pair[side]["clip"]).stem for side in ("left", "right")]
+    ids = [Path(side["clip"]).stem for side in pair["clips"]]
     served.store.set_predictions({segment_id: [1.0] for segment_id in ids}, num_timesteps=1)
     said(client, pair["query_id"])
     assert client.get("/api/predictions", params={"query_id": pair["query_id"]}).status_code == 404
@@ -214,6 +215,9 @@ def test_answers_can_be_taken_home(served: Any, claimed: Claimed, said: Said) ->
     assert [row["choice"] for row in table] == ["right", "equal"]
     assert [row["query_id"] for row in table] == [row["query_id"] for row in rows]
     assert list(table[0]) == list(rows[0])
+    assert [row["segments"].split(" ") for row in table] == [row["segments"] for row in rows]
+    assert [row["ranks"] for row in rows] == [None, None]
+    assert [row["ranks"] for row in table] == ["", ""]
 
 
 def test_the_owner_takes_everybodys_answers_home_with_what_they_are_about(
@@ -227,8 +231,7 @@ def test_the_owner_takes_everybodys_answers_home_with_what_they_are_about(
     mine, theirs = (json.loads(line) for line in lines[-2:])
     assert mine["labeler"] != theirs["labeler"]
     assert (mine["choice"], theirs["choice"]) == ("left", "cannot_tell")
-    assert first["left"]["clip"] == f"/clips/{mine['left_segment']}.mp4"
-    assert first["right"]["clip"] == f"/clips/{mine['right_segment']}.mp4"
+    assert [side["clip"] for side in first["clips"]] == [f"/clips/{segment}.mp4" for segment in mine["segments"]]
     assert mine["question"] == ann.get("/api/run").json()["question"]
     with Store(served.context.settings.run) as store:
         assert mine["num_timesteps"] == store.query(mine["query_id"]).num_timesteps > 0

@@ -3,13 +3,24 @@
 from collections.abc import Callable, Sequence
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 
-from prefrl.segments import Answer, Query
-from prefrl.segments.answers import PAIR, STRENGTH
+from prefrl.segments import Answer, Query, Ranking
+from prefrl.segments.answers import PAIR, RANKING, STRENGTH
 from prefrl.store import Claim, RunAbout, Store
 from prefrl_labeling_gui.answer_index import AnswerIndex
-from prefrl_labeling_gui.assignment import Assignment, Choice, answer_of, choice_of, choices_of, sides_of
+from prefrl_labeling_gui.assignment import (
+    ANSWERS_PER_GOLD,
+    Assignment,
+    Choice,
+    OnScreen,
+    choices_of,
+    judgement_of,
+    on_screen,
+    parts_of,
+    sides_of,
+)
 
 
 class Desk:
@@ -35,8 +46,8 @@ class Desk:
         claims = self.assignment.claim(name, 1, holding=[], repeats=repeats)
         return claims[0] if claims else None
 
-    def answer(self, claim: Claim, choice: Choice | None = "left", name: str = "Ann") -> None:
-        self.assignment.answer(claim, name, choice, kind=self.kind, answer_id=uuid4())
+    def answer(self, claim: Claim, said: OnScreen | None = "left", name: str = "Ann") -> None:
+        self.assignment.answer(claim, name, said, kind=self.kind, answer_id=uuid4())
         self.answer_index.refresh()
 
     def work(self, n: int | None = None, choice: Choice = "left", name: str = "Ann") -> list[Claim]:
@@ -71,18 +82,30 @@ def desk(some_query: Callable[[int], Query]) -> Callable[..., Desk]:
 def test_a_choice_on_the_screen_means_an_answer_of_the_query(
     choice: Choice, swapped: bool, answer: Answer
 ) -> None:
-    assert answer_of(choice, sides_swapped=swapped) is answer
-    assert choice_of(answer, sides_swapped=swapped) == choice
+    assert judgement_of(choice, sides_swapped=swapped) is answer
+    assert on_screen(answer, sides_swapped=swapped) == choice
+    assert parts_of(choice) == (choice, None)
+
+
+@pytest.mark.parametrize(("swapped", "ranks"), [(False, (2, 0, 1, 1)), (True, (1, 1, 0, 2))])
+def test_ranks_on_the_screen_are_those_of_the_query_or_in_reverse_order(
+    swapped: bool, ranks: tuple[int, ...]
+) -> None:
+    assert judgement_of((2, 0, 1, 1), sides_swapped=swapped) == Ranking(ranks)
+    assert on_screen(Ranking(ranks), sides_swapped=swapped) == (2, 0, 1, 1)
+    assert parts_of((2, 0, 1, 1)) == (None, [2, 0, 1, 1])
 
 
 def test_choices_lie_on_the_screen_as_the_clips_do() -> None:
     assert choices_of(PAIR) == ["left", "equal", "cannot_tell", "right"]
     assert choices_of(STRENGTH) == ["much_left", "left", "equal", "cannot_tell", "right", "much_right"]
+    assert choices_of(RANKING) == ["cannot_tell"]
 
 
 def test_the_first_segment_is_on_the_left_unless_swapped() -> None:
     assert sides_of(("first", "second"), sides_swapped=False) == ("first", "second")
     assert sides_of(("first", "second"), sides_swapped=True) == ("second", "first")
+    assert sides_of(("1", "2", "3", "4"), sides_swapped=True) == ("4", "3", "2", "1")
 
 
 def test_repeats_come_once_later_and_with_sides_swapped(desk: Callable[..., Desk]) -> None:
@@ -147,6 +170,33 @@ def test_a_restart_changes_nothing(desk: Callable[..., Desk]) -> None:
         restarted.restart()
         done.append(claim)
     assert [claim.query_id for claim in done] == [claim.query_id for claim in expected]
+
+
+def test_a_restart_asks_no_other_gold(desk: Callable[..., Desk]) -> None:
+    """Nor more of it, where one is in hand; beside repeats."""
+    asked = []
+    for restarts in (False, True):
+        own = desk(100, repeat_share=0.2)
+        for claim in own.work(3, name="owner"):
+            own.store.mark_gold(claim.query_id, "owner")
+        known = {item.answer.query_id for item in own.store.history("owner")}
+        done: list[Claim] = []
+        while (claimed := own.claim()) is not None:
+            if restarts:
+                own.restart()
+                again = own.claim()
+                assert again is not None
+                assert again.query_id == claimed.query_id
+            own.answer(claimed)
+            if restarts:
+                own.restart()
+            done.append(claimed)
+        places = [place for place, claim in enumerate(done) if claim.repeat_of in known]
+        assert places[0] == ANSWERS_PER_GOLD
+        assert len(places) == 3
+        assert min(np.diff(places)) >= ANSWERS_PER_GOLD - 1
+        asked.append([claim.query_id for claim in done])
+    assert asked[0] == asked[1]
 
 
 def test_people_are_repeated_their_own_answers_only(desk: Callable[..., Desk]) -> None:

@@ -87,7 +87,7 @@ class Started:
         """Have a clip drawn."""
         reply = self.client.post("/api/claims", json={"n": 1})
         assert reply.status_code == 200, reply.text
-        assert self.client.get(reply.json()["queries"][0]["left"]["clip"]).status_code == 200
+        assert self.client.get(reply.json()["queries"][0]["clips"][0]["clip"]).status_code == 200
 
 
 @pytest.fixture

@@ -50,6 +50,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "/api/people/{name}/revoke"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/link"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/aside"): (401, 403, 403, 401, 200),
+    ("POST", "/api/gold"): (401, 403, 403, 401, 200),
     ("GET", "/clips/{name}"): (401, 200, 200, 401, 200),
     ("GET", "/examples/{name}.mp4"): (401, 404, 404, 401, 404),  # who is in learns that this task has none
 }
@@ -70,8 +71,8 @@ class House:
         done, asked = claimed(self.clients["labeler"], 2)
         said(self.clients["labeler"], done["query_id"])
         self.done, self.asked = done["query_id"], asked["query_id"]
-        self.clip = done["left"]["clip"]
-        segment_ids = [Path(done[side]["clip"]).stem for side in ("left", "right")]
+        self.clip = done["clips"][0]["clip"]
+        segment_ids = [Path(clip["clip"]).stem for clip in done["clips"]]
         served.store.set_predictions({segment_id: [0.5] for segment_id in segment_ids}, num_timesteps=1)
         served.context.people.revoke("gone")
 
@@ -94,6 +95,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
         "/api/answers": {"id": str(uuid4()), "query_id": house.asked, "choice": "left"},
         "/api/people": {"name": name},
         "/api/people/{name}/aside": {"aside": True},
+        "/api/gold": {"query_id": house.asked, "gold": False},
     }
     queries = {"/api/history": {"labeler": "labeler"}, "/api/predictions": {"query_id": house.done}}
     if path == "/static":

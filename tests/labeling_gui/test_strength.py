@@ -36,7 +36,7 @@ def test_every_choice_is_stored_as_it_was_meant(strong: Any, claimed: Claimed, s
     for choice in SIX:
         [pair] = claimed(client)
         said(client, pair["query_id"], choice, kind="strength")
-        chosen[pair["query_id"]] = (choice, Path(pair["left"]["clip"]).stem)
+        chosen[pair["query_id"]] = (choice, Path(pair["clips"][0]["clip"]).stem)
     rows = strong.store.answers()
     assert [row.kind for row in rows] == ["strength"] * 6
     for row in rows:

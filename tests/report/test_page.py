@@ -1,6 +1,7 @@
 """The report of a run: one page that stands alone, and its figures as tables."""
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -18,11 +19,11 @@ from prefrl.runs import TrainingProgress, start
 MakeConfig = Callable[..., RunConfig]
 
 
-def trained(folder: Path, **changes: Any) -> Path:
+def trained(folder: Path, *, kind: str = "pair", **changes: Any) -> Path:
     """A whole run of a few hundred steps, with its report."""
     values = load_preset("pendulum").to_json()
     values |= {"total_timesteps": 640, "labels": 24, "segment_length": 8, "evaluation_episodes": 2} | changes
-    values["feedback"] |= {"initial_timesteps": 128, "labels_per_round": 4, "recorder_steps": 80}
+    values["feedback"] |= {"initial_timesteps": 128, "labels_per_round": 4, "recorder_steps": 80, "kind": kind}
     values["reward_model"] |= {"hidden_sizes": [16], "first_epochs": 3, "epochs": 2, "batch_size": 8}
     values["agent"] |= {"n_envs": 2, "hidden_sizes": [16]}
     values["agent"]["settings"] |= {"n_steps": 32, "batch_size": 64, "n_epochs": 2}
@@ -93,6 +94,23 @@ def test_a_guess_among_more_than_two_answers_has_no_line(finished: Path, tmp_pat
     (run / "config.json").write_text(json.dumps(description))
     strengths = write_report([run]).read_text()
     assert pairs.count("guessing") == 2 * strengths.count("guessing") > 0, "that of the accuracy stays"
+
+
+def test_rankings_are_shown_with_all_their_clips(finished: Path, tmp_path: Path) -> None:
+    run = trained(tmp_path / "ranked", kind="ranking")
+    page = html.unescape((run / "report.html").read_text())
+    assert re.search(r"oracle: (\d) > (?!\1)\d > \d > \d", page)
+    for number in range(1, 5):
+        assert page.count(f">{number}</span>") + page.count(f">{number} ✓</span>") >= 4, (
+            "of every labelled ranking"
+        )
+    assert re.search(r"The learned reward ranks them \d [>=] \d [>=] \d [>=] \d\. True returns: ", page)
+    assert "100 % ranked" in page
+    assert page.count("guessing") == (finished / "report.html").read_text().count("guessing"), (
+        "of each two the same"
+    )
+    assert {row["side"] for row in rows(run / "report" / "example_rewards.csv")} == {"1", "2", "3", "4"}
+    assert any(" > " in row["answer"] for row in rows(run / "report" / "answers.csv"))
 
 
 def test_true_return_in_the_table_is_that_of_the_log(finished: Path) -> None:

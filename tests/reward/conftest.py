@@ -32,7 +32,7 @@ def _make_comparisons(
         first, second = (_make_segment(rng, int(t)) for t in steps)
         preference = float(first.env_return > second.env_return)
         comparisons.append(
-            Comparison(segments=(first, second), preference=preference, query_id=f"{seed}-{i}", seq=i)
+            Comparison(segments=(first, second), preferences=(preference,), query_id=f"{seed}-{i}", seq=i)
         )
     return comparisons
 

@@ -25,7 +25,7 @@ def test_comparisons_come_back_padded_and_masked(rng: np.random.Generator) -> No
     for i in range(150):
         lengths = rng.integers(1, 3 + i // 10, size=2)
         pair = [rng.normal(size=(n, 3)).astype(np.float32) for n in lengths]
-        data.append(pair, float(i % 3) / 2)
+        data.append(pair, [float(i % 3) / 2])
         kept.append(pair)
         assert len(data) == i + 1
     longest = max(len(side) for pair in kept for side in pair)
@@ -37,7 +37,7 @@ def test_comparisons_come_back_padded_and_masked(rng: np.random.Generator) -> No
             np.testing.assert_array_equal(features[i, side, :n].numpy(), expected)
             assert not features[i, side, n:].any()
             assert mask[i, side].tolist() == [1.0] * n + [0.0] * (longest - n)
-    assert data.preferences.tolist() == [float(i % 3) / 2 for i in range(150)]
+    assert data.preferences[:, 0].tolist() == [float(i % 3) / 2 for i in range(150)]
     assert data.n_steps == sum(len(side) for pair in kept for side in pair)
 
 
@@ -45,7 +45,7 @@ def test_an_index_of_any_shape(rng: np.random.Generator) -> None:
     data = ComparisonTensors((2,), CPU)
     values = rng.normal(size=(10, 2, 4, 2)).astype(np.float32)
     for first, second in values:
-        data.append([first, second], 1.0)
+        data.append([first, second], [1.0])
     index = torch.as_tensor(rng.integers(10, size=(3, 5)))
     features, mask = data.gather(index)
     np.testing.assert_array_equal(features.numpy(), values[index.numpy()])
@@ -57,7 +57,7 @@ def test_memory_grows_by_doubling() -> None:
     data = ComparisonTensors((1,), CPU)
     step = np.ones((2, 1), dtype=np.float32)
     for _ in range(1000):
-        data.append([step, step], 1.0)
+        data.append([step, step], [1.0])
         capacity = data._steps.shape[0]
         assert len(data) <= capacity <= max(64, 2 * len(data))
     assert capacity == 1024
@@ -66,7 +66,7 @@ def test_memory_grows_by_doubling() -> None:
 def test_what_was_appended_is_a_copy() -> None:
     data = ComparisonTensors((1,), CPU)
     step = np.ones((2, 1), dtype=np.float32)
-    data.append([step, step], 1.0)
+    data.append([step, step], [1.0])
     step[:] = 7.0
     assert data.gather(torch.arange(1))[0].flatten().tolist() == [1.0] * 4
 
@@ -75,14 +75,14 @@ def test_what_is_not_kept_is_gone_and_the_order_stays(rng: np.random.Generator) 
     data = ComparisonTensors((2,), CPU)
     values = rng.normal(size=(100, 2, 4, 2)).astype(np.float32)
     for number, (first, second) in enumerate(values[:90]):
-        data.append([first, second], float(number % 2))
+        data.append([first, second], [float(number % 2)])
     kept = rng.random(90) < 0.5
     data.keep(kept)
     for number, (first, second) in enumerate(values[90:], start=90):
-        data.append([first, second], float(number % 2))
+        data.append([first, second], [float(number % 2)])
     expected = [*np.flatnonzero(kept), *range(90, 100)]
     assert len(data) == len(expected)
-    assert data.preferences.tolist() == [float(number % 2) for number in expected]
+    assert data.preferences[:, 0].tolist() == [float(number % 2) for number in expected]
     features, mask = data.gather(torch.arange(len(expected)))
     np.testing.assert_array_equal(features.numpy(), values[expected])
     assert mask.all()
@@ -108,13 +108,13 @@ def test_frames_come_back_with_those_before_them(
     for i in range(9):
         lengths = rng.integers(1, 6, size=2)
         pair = [rng.integers(256, size=(2 + n, 4, 3, 1), dtype=np.uint8) for n in lengths]
-        data.append(pair, float(i % 3) / 2)
+        data.append(pair, [float(i % 3) / 2])
         kept.append(pair)
     assert data.n_steps == sum(len(side) - 2 for pair in kept for side in pair)
     data.keep(np.arange(9) != 4)
     del kept[4]
     assert len(data) == 8
-    assert data.preferences.tolist() == [0.0, 0.5, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0]
+    assert data.preferences[:, 0].tolist() == [0.0, 0.5, 1.0, 0.0, 1.0, 0.0, 0.5, 1.0]
     index = torch.as_tensor(rng.integers(8, size=(2, 5)))
     frames, mask = data.gather(index)
     assert frames.dtype == torch.uint8
@@ -133,7 +133,7 @@ def test_compressed_frames_that_hardly_change_take_little_memory() -> None:
     data = CompressedComparisons((84, 84, 1), n_before=3)
     frames = np.full((28, 84, 84, 1), 87, dtype=np.uint8)
     frames[:, 40:44, 10:12] = 236
-    data.append([frames, frames], 1.0)
+    data.append([frames, frames], [1.0])
     assert data.n_bytes < frames.nbytes / 50
 
 
@@ -153,7 +153,7 @@ def test_comparisons_of_several_segments_lie_beside_pairs(
     numbers = [[3], [4, 1], [2, 2, 5, 1], [1, 2]]
     kept = [[rng.integers(256, size=(2 + n, 4, 3, 1), dtype=np.uint8) for n in lengths] for lengths in numbers]
     for segments in kept:
-        data.append(segments, 1.0)
+        data.append(segments, [1.0])
     assert data.n_steps == 3 + 5 + 10 + 3
     assert data.widest == 4 * 5
     frames, mask = data.gather(torch.tensor([2, 1, 0]))
@@ -174,14 +174,14 @@ def test_none_may_be_gathered(make: Callable[[], ComparisonData]) -> None:
             frames, mask = data.gather(torch.zeros(shape, dtype=torch.int64))
             assert frames.shape[: len(shape) + 1] == (*shape, 2)
             assert mask.shape[: len(shape) + 1] == (*shape, 2)
-        data.append([np.ones((4, 4, 3, 1), np.uint8)] * 2, 1.0)
+        data.append([np.ones((4, 4, 3, 1), np.uint8)] * 2, [1.0])
 
 
 @pytest.mark.parametrize("make", [features, as_tensors, compressed])
 def test_what_is_left_is_as_long_as_its_longest_segment(make: Callable[[], ComparisonData]) -> None:
     data = make()
     for n in (2, 9, 3):
-        data.append([np.full((2 + n, 4, 3, 1), n, np.uint8)] * 2, 1.0)
+        data.append([np.full((2 + n, 4, 3, 1), n, np.uint8)] * 2, [1.0])
     data.keep(np.array([True, False, True]))
     assert data.widest == 2 * 3
     frames, mask = data.gather(torch.arange(2))
@@ -189,8 +189,8 @@ def test_what_is_left_is_as_long_as_its_longest_segment(make: Callable[[], Compa
     assert mask.sum(dim=2).tolist() == [[2, 2], [3, 3]]
     data.keep(np.array([False, False]))
     assert len(data) == data.widest == 0
-    data.append([np.full((3, 4, 3, 1), 7, np.uint8)] * 2, 0.0)
-    assert data.preferences.tolist() == [0.0]
+    data.append([np.full((3, 4, 3, 1), 7, np.uint8)] * 2, [0.0])
+    assert data.preferences[:, 0].tolist() == [0.0]
     assert (data.gather(torch.arange(1))[0] == 7).all()
 
 
@@ -198,7 +198,7 @@ def test_room_is_used_again_and_left_rows_do_not_shine_through() -> None:
     data = ComparisonTensors((1,), CPU)
     for repetition in range(20):
         for value in range(30):
-            data.append([np.full((1 + (value + repetition) % 3, 1), 1 + value, np.float32)] * 2, 1.0)
+            data.append([np.full((1 + (value + repetition) % 3, 1), 1 + value, np.float32)] * 2, [1.0])
         data.keep(np.arange(len(data)) >= len(data) - 40)
     assert len(data._steps) <= 128
     steps, mask = data.gather(torch.arange(40))
@@ -210,7 +210,7 @@ def test_room_is_used_again_and_left_rows_do_not_shine_through() -> None:
 def test_room_that_is_no_longer_needed_is_given_back() -> None:
     data = ComparisonTensors((1,), CPU)
     for _ in range(1000):
-        data.append([np.ones((1, 1), np.float32)] * 2, 1.0)
+        data.append([np.ones((1, 1), np.float32)] * 2, [1.0])
     data.keep(np.arange(1000) < 10)
     assert len(data._steps) == SMALLEST_CAPACITY
     assert data._steps.untyped_storage().nbytes() <= 4 * 2 * SMALLEST_CAPACITY
@@ -241,12 +241,12 @@ def test_strengths_are_kept_with_their_comparisons(make: Callable[[], Comparison
     shape, dtype = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:], np.uint8
     step = np.ones((6, *shape), dtype=dtype)
     for _ in range(3):
-        data.append([step, step], 1.0)
+        data.append([step, step], [1.0])
     assert data.strengths is None, "nobody was asked for any, and the loss is that of pairs"
     for strength in (Strength.MUCH, Strength.SLIGHT):
-        data.append([step, step], 0.0, strength)
+        data.append([step, step], [0.0], strength)
     for _ in range(SMALLEST_CAPACITY):  # beyond the first capacity
-        data.append([step, step], 0.5)
+        data.append([step, step], [0.5])
     assert data.strengths is not None
     assert data.strengths[:6].tolist() == [0, 0, 0, 2, 1, 0]
     kept = np.zeros(len(data), dtype=np.bool_)
@@ -254,3 +254,37 @@ def test_strengths_are_kept_with_their_comparisons(make: Callable[[], Comparison
     data.keep(kept)
     assert data.strengths is not None
     assert data.strengths.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("make", [as_tensors, compressed])
+def test_comparisons_of_more_segments_lie_beside_pairs(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    assert data.n_segments == 2
+    shape, dtype = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:], np.uint8
+    steps = [np.full((6, *shape), 1 + number, dtype=dtype) for number in range(4)]
+    data.append(steps[:2], [1.0])
+    data.append(steps, [0.0, 1.0, 0.5, 1.0, 1.0, 0.0])
+    data.append(steps[:3], [0.5, 0.0, 1.0])
+    assert data.n_segments == 4
+    assert [[p for p in row if p == p] for row in data.preferences.tolist()] == [
+        [1.0],
+        [0.0, 1.0, 0.5, 1.0, 1.0, 0.0],
+        [0.5, 0.0, 1.0],
+    ]
+    _, mask = data.gather(torch.arange(3))
+    assert (mask.sum(dim=-1) > 0).tolist() == [[True, True, False, False], [True] * 4, [True, True, True, False]]
+    data.keep(np.array([True, False, True]))
+    assert data.n_segments == 3, "as if the ranking of four had never been there"
+    read, mask = data.gather(torch.arange(2))
+    assert read.shape[1] == mask.shape[1] == 3
+    assert data.preferences.shape == (2, 3)
+    assert data.widest == 3 * mask.shape[2]
+    data.append(steps[:2], [0.0])  # where the ranking of three had lain
+    assert data.preferences[2].isnan().tolist() == [False, True, True]
+    data.keep(np.array([True, True, False]))
+    data.append(steps, [1.0] * 6)
+    assert data.preferences[2].tolist() == [1.0] * 6
+    assert data.preferences[1, :3].tolist() == [0.5, 0.0, 1.0]
+    data.keep(np.array([True, False, False]))
+    assert data.n_segments == 2
+    assert data.preferences.tolist() == [[1.0]]

@@ -67,7 +67,7 @@ def test_no_query_has_no_draw() -> None:
 def test_the_segments_are_the_query(make_comparisons: MakeComparisons) -> None:
     """Whoever compares them, in whichever order, under whatever id."""
     first, second = make_comparisons(2)
-    again = replace(first, seq=99, query_id="other", teacher="another", preference=1 - first.preference)
+    again = replace(first, seq=99, query_id="other", teacher="another", preferences=(1 - first.preference,))
     flipped = replace(again, segments=first.segments[::-1])
     mixed = replace(first, segments=(first.first, second.first))
     assert len({query_key(comparison) for comparison in (first, again, flipped)}) == 1

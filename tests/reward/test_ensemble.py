@@ -238,7 +238,7 @@ def test_every_kind_of_space_is_read_as_gymnasium_flattens_it(
         np.testing.assert_allclose(features, flat[[segment.env_index] * 4], rtol=1e-6)
 
     trainer = RewardTrainer(ensemble)
-    trainer.add([Comparison(segments=(a, b), preference=1.0) for a, b in itertools.pairwise(segments)])
+    trainer.add([Comparison(segments=(a, b), preferences=(1.0,)) for a, b in itertools.pairwise(segments)])
     trainer.fit(2)
     rewards = ensemble.predict(observations, actions, observations)
     assert rewards.shape == (6,)

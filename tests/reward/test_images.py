@@ -43,7 +43,9 @@ def make_comparisons(n: int, seed: int = 0) -> list[Comparison]:
     rng = np.random.default_rng(seed)
     pairs = [(make_segment(rng), make_segment(rng)) for _ in range(n)]
     return [
-        Comparison(segments=(a, b), preference=float(a.env_return > b.env_return), query_id=f"{seed}-{i}", seq=i)
+        Comparison(
+            segments=(a, b), preferences=(float(a.env_return > b.env_return),), query_id=f"{seed}-{i}", seq=i
+        )
         for i, (a, b) in enumerate(pairs)
     ]
 
@@ -244,7 +246,7 @@ def as_tensors(trainer: RewardTrainer, comparisons: list[Comparison]) -> Compari
     inputs = trainer.ensemble.inputs
     data = ComparisonTensors(inputs.shape, torch.device("cpu"), dtype=torch.uint8, n_before=inputs.n_before)
     for comparison in comparisons:
-        data.append([inputs.of_segment(segment) for segment in comparison.segments], comparison.preference)
+        data.append([inputs.of_segment(segment) for segment in comparison.segments], comparison.preferences)
     return data
 
 

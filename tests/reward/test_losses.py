@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from prefrl.reward.losses import (
+    comparison_loss,
     masked_mean,
     preference_log_probabilities,
     preference_logits,
@@ -15,7 +17,7 @@ from prefrl.reward.losses import (
     segment_returns,
     strength_log_probabilities,
 )
-from prefrl.segments import Strength
+from prefrl.segments import Ranking, Strength
 
 Losses = Callable[[Tensor], Tensor]
 
@@ -31,7 +33,7 @@ def gradient(loss: Losses, logits: Tensor) -> Tensor:
 
 
 def loss_of(logits: Tensor, preferences: Tensor, error_rate: float) -> Tensor:
-    return preference_loss(torch.stack([logits, torch.zeros_like(logits)], dim=-1), preferences, error_rate)
+    return preference_loss(logits, preferences, error_rate)
 
 
 def first_is_better(logits: Tensor) -> Tensor:
@@ -158,10 +160,55 @@ def test_masked_mean_leaves_out_what_is_masked() -> None:
 def test_the_loss_is_one_of_differences_of_returns() -> None:
     """Whatever both have in common, and in any shape [..., 2]."""
     returns = torch.tensor([[[3.0, 1.0], [1.0, 3.0]], [[-5.0, -7.0], [0.0, 0.0]]], dtype=torch.float64)
-    assert preference_logits(returns).tolist() == [[2.0, -2.0], [2.0, 0.0]]
-    loss = preference_loss(returns, torch.tensor([[1.0, 0.0], [1.0, 0.5]], dtype=torch.float64), 0.0)
+    assert preference_logits(returns)[..., 0].tolist() == [[2.0, -2.0], [2.0, 0.0]]
+    loss = comparison_loss(returns, torch.tensor([[[1.0], [0.0]], [[1.0], [0.5]]], dtype=torch.float64), 0.0)
     expected = math.log(1 + math.exp(-2))
     np.testing.assert_allclose(loss.numpy(), [[expected, expected], [expected, math.log(2)]], rtol=1e-12)
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+RANKED = [(0, 1, 2), (2, 0, 1, 3), (0, 0, 1, 2), (1, 1, 0, 0), (0, 0, 0), (4, 2, 0, 1, 3, 5)]
+
+
+@pytest.mark.parametrize("ranks", RANKED)
+@pytest.mark.parametrize("error_rate", [0.0, 0.1])
+def test_the_loss_of_a_ranking_is_the_mean_of_its_pairs(ranks: tuple[int, ...], error_rate: float) -> None:
+    """Each two of its segments, counted here one by one."""
+    returns = np.random.default_rng(1).normal(size=len(ranks)).tolist()
+    losses = []
+    for i, j in itertools.combinations(range(len(ranks)), 2):
+        chance = error_rate / 2 + (1 - error_rate) / (1 + math.exp(returns[j] - returns[i]))
+        if ranks[i] == ranks[j]:
+            losses.append(-0.5 * math.log(chance) - 0.5 * math.log(1 - chance))
+        else:
+            losses.append(-math.log(chance if ranks[i] < ranks[j] else 1 - chance))
+    preferences = torch.tensor(Ranking(ranks).preferences, dtype=torch.float64)
+    loss = comparison_loss(torch.tensor(returns, dtype=torch.float64), preferences, error_rate)
+    assert loss.item() == pytest.approx(sum(losses) / len(losses), rel=1e-12)
+
+
+@pytest.mark.parametrize("ranks", RANKED)
+def test_the_order_in_which_segments_are_put_changes_nothing(ranks: tuple[int, ...]) -> None:
+    returns = torch.as_tensor(np.random.default_rng(2).normal(size=len(ranks)))
+    losses = set()
+    for order in itertools.permutations(range(len(ranks))):
+        preferences = torch.tensor(Ranking(tuple(ranks[i] for i in order)).preferences, dtype=torch.float64)
+        losses.add(round(comparison_loss(returns[list(order)], preferences, 0.1).item(), 12))
+    assert len(losses) == 1
+
+
+def test_pairs_that_a_comparison_lacks_cost_nothing_and_pull_at_nothing() -> None:
+    """Two segments beside a ranking of four: as if they were alone."""
+    returns = torch.tensor([[0.3, -1.0, 7.0, 9.0], [1.0, 0.5, 0.0, -0.5]], requires_grad=True)
+    preferences = torch.tensor([[1.0, *[math.nan] * 5], Ranking((0, 1, 2, 3)).preferences])
+    losses = comparison_loss(returns, preferences, 0.1)
+    alone = comparison_loss(returns[0, :2], torch.tensor([1.0]), 0.1)
+    assert losses[0].item() == alone.item()
+    (slope,) = torch.autograd.grad(losses.sum(), returns)
+    assert slope[0, 2:].tolist() == [0.0, 0.0]
+    assert slope.isfinite().all()
+    assert slope[1, 0] < 0 < slope[1, 3]
 
 
 # --- strength ---------------------------------------------------------------------------------------------
@@ -216,8 +263,8 @@ def test_slightly_better_rests_half_way_to_much_better() -> None:
 def test_swapping_the_pair_and_its_strength_changes_nothing(strength: Strength, preference: float) -> None:
     returns, strengths = tensor(1.3, -0.4), torch.tensor(strength)
     options: dict[str, Any] = {"error_rate": 0.1, "strengths": strengths, "much_from": 2.0}
-    loss = preference_loss(returns, torch.tensor(preference), **options)
-    swapped = preference_loss(returns.flip(0), torch.tensor(1 - preference), **options)
+    loss = comparison_loss(returns, torch.tensor([preference]), **options)
+    swapped = comparison_loss(returns.flip(0), torch.tensor([1 - preference]), **options)
     torch.testing.assert_close(loss, swapped)
 
 

@@ -39,7 +39,7 @@ def comparisons(n: int, seed: int = 0) -> list[Comparison]:
     rng = np.random.default_rng(seed)
     pairs = [(moving(rng, 2), moving(rng, 2)) for _ in range(n)]
     return [
-        Comparison(segments=pair, preference=float(pair[0].env_return > pair[1].env_return), seq=i)
+        Comparison(segments=pair, preferences=(float(pair[0].env_return > pair[1].env_return),), seq=i)
         for i, pair in enumerate(pairs)
     ]
 
@@ -127,9 +127,9 @@ def test_what_is_missing_is_asked_for() -> None:
     with pytest.raises(RewardModelError, match="lacks the observation after its last action"):
         ensemble.predict_segment(old)
     with pytest.raises(RewardModelError, match="`next_observation` false"):
-        RewardTrainer(make()).add([Comparison(segments=(old, segment), preference=1.0)])
+        RewardTrainer(make()).add([Comparison(segments=(old, segment), preferences=(1.0,))])
     without = make(next_observation=False)
-    RewardTrainer(without).add([Comparison(segments=(old, segment), preference=1.0)])
+    RewardTrainer(without).add([Comparison(segments=(old, segment), preferences=(1.0,))])
     assert without.predict(segment.observations, segment.actions).shape == (8,)
 
 
@@ -142,7 +142,9 @@ def test_without_the_action_nothing_depends_on_it() -> None:
         first, second = (
             Segment(observations=o, actions=a, env_rewards=a[:, 0]) for o, a in zip(seen, acted, strict=True)
         )
-        labels.append(Comparison(segments=(first, second), preference=float(first.env_return > second.env_return)))
+        labels.append(
+            Comparison(segments=(first, second), preferences=(float(first.env_return > second.env_return),))
+        )
     spread = {}
     for action in (True, False):
         ensemble = make(action=action, next_observation=False)

@@ -131,7 +131,7 @@ def test_metrics_are_means_over_each_members_own_split(
     ensemble = make_ensemble(n_members=4)
     trainer = RewardTrainer(ensemble, seed=0)
     comparisons = make_comparisons(50)
-    comparisons += [replace(c, preference=0.5) for c in make_comparisons(20, seed=1)]
+    comparisons += [replace(c, preferences=(0.5,)) for c in make_comparisons(20, seed=1)]
     trainer.add(comparisons)
     trainer.fit(30)
     trainer.optimizer.learning_rate = STILL  # so that the weights after are the weights before
@@ -173,7 +173,7 @@ def test_evaluation_in_chunks_sees_every_comparison_left_out(
 def noise(make_comparisons: MakeComparisons, n: int) -> list[Comparison]:
     """Queries answered by a coin, each by two people who agree."""
     coins = np.random.default_rng(1).integers(2, size=n)
-    once = [replace(c, preference=float(coin)) for c, coin in zip(make_comparisons(n), coins, strict=True)]
+    once = [replace(c, preferences=(float(coin),)) for c, coin in zip(make_comparisons(n), coins, strict=True)]
     return [*once, *(replace(c, seq=n + c.seq, teacher="another") for c in once)]
 
 
@@ -194,7 +194,7 @@ def test_all_answers_to_a_query_have_one_draw(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons, order: str
 ) -> None:
     first = make_comparisons(40)
-    second = [replace(c, seq=100 + c.seq, preference=1 - c.preference) for c in first]
+    second = [replace(c, seq=100 + c.seq, preferences=(1 - c.preference,)) for c in first]
     trainer = RewardTrainer(make_ensemble(), settings=RewardSettings(bootstrap=True), seed=0)
     if order == "together":
         trainer.add([*first, *second])
@@ -290,7 +290,7 @@ def test_a_fit_equals_members_trained_alone_one_comparison_at_a_time(
     n_members, n_epochs, l2 = 3, 6, 1e-2
     ensemble = make_ensemble(n_members=n_members)
     comparisons = make_comparisons(20, lengths=(2, 3, 5))
-    comparisons[3] = replace(comparisons[3], preference=0.5)
+    comparisons[3] = replace(comparisons[3], preferences=(0.5,))
     ensemble.inputs.update(*labelled_steps(comparisons))
     networks = [reference_network(ensemble, member) for member in range(n_members)]
     trainer = RewardTrainer(ensemble, settings=RewardSettings(batch_size=batch_size, l2=l2), seed=2)
@@ -378,7 +378,7 @@ def test_swapping_every_pair_and_its_answer_gives_the_same_reward(
     make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
 ) -> None:
     comparisons = make_comparisons(20)
-    swapped = [replace(c, segments=c.segments[::-1], preference=1 - c.preference) for c in comparisons]
+    swapped = [replace(c, segments=c.segments[::-1], preferences=(1 - c.preference,)) for c in comparisons]
     metrics, fitted = [], []
     for answered in (comparisons, swapped):
         ensemble = make_ensemble()
@@ -576,7 +576,7 @@ def test_l2_moves_once_per_gradient_step_of_a_fit(
         make_ensemble(hidden_sizes=(64,)), settings=RewardSettings(batch_size=5, l2=1e-6), seed=0
     )
     comparisons = make_comparisons(40)
-    trainer.add([replace(c, preference=1 - c.preference) if i % 2 else c for i, c in enumerate(comparisons)])
+    trainer.add([replace(c, preferences=(1 - c.preference,)) if i % 2 else c for i, c in enumerate(comparisons)])
     trainer._draws = (np.arange(40)[None] % 2 == 0).repeat(3, axis=0).astype(np.int64)
     trainer.fit(50)  # until the ratio is far above the band
     before = trainer.l2.clone()
@@ -647,7 +647,7 @@ def test_evaluation_by_hand(make_ensemble: MakeEnsemble, make_comparisons: MakeC
     trainer.add(make_comparisons(30))
     trainer.fit(10)
     fresh = make_comparisons(40, seed=7)
-    ties = [replace(c, preference=0.5) for c in make_comparisons(5, seed=8)]
+    ties = [replace(c, preferences=(0.5,)) for c in make_comparisons(5, seed=8)]
     returns = ensemble.returns([segment for c in fresh for segment in c.segments])
     right, nats = [], []
     for i, comparison in enumerate(fresh):
@@ -770,7 +770,7 @@ def test_segments_of_one_step_and_of_another_number_type(make_ensemble: MakeEnse
         )
 
     trainer = RewardTrainer(make_ensemble(), seed=0)
-    pair = Comparison(segments=(segment(1.0), segment(-1.0)), preference=1.0)
+    pair = Comparison(segments=(segment(1.0), segment(-1.0)), preferences=(1.0,))
     trainer.add([pair] * 20)
     trainer._draws = np.ones((3, 20), dtype=np.int64)  # or all of it would be in the same members' sets
     trainer.fit(200)

@@ -1,11 +1,12 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
 
 from prefrl.errors import SegmentError, SettingError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, Comparison, FeedbackKind, Segment, Strength, feedback_kind
-from prefrl.segments.answers import PAIR, STRENGTH
+from prefrl.segments import Answer, Comparison, FeedbackKind, Ranking, Segment, Strength, feedback_kind, pairs_of
+from prefrl.segments.answers import PAIR, RANKING, STRENGTH
 
 
 def test_what_answers_say_of_the_first() -> None:
@@ -66,11 +67,74 @@ def test_what_a_kind_does_not_know_is_refused() -> None:
 
 def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(
-        SettingError, match=r"`kind` must be one of pair, strength. Received 'strenght'. Did you mean"
+        SettingError, match=r"`kind` must be one of pair, strength, ranking. Received 'strenght'. Did you mean"
     ):
         feedback_kind("strenght")
 
 
 def test_equals_have_no_strength(make_segment: Callable[..., Segment]) -> None:
-    with pytest.raises(SegmentError, match="Neither of two equals is better"):
-        Comparison(segments=(make_segment(1), make_segment(2)), preference=0.5, strength=Strength.MUCH)
+    segments = tuple(make_segment(number) for number in range(1, 4))
+    for n, preferences in ((2, (0.5,)), (3, (1.0, 1.0, 1.0))):
+        with pytest.raises(SegmentError, match="Only one of two may be better by so much, and no equals are"):
+            Comparison(segments=segments[:n], preferences=preferences, strength=Strength.MUCH)
+
+
+# --- rankings ---------------------------------------------------------------------------------------------
+
+
+def test_pairs_of_fewer_segments_come_first() -> None:
+    """So that what is said of two lies in the same place beside rankings of any size."""
+    for n in range(2, 7):
+        assert pairs_of(n)[: len(pairs_of(n - 1))] == pairs_of(n - 1)
+        assert sorted(pairs_of(n)) == list(itertools.combinations(range(n), 2))
+
+
+def test_a_ranking_says_of_each_two_which_is_better() -> None:
+    assert Ranking((2, 0, 1)).preferences == (0.0, 0.0, 1.0)
+    assert Ranking((1, 0, 0)).preferences == (0.0, 0.0, 0.5)
+    assert Ranking((0, 1)).preferences == Answer.FIRST.preferences
+    assert Answer.CANNOT_TELL.preferences is None
+    assert Ranking((1, 2, 0, 1)).order == [[2], [0, 3], [1]]
+    assert Ranking.of([[2], [0, 3], [1]]) == Ranking((1, 2, 0, 1))
+    assert str(Ranking((1, 2, 0, 1))) == "3 > 1 = 4 > 2"
+
+
+@pytest.mark.parametrize("ranks", [(2, 0, 1), (1, 0, 0, 2), (0, 0, 0), (0, 1, 2, 3, 4, 5)])
+def test_a_ranking_turned_round_says_the_same_of_the_reverse_order(ranks: tuple[int, ...]) -> None:
+    ranking, n = Ranking(ranks), len(ranks)
+    said = dict(zip(pairs_of(n), ranking.preferences, strict=True))
+    turned = dict(zip(pairs_of(n), ranking.turned_round.preferences, strict=True))
+    assert turned == {(n - 1 - j, n - 1 - i): 1 - preference for (i, j), preference in said.items()}
+
+
+def test_a_ranking_by_values_has_the_greatest_first() -> None:
+    assert Ranking.by([0.5, 3.0, -2.0, 3.0]) == Ranking((1, 0, 2, 0))
+
+
+@pytest.mark.parametrize(
+    "ranks", [(), (0,), (1, 2), (0, 2), (0, 0, 2), (-1, 0), (0.0, 1.0), (True, 0), ("0", "1")]
+)
+def test_ranks_with_a_gap_are_refused(ranks: tuple[int, ...]) -> None:
+    with pytest.raises(SettingError, match="whole numbers from 0 on, none left out"):
+        Ranking(ranks)
+
+
+def test_a_ranking_is_of_as_many_as_were_shown() -> None:
+    RANKING.check(Ranking((0, 1, 2)), "Ann")
+    RANKING.check(Answer.CANNOT_TELL, "Ann")
+    assert RANKING.fits(Ranking((0, 1, 2)), 3)
+    assert not RANKING.fits(Ranking((0, 1, 2)), 4)
+    assert RANKING.fits(Answer.CANNOT_TELL, 6)
+    assert not RANKING.fits(Answer.CANNOT_TELL, 2)
+    assert not PAIR.fits(Answer.FIRST, 3)
+    with pytest.raises(
+        SettingError, match=r"must be one of a `Ranking`, Answer.CANNOT_TELL\. Received <Answer.FIRST"
+    ):
+        RANKING.check(Answer.FIRST, "Ann")
+    with pytest.raises(SettingError, match=r"Received Ranking\(ranks=\(0, 1\)\) from Ann"):
+        PAIR.check(Ranking((0, 1)), "Ann")
+
+
+def test_a_kind_has_its_own_number_of_segments() -> None:
+    assert [PAIR.n_segments(wanted) for wanted in (1, 4, 6)] == [2, 2, 2]
+    assert [RANKING.n_segments(wanted) for wanted in (1, 4, 9)] == [3, 4, 6]

@@ -194,26 +194,38 @@ def test_a_query_of_fewer_than_two_is_an_error(n: int) -> None:
 
 @pytest.mark.parametrize("preference", [0.0, 0.5, 1.0])
 def test_a_comparison_says_who_is_better(preference: float) -> None:
-    assert Comparison(segments=(make(), make()), preference=preference).preference == preference
+    assert Comparison(segments=(make(), make()), preferences=(preference,)).preference == preference
 
 
 @pytest.mark.parametrize("preference", [-1.0, 0.3, 2.0, float("nan")])
 def test_a_comparison_that_says_anything_else_is_an_error(preference: float) -> None:
-    with pytest.raises(SegmentError, match=rf"`preference` must be 0, 0\.5 or 1\. Received {preference}"):
-        Comparison(segments=(make(), make()), preference=preference)
+    with pytest.raises(
+        SegmentError, match=rf"Each of `preferences` must be 0, 0\.5 or 1\. Received \({preference},\)"
+    ):
+        Comparison(segments=(make(), make()), preferences=(preference,))
 
 
 def test_a_comparison_has_its_two_segments_in_order() -> None:
     a, b = make(), make(start=7)
-    comparison = Comparison(segments=(a, b), preference=1.0)
+    comparison = Comparison(segments=(a, b), preferences=(1.0,))
     assert (comparison.first, comparison.second) == (a, b)
-    for segments in ((a,), (a, b, a)):
-        with pytest.raises(SegmentError, match=rf"is of two segments\. Received {len(segments)}\."):
-            Comparison(segments=segments, preference=1.0)
+    with pytest.raises(SegmentError, match=r"is of two segments or more\. Received 1\."):
+        Comparison(segments=(a,), preferences=())
+
+
+def test_a_comparison_of_more_than_two_says_something_of_each_two() -> None:
+    a, b, c = make(), make(start=7), make(start=9)
+    comparison = Comparison(segments=(a, b, c), preferences=(1.0, 1.0, 0.5))
+    assert not comparison.is_tie
+    assert Comparison(segments=(a, b, c), preferences=(0.5, 0.5, 0.5)).is_tie
+    with pytest.raises(SegmentError, match=r"Only of two segments one is the better\. Received 3\."):
+        comparison.preference  # noqa: B018
+    with pytest.raises(SegmentError, match=r"of 3 segments has 3 `preferences`, one of each two\. Received 1\."):
+        Comparison(segments=(a, b, c), preferences=(1.0,))
 
 
 def test_a_query_and_a_comparison_are_frozen() -> None:
     with pytest.raises(FrozenInstanceError, match="ordinal"):
         Query(segments=(make(), make()), ordinal=0).ordinal = 1  # type: ignore[misc]
-    with pytest.raises(FrozenInstanceError, match="preference"):
-        Comparison(segments=(make(), make()), preference=1.0).preference = 0.0  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError, match="preferences"):
+        Comparison(segments=(make(), make()), preferences=(1.0,)).preferences = (0.0,)  # type: ignore[misc]

@@ -139,12 +139,6 @@ def test_nobody_sees_a_pair_twice_in_either_order(timed: Store, make_segment: Ma
     assert timed.claim("bob", 4, exclude=[queries[1].id]) == []
 
 
-def test_rankings_are_not_handed_out(timed: Store, make_query: MakeQuery) -> None:
-    timed.add_queries([make_query(0, n_segments=3)])
-    assert timed.open_queries() == []
-    assert timed.claim("ann", 1) == []
-
-
 def test_an_answer_after_the_lease_is_late_and_counts(timed: Store, clock: Clock, make_query: MakeQuery) -> None:
     timed.add_queries([make_query(k) for k in range(4)])
     in_time, late, taken, given_back = ids(timed.claim("ann", 4, lease_seconds=60))

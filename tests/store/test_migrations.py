@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from prefrl.errors import StoreError
-from prefrl.segments import Answer, Query
+from prefrl.segments import Answer, Query, Ranking
 from prefrl.store import NewAnswer, OpenQuery, RunAbout, Store, StoreCounts, TrainerRecord
 from prefrl.store.blobs import FolderBlobs
 from prefrl.store.database import sqlite_module
@@ -109,7 +109,7 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
 
 
 def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_query: MakeQuery) -> None:
@@ -269,6 +269,7 @@ def test_every_row_of_the_second_schema_survives(tmp_path: Path, old_queries: li
         value = ranking if answer is None else f'"{answer}"'
         expected.append(row | {"kind": kind, "value": value, "remark": None, "comment": None})
     assert after["answer"] == expected
+    assert after.pop("gold") == []
     assert after.keys() == before.keys()
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -289,7 +290,7 @@ def test_a_store_of_the_second_schema_goes_on(tmp_path: Path, old_queries: list[
     write_0002(tmp_path, old_queries)
     with Store(tmp_path) as store:
         [run] = store.runs()
-        assert (run.id, run.about, run.n_comparisons) == (0, None, 2)
+        assert (run.id, run.about, run.n_comparisons) == (0, None, 3)
         assert store.newest_run() == 0
         assert [(row.seq, row.kind, row.answer) for row in store.answers(run=0)] == [
             (3, "pair", Answer.FIRST),
@@ -299,16 +300,17 @@ def test_a_store_of_the_second_schema_goes_on(tmp_path: Path, old_queries: list[
             (9, "pair", Answer.SECOND),
             (10, "pair", None),
             (11, "pair", Answer.SECOND),
-            (12, "ranking", None),
+            (12, "ranking", Ranking((1, 2, 0))),
         ]
-        assert store.counts(run=0) == StoreCounts(queries=6, answers=8, comparisons=2, cannot_tell=1)
-        assert [(c.seq, c.preference, c.query_id) for c in store.comparisons(run=0)] == [
-            (4, 0.5, old_queries[0].id),
-            (8, 0.0, old_queries[1].id),
+        assert store.counts(run=0) == StoreCounts(queries=6, answers=8, comparisons=3, cannot_tell=1)
+        assert [(c.seq, c.preferences, c.query_id) for c in store.comparisons(run=0)] == [
+            (4, (0.5,), old_queries[0].id),
+            (8, (0.0,), old_queries[1].id),
+            (12, (1.0, 0.0, 0.0), old_queries[5].id),
         ]
         assert [c.seq for c in store.comparisons_at([3, 4])] == [3, 4]
         assert store.replaced(3) == [3]
-        assert [item.answer.seq for item in store.history(None)] == [11, 8, 7, 4]
+        assert [item.answer.seq for item in store.history(None)] == [12, 11, 8, 7, 4]
         assert store.query(old_queries[3].id).id == old_queries[3].id
         assert store.query(old_queries[5].id).segments[2].id == old_queries[5].segments[2].id
         # A run that is played again asks the same under the same ids, and is answered already.

@@ -1,16 +1,24 @@
-"""Pairs to answer, answers, and a person's own past answers."""
+"""Queries to answer, answers, and a person's own past answers."""
 
 from typing import Annotated
 
 from fastapi import FastAPI, Query
 from starlette.responses import Response
 
-from prefrl.segments import feedback_kind
+from prefrl.errors import SettingError
+from prefrl.segments import FeedbackKind, feedback_kind
 from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import Claim, HistoryItem
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.access import Person, Refusal, Shared
-from prefrl_labeling_gui.assignment import choice_of, choices_of, sides_of
+from prefrl_labeling_gui.assignment import (
+    OnScreen,
+    choices_of,
+    judgement_of,
+    on_screen,
+    parts_of,
+    sides_of,
+)
 from prefrl_labeling_gui.clip_folder import ClipError
 from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.events import EventStream, messages
@@ -24,11 +32,11 @@ from prefrl_labeling_gui.messages import (
     HistoryEntry,
     HistoryReply,
     KnownName,
-    PairReply,
     PersonReply,
     PredictionsReply,
     Progress,
     QueryId,
+    QueryReply,
     Reason,
     RunReply,
 )
@@ -57,6 +65,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         question_is_custom=context.settings.question is not None,
         feedback=context.feedback.name,
         choices=choices_of(context.feedback),
+        ranking=context.feedback.is_ranking,
         budget=context.training_view.budget,
         segment_length=None if about is None else about.segment_length,
         labeler=PersonReply(name=person.name, role=person.role),
@@ -92,7 +101,7 @@ async def events(context: Shared, person: Person) -> EventStream:
 
 
 def claims(body: ClaimsRequest, context: Shared, person: Person) -> ClaimsReply:
-    """Give pairs to answer; nobody else gets them for a while."""
+    """Give queries to answer; nobody else gets them for a while."""
     training_view = context.training_view
     if training_view.run is None:
         return ClaimsReply(queries=[], reason="none_open", progress=training_view.progress(person.name))
@@ -102,7 +111,7 @@ def claims(body: ClaimsRequest, context: Shared, person: Person) -> ClaimsReply:
     given = context.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
     context.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
     return ClaimsReply(
-        queries=[_pair(context, claim) for claim in given],
+        queries=[_query(context, claim) for claim in given],
         reason=None if given else _reason(context),
         progress=training_view.progress(person.name),
     )
@@ -113,25 +122,22 @@ def answers(body: AnswerRequest, context: Shared, person: Person) -> AnswerReply
     claim = context.assignment.given(person.name, body.query_id)
     if claim is None:
         raise Refusal(404, "You were not asked this; reload the page to get what is to be answered now.")
-    if body.choice is None and body.supersedes is None:
-        raise Refusal(422, "`choice` may be null only to take back the answer named in `supersedes`.")
-    # The page says what could be chosen: since it was opened a run may have begun that asks something else.
+    # The page says what could be said: since it was opened a run may have begun that asks something else.
     kind = feedback_kind(body.kind)
-    if body.choice not in (None, *choices_of(kind)):
-        raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {body.choice}.")
+    said = _said(body, kind, n_clips=len(claim.segment_ids))
     with context.answering(person.name):  # of several tabs at once, one is the first
         answered = body.query_id in context.answer_index.account(person.name).current
         if answered and body.supersedes is None and not context.answer_index.knows(str(body.id)):
             # From a page that was out of reach while the pair was answered in another: the newer click came first.
             raise Refusal(
                 409,
-                "You had answered this pair in another tab or on another device; that answer stands, and can be "
+                "You had answered this in another tab or on another device; that answer stands, and can be "
                 "changed under History.",
             )
         stored = context.assignment.answer(
             claim,
             person.name,
-            body.choice,
+            said,
             kind=kind,
             answer_id=body.id,
             supersedes=body.supersedes,
@@ -171,16 +177,16 @@ def history(
 
 
 def predictions(query_id: QueryId, context: Shared, person: Person) -> PredictionsReply:
-    """Return what the reward model makes of a pair that this person has answered."""
+    """Return what the reward model makes of clips about which this person has answered."""
     said = context.answer_index.account(person.name).current.get(query_id)
     claim = context.store.given(person.name, query_id)
     if not context.settings.show_predictions or said is None or claim is None:
         raise Refusal(404, "There are no predictions to show.")
-    left, right = sides_of(claim.segment_ids, sides_swapped=said.sides_swapped)
-    predicted = context.store.predictions([left, right])
-    if not {left, right} <= predicted.keys():
-        raise Refusal(404, "The reward model has not seen this pair yet.")
-    return PredictionsReply(left=predicted[left], right=predicted[right])
+    segment_ids = sides_of(claim.segment_ids, sides_swapped=said.sides_swapped)
+    predicted = context.store.predictions(segment_ids)
+    if not set(segment_ids) <= predicted.keys():
+        raise Refusal(404, "The reward model has not seen these clips yet.")
+    return PredictionsReply(clips=[predicted[segment_id] for segment_id in segment_ids])
 
 
 def export(
@@ -204,31 +210,58 @@ def _reason(context: ServerContext) -> Reason:
     return "budget_used" if context.training_view.budget_is_used else "none_open"
 
 
-def _pair(context: ServerContext, claim: Claim) -> PairReply:
-    left, right = sides_of(claim.segment_ids, sides_swapped=claim.sides_swapped)
-    return PairReply(
+def _said(body: AnswerRequest, kind: FeedbackKind, *, n_clips: int) -> OnScreen | None:
+    """Return what an answer says of the clips on the screen; None where it takes an earlier one back."""
+    if body.choice is not None and body.ranks is not None:
+        raise Refusal(422, "One of `choice` and `ranks` is said, not both.")
+    said: OnScreen | None = body.choice if body.ranks is None else tuple(body.ranks)
+    if said is None:
+        if body.supersedes is None:
+            raise Refusal(
+                422, "Without `choice` and `ranks` the answer named in `supersedes` is taken back: name it."
+            )
+        return None
+    if isinstance(said, str) and said not in choices_of(kind):
+        raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {said}.")
+    if isinstance(said, tuple) and not kind.is_ranking:
+        raise Refusal(422, f"`ranks` are said of rankings only. Received them with `kind` {kind.name}.")
+    try:
+        judgement = judgement_of(said, sides_swapped=False)
+    except SettingError as error:
+        raise Refusal(422, str(error)) from error
+    if not kind.fits(judgement, n_clips):
+        raise Refusal(422, f"What is said must be about the {n_clips} clips that were shown. Received {said}.")
+    return said
+
+
+def _query(context: ServerContext, claim: Claim) -> QueryReply:
+    segment_ids = sides_of(claim.segment_ids, sides_swapped=claim.sides_swapped)
+    return QueryReply(
         query_id=claim.query_id,
         lease_expires_at=claim.lease_expires_at,
-        left=context.clip(left),
-        right=context.clip(right),
+        clips=[context.clip(segment_id) for segment_id in segment_ids],
     )
 
 
 def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
     said = item.answer
     assert said.answer is not None  # withdrawn ones are no present answers
-    left, right = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
+    kind = feedback_kind(said.kind)
+    choice, ranks = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
+    segment_ids = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
     return HistoryEntry(
         answer_id=said.id,
         seq=said.seq,
         query_id=said.query_id,
-        choice=choice_of(said.answer, sides_swapped=said.sides_swapped),
         kind=said.kind,
-        choices=choices_of(feedback_kind(said.kind)),
-        left=context.clip(left),
-        right=context.clip(right),
+        choice=choice,
+        ranks=ranks,
+        choices=choices_of(kind),
+        ranking=kind.is_ranking,
+        clips=[context.clip(segment_id) for segment_id in segment_ids],
         server_time=said.server_time,
         changed=item.changed,
+        gold=item.is_gold,
         remark=said.remark,
         comment=said.comment,
     )

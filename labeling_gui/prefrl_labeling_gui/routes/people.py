@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI, Request
 
-from prefrl.errors import SettingError
+from prefrl.errors import AnswerConflictError, SettingError
 from prefrl.feedback.agreement import error_estimate, people_agreement
 from prefrl.feedback.quality import Quality, qualities
 from prefrl.store import HistoryItem, Labeler
@@ -12,6 +12,8 @@ from prefrl_labeling_gui.messages import (
     AgreementReply,
     AsideReply,
     AsideRequest,
+    GoldReply,
+    GoldRequest,
     InvitationReply,
     InvitationRequest,
     PeopleEntry,
@@ -29,6 +31,7 @@ def add_to(app: FastAPI) -> None:
     app.post("/api/people/{name}/revoke")(revoke)
     app.post("/api/people/{name}/link")(renew_link)
     app.post("/api/people/{name}/aside")(set_aside)
+    app.post("/api/gold")(gold)
 
 
 def people(context: Shared, owner: Owner) -> PeopleReply:
@@ -83,6 +86,25 @@ def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> A
     return AsideReply(name=name, aside=body.aside)
 
 
+def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
+    """Have a query come to everybody else, to see whether they say what the owner has said; or no more."""
+    if body.gold:
+        said = context.answer_index.account(owner.name).current.get(body.query_id)
+        try:
+            if said is None:
+                raise AnswerConflictError(f"{owner.name!r} says nothing of {body.query_id!r} in this run.")
+            context.store.mark_gold(body.query_id, owner.name)
+        except AnswerConflictError as error:
+            raise Refusal(
+                409,
+                "Only clips of this run of which you have said which is better can be gold, and none that you "
+                "were asked a second time.",
+            ) from error
+    else:
+        context.store.unmark_gold(body.query_id)
+    return GoldReply(query_id=body.query_id, gold=body.gold)
+
+
 def _labeler(context: ServerContext, name: str) -> Labeler:
     person = context.people.named(name)
     if person is None:
@@ -123,5 +145,7 @@ def _quality(quality: Quality) -> QualityReply:
         too_fast=number_or_none(quality.too_fast),
         agreement=number_or_none(quality.agreement),
         n_shared=quality.n_shared,
+        gold=number_or_none(quality.gold),
+        n_gold=quality.n_gold,
         warnings=list(quality.warnings),
     )

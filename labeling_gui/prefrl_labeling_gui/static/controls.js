@@ -7,12 +7,12 @@ import { layout } from "./layout.js";
 const PULSE_MS = 350;
 
 /**
- * @param {readonly string[]} choices What may be said, from left to right.
+ * @param {readonly string[]} says What may be said and what helps to say it, from left to right.
  * @param {HTMLElement} answers Where the answers go.
  * @param {HTMLElement} tools Where playing and undo go.
  * @param {(action: string) => void} act
  */
-export function buildControls(choices, answers, tools, act) {
+export function buildControls(says, answers, tools, act) {
   const buttons = new Map();
   /** @param {string} action @param {string} kind @param {...(Node | string)} content */
   const button = (action, kind, ...content) => {
@@ -26,9 +26,9 @@ export function buildControls(choices, answers, tools, act) {
     buttons.set(action, { made, keys });
     return made;
   };
-  answers.dataset.choices = String(choices.length);
+  answers.dataset.choices = String(says.length);
   answers.replaceChildren(
-    ...choices.map((action) =>
+    ...says.map((action) =>
       button(
         action,
         `answer ${action}`,
@@ -72,23 +72,25 @@ export function buildControls(choices, answers, tools, act) {
 
     /**
      * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null,
-     *          remarked: boolean}} state
+     *          remarked: boolean, ranking: import("./ranking.js").Ranking}} state What undo takes back is null where
+     *   there is nothing.
      */
-    update({ answerable, remarked, paused, rate: playback, undoes: choice, speed: drawn }) {
-      for (const action of choices) {
+    update({ answerable, remarked, paused, rate: playback, undoes: latest, speed: drawn, ranking }) {
+      for (const action of says) {
         const { made } = buttons.get(action);
-        made.disabled = !answerable;
+        made.disabled = !answerable || (action === "send" && !ranking.isComplete);
+        if (action === "tie") made.setAttribute("aria-pressed", String(ranking.shares));
         made.querySelector(".says").textContent = layout.words[action];
-        made.querySelector(".swipe").textContent = layout.swipes[action];
+        made.querySelector(".swipe").textContent = says.includes("send") ? "" : layout.swipes[action];
       }
       for (const action of ["remark", "replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
       buttons.get("remark").made.setAttribute("aria-pressed", String(remarked));
-      buttons.get("undo").made.disabled = choice === null;
+      buttons.get("undo").made.disabled = latest === null;
       play.textContent = paused ? "Play" : "Pause";
       rate.dataset.rate = String(playback);
       const [first, rest] = drawn === null ? ["", ""] : speedWords(drawn * playback);
       rate.replaceChildren(first, element("span", { class: "than" }, rest));
-      undoes.textContent = choice === null ? "" : ` “${layout.short[choice]}”`;
+      undoes.textContent = latest === null ? "" : ` “${latest}”`;
     },
   };
 }

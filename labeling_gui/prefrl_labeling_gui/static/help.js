@@ -4,7 +4,14 @@ import { element, lessMotion } from "./dom.js";
 import { keyLabel, knownActions } from "./keys.js";
 import { settings } from "./settings.js";
 
+/** @typedef {[string | string[], string][]} Lines Actions, by one key or several, and what they do. */
+
+/** @type {Lines} */
 const ANSWERS = [
+  [["clip_1", "clip_2"], "and so on: give a clip the next place, the best first; once more takes it back"],
+  ["tie", "the next clip is equal to the one before"],
+  ["send", "send the ranking, once all have their place"],
+  ["unpick", "take the last place back"],
   ["left", "the left (or upper) clip is better"],
   ["right", "the right (or lower) clip is better"],
   ["much_left", "the left (or upper) clip is much better"],
@@ -13,13 +20,14 @@ const ANSWERS = [
   ["cannot_tell", "can’t tell: costs nothing, teaches nothing"],
   ["undo", "take the last answer back, as often as you like"],
 ];
+/** @type {Lines} */
 const PLAYING = [
   ["replay", "play again"],
   ["pause", "pause"],
   ["step", "one frame on"],
   ["slower", "slower"],
   ["faster", "faster"],
-  ["remark", "a remark on the pair"],
+  ["remark", "a remark on the clips"],
   ["help", "this help"],
 ];
 
@@ -48,24 +56,19 @@ function exampleRow() {
 export function showHelp() {
   const question = document.getElementById("question")?.textContent;
   openDialog(
-    question || "Two clips, one question",
+    question || "Some clips, one question",
     element(
       "p",
       {},
-      "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ",
+      isKnown("send")
+        ? "You see some short clips of an agent that is learning. Rank them: the one closest to what is asked is the first. "
+        : "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ",
       "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
     ),
     examples.length > 0 ? exampleRow() : element("span"),
     keyList("keys", ANSWERS),
     keyList("keys several", PLAYING),
-    element(
-      "p",
-      { class: "touch" },
-      "Use the buttons, or swipe over the clips: towards the better one, ",
-      knownActions().some(({ id }) => id === "much_left") ? "farther where it is much better, " : "",
-      "or across for “equal” and “can’t tell” ",
-      "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.",
-    ),
+    element("p", { class: "touch" }, ...byTouch()),
     element(
       "p",
       { class: "quiet" },
@@ -76,15 +79,37 @@ export function showHelp() {
   settings.set({ helpSeen: true });
 }
 
-/** @param {string} kind @param {string[][]} lines Actions and what they do. */
+/** @returns {string[]} How to answer where there are no keys. */
+function byTouch() {
+  const last = "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.";
+  if (isKnown("send")) {
+    return [
+      "Tap the clips, the best first; a second tap takes a clip’s place back. Once all have their place, one that is ",
+      "dragged onto another changes places with it, and “Send ranking” stores what you see. There is a button for what ",
+      `is equal, and one for “can’t tell” ${last}`,
+    ];
+  }
+  return [
+    "Use the buttons, or swipe over the clips: towards the better one, ",
+    isKnown("much_left") ? "farther where it is much better, " : "",
+    `or across for “equal” and “can’t tell” ${last}`,
+  ];
+}
+
+/** @param {string} action @returns {boolean} It can be done in this run. */
+function isKnown(action) {
+  return knownActions().some(({ id }) => id === action);
+}
+
+/** @param {string} kind @param {Lines} lines */
 function keyList(kind, lines) {
   const { keys } = settings.values;
-  const known = knownActions().map(({ id }) => id);
-  const rows = lines.filter(([action]) => known.includes(action)).map(([action, text]) =>
+  const all = lines.map(([actions, text]) => ({ actions: [actions].flat(), text }));
+  const rows = all.filter(({ actions }) => actions.every(isKnown)).map(({ actions, text }) =>
     element(
       "div",
       {},
-      element("dt", {}, ...keys[action].map((key) => element("kbd", {}, keyLabel(key)))),
+      element("dt", {}, ...actions.flatMap((action) => keys[action]).map((key) => element("kbd", {}, keyLabel(key)))),
       element("dd", {}, text),
     ),
   );

@@ -1,12 +1,22 @@
 // Which key does what. Only keys of a fixed list can be chosen, so that stored or typed settings stay harmless.
 
-/** What can be done by key, with the keys it has until somebody changes them. */
+/** Clips that a ranking may have. */
+const MOST_CLIPS = 6;
+/**
+ * @typedef {{id: string, name: string, keys: string[], of?: "pair" | "ranking"}} Action Where `of` is named, it can be
+ *   done only where two clips are compared, or several ranked; so one key may do something in each of the two.
+ */
+/** What can be done by key, with the keys it has until somebody changes them. @type {readonly Action[]} */
 const ACTIONS = Object.freeze([
-  { id: "left", name: "Left is better", keys: ["ArrowLeft"] },
-  { id: "right", name: "Right is better", keys: ["ArrowRight"] },
-  { id: "much_left", name: "Left is much better", keys: ["Shift+ArrowLeft"] },
-  { id: "much_right", name: "Right is much better", keys: ["Shift+ArrowRight"] },
-  { id: "equal", name: "Equally good", keys: ["ArrowUp", "="] },
+  { id: "left", name: "Left is better", keys: ["ArrowLeft"], of: "pair" },
+  { id: "right", name: "Right is better", keys: ["ArrowRight"], of: "pair" },
+  { id: "much_left", name: "Left is much better", keys: ["Shift+ArrowLeft"], of: "pair" },
+  { id: "much_right", name: "Right is much better", keys: ["Shift+ArrowRight"], of: "pair" },
+  { id: "equal", name: "Equally good", keys: ["ArrowUp", "="], of: "pair" },
+  ...Array.from({ length: MOST_CLIPS }, (_, i) => ranks(`clip_${i + 1}`, `Clip ${i + 1}`, String(i + 1))),
+  ranks("tie", "Equal to the one before", "e"),
+  ranks("unpick", "Take the last place back", "Backspace"),
+  ranks("send", "Send the ranking", "Enter"),
   { id: "cannot_tell", name: "Can’t tell", keys: ["ArrowDown", "?"] },
   { id: "undo", name: "Undo", keys: ["u"] },
   { id: "replay", name: "Replay", keys: [" "] },
@@ -41,14 +51,28 @@ const EDITABLE = "input:not([type=checkbox], [type=radio]), textarea, select, [c
 
 /** @typedef {Record<string, string[]>} KeyMap Keys (as in KeyboardEvent.key, or Shift+ and that) by action. */
 
-/** What can be answered in some runs only. */
+/** What can be answered in some runs of two clips only. */
 const NOT_ALWAYS = Object.freeze(["much_left", "much_right"]);
 /** @type {readonly string[]} */
 let choices = [];
+/** @type {"pair" | "ranking"} */
+let asked = "pair";
 
-/** Say which answers the run takes. @param {readonly string[]} some */
-export function setChoices(some) {
+/** Say which answers the run takes. @param {readonly string[]} some @param {boolean} ranking Ranks, too. */
+export function setChoices(some, ranking) {
   choices = some;
+  asked = ranking ? "ranking" : "pair";
+}
+
+/** @param {string} id @param {string} name @param {string} key @returns {Action} */
+function ranks(id, name, key) {
+  return { id, name, keys: [key], of: "ranking" };
+}
+
+/** The keys of all that can be done where an action can. @param {Action} action @param {KeyMap} keys @returns {Set<string>} */
+function keysBeside({ id, of }, keys) {
+  const beside = ACTIONS.filter((other) => other.id !== id && (of ?? other.of) === (other.of ?? of));
+  return new Set(beside.flatMap((other) => keys[other.id] ?? []));
 }
 
 /** What an action is called, whether this run knows it or not. @param {string | null} action @returns {string | null} */
@@ -58,7 +82,7 @@ export function actionName(action) {
 
 /** What can be done by key in this run. */
 export function knownActions() {
-  return ACTIONS.filter(({ id }) => choices.includes(id) || !NOT_ALWAYS.includes(id));
+  return ACTIONS.filter(({ id, of = asked }) => of === asked && (choices.includes(id) || !NOT_ALWAYS.includes(id)));
 }
 
 /** @returns {KeyMap} */
@@ -79,21 +103,23 @@ export function isAllowed(key) {
 export function checkedKeys(stored) {
   const keys = defaultKeys();
   if (stored === null || typeof stored !== "object") return keys;
-  const given = ACTIONS.map(({ id }) => (Array.isArray(stored[id]) ? stored[id].filter(isAllowed) : null));
-  const taken = new Set(given.flat());
+  /** @type {KeyMap} */
+  const chosen = {};
+  for (const { id } of ACTIONS) if (Array.isArray(stored[id])) chosen[id] = stored[id].filter(isAllowed);
   // What was stored before there was an action leaves it the keys that are free.
-  const chosen = given.map((some, i) => some ?? freeKeys(ACTIONS[i].keys, taken));
-  const unique = new Set(chosen.flat()).size === chosen.flat().length;
-  const complete = chosen.every((some) => some.length > 0 && some.length <= 2);
-  return unique && complete ? Object.fromEntries(ACTIONS.map(({ id }, i) => [id, [...chosen[i]]])) : keys;
+  for (const action of ACTIONS) chosen[action.id] ??= freeKeys(action.keys, keysBeside(action, chosen));
+  const isFine = ACTIONS.every((action) => {
+    const own = chosen[action.id];
+    const beside = keysBeside(action, chosen);
+    return own.length > 0 && own.length <= 2 && new Set(own).size === own.length && !own.some((key) => beside.has(key));
+  });
+  return isFine ? chosen : keys;
 }
 
-/** @param {string[]} wanted @param {Set<string>} taken Grows by what is returned. @returns {string[]} */
+/** @param {readonly string[]} wanted @param {Set<string>} taken @returns {string[]} */
 function freeKeys(wanted, taken) {
   const free = wanted.filter((key) => !taken.has(key));
-  const keys = free.length > 0 ? free : [[...ALLOWED].find((key) => !taken.has(key)) ?? "Home"];
-  for (const key of keys) taken.add(key);
-  return keys;
+  return free.length > 0 ? free : [[...ALLOWED].find((key) => !taken.has(key)) ?? "Home"];
 }
 
 /**
@@ -102,18 +128,17 @@ function freeKeys(wanted, taken) {
  * @param {KeyMap} keys
  * @param {string} action
  * @param {string} key
- * @returns {{keys: KeyMap, loser: string | null}} The new map, and which action had the key before.
+ * @returns {{keys: KeyMap, loser: string | null}} The new map, and which action of this run had the key before.
  */
 export function withKey(keys, action, key) {
-  const changed = Object.fromEntries(Object.entries(keys).map(([id, some]) => [id, some.filter((k) => k !== key)]));
-  const loser = Object.keys(keys).find((id) => id !== action && keys[id].includes(key)) ?? null;
-  changed[action] = [key];
-  if (loser !== null && changed[loser].length === 0) {
-    const taken = new Set(Object.values(changed).flat());
-    const wanted = [...defaultKeys()[loser], ...keys[action], ...ALLOWED];
-    changed[loser] = [wanted.find((candidate) => !taken.has(candidate)) ?? "Home"];
+  const changed = { ...keys, [action]: [key] };
+  const losers = ACTIONS.filter((other) => keys[other.id].includes(key) && keysBeside(other, changed).has(key));
+  for (const { id } of losers) changed[id] = keys[id].filter((other) => other !== key);
+  for (const loser of losers.filter(({ id }) => changed[id].length === 0)) {
+    changed[loser.id] = freeKeys([...loser.keys, ...keys[action]], keysBeside(loser, changed)).slice(0, 1);
   }
-  return { keys: changed, loser };
+  const known = knownActions();
+  return { keys: changed, loser: losers.find((loser) => known.includes(loser))?.id ?? null };
 }
 
 /** @param {string} key @returns {string} What is written on a key cap. */
@@ -155,5 +180,7 @@ export function actionOf(event, keys) {
   const plain = meant(event.key);
   // Shift changes nothing, but where it may say how much better: nobody says less there than they mean.
   const says = NOT_ALWAYS.includes(`much_${plain}`) && choices.includes(`much_${plain}`);
-  return meant(key) ?? (says && key !== event.key ? null : plain) ?? null;
+  // Where digits need Shift, their keys are meant without it.
+  const digit = /^Digit\d$/.test(event.code) && !event.shiftKey ? meant(event.code.slice(-1)) : undefined;
+  return meant(key) ?? (says && key !== event.key ? null : plain) ?? digit ?? null;
 }

@@ -11,8 +11,11 @@ import { showLegend } from "./legend.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
+import { Ranking } from "./ranking.js";
+import { RankingBoard } from "./ranking_board.js";
 import { NONE, askForRemark } from "./remark.js";
 import { showRest } from "./rest.js";
+import { NOTHING, chosen, inShort, inWords, isComparison, isSaid, ranked } from "./said.js";
 import { RATES, settings } from "./settings.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 import { Stage } from "./stage.js";
@@ -23,20 +26,25 @@ const UNDO_DEPTH = 30;
 const RENEW_EVERY = 120_000;
 const AWAY_AFTER = 600_000;
 const LOAD_NEXT_AFTER = 80;
-const LOOK_FIRST = "Look at both clips first.";
-const NOTHING_SEEN = "This pair cannot be seen: answer “can’t tell”.";
-const PAIR_IS_THERE = "The next pair is there.";
+const RANK_ALL = "Give every clip its place first.";
 
 const { run, outbox, live } = await openPage();
-showQuestion(run.question ?? "");
+const LOOK_FIRST = `Look at ${run.ranking ? "all" : "both"} clips first.`;
+const NOTHING_SEEN = `${run.ranking ? "These clips" : "This pair"} cannot be seen: answer “can’t tell”.`;
+const NEXT_IS_THERE = run.ranking ? "The next clips are there." : "The next pair is there.";
+showQuestion(run.question ?? "", run.ranking ? "Rank the clips, the best first. " : "");
 showLegend(byId("legend"), run.legend);
 
 const clips = new ClipCache();
-const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay });
-const queue = new Queue(() => settings.values.ahead, unsentQueries);
+const ranking = new Ranking();
+const board = run.ranking ? new RankingBoard(byId("stage"), { pick, exchange }) : null;
+const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay, board });
+const queue = new Queue(() => settings.values.ahead, () => outbox.unsentQueries, isOfThisKind);
 /**
- * @typedef {import("./outbox.js").Choice} Choice
- * @typedef {{id: string, choice: Choice, pair: import("./queue.js").Pair}} Given
+ * @typedef {import("./said.js").Choice} Choice
+ * @typedef {import("./said.js").Said} Said
+ * @typedef {import("./queue.js").Query} Query
+ * @typedef {{id: string, said: Said, query: Query}} Given
  */
 /** @type {Given[]} What can be undone, newest last. */
 let given = [];
@@ -51,13 +59,17 @@ let lastActive = Date.now();
 let loading = 0;
 
 const actions = {
-  left: () => answer("left"),
-  right: () => answer("right"),
-  equal: () => answer("equal"),
-  cannot_tell: () => answer("cannot_tell"),
-  much_left: () => answer("much_left"),
-  much_right: () => answer("much_right"),
-  undo,
+  left: () => answer(chosen("left")),
+  right: () => answer(chosen("right")),
+  equal: () => answer(chosen("equal")),
+  cannot_tell: () => answer(chosen("cannot_tell")),
+  much_left: () => answer(chosen("much_left")),
+  much_right: () => answer(chosen("much_right")),
+  ...Object.fromEntries(Array.from({ length: 6 }, (_, clip) => [`clip_${clip + 1}`, () => pick(clip)])),
+  tie: () => rank(() => ranking.tie()),
+  unpick: () => rank(() => ranking.takeBack()),
+  send,
+  undo: () => (ranking.latest === null ? undo() : actions.unpick()),
   replay: () => {
     look.replays += 1;
     stage.replay();
@@ -69,45 +81,77 @@ const actions = {
   remark,
   help: showHelp,
 };
-const controls = buildControls(run.choices, byId("answers"), byId("tools"), (action) => actions[action]());
+const says = run.ranking ? ["tie", ...run.choices, "send"] : run.choices;
+const controls = buildControls(says, byId("answers"), byId("tools"), (action) => actions[action]());
 
-/** @param {Choice} choice */
-function answer(choice) {
-  const pair = stage.pair;
-  if (pair === null || !isFirst(pair) || !stage.settled) return;
+/** @param {Said} said */
+function answer(said) {
+  const { query } = stage;
+  if (query === null || !isFirst(query) || !stage.settled) return;
   // Nobody compares what they have not seen; that they cannot tell, they may say at once.
-  const problem = choice === "cannot_tell" ? "" : stage.failed ? NOTHING_SEEN : stage.seen ? "" : LOOK_FIRST;
-  if (problem !== "") {
-    showToast(problem);
-    announce(problem);
-    return;
-  }
+  if (isComparison(said) && !isLookedAt()) return;
   const seconds = look.since === 0 ? null : Math.round(performance.now() - look.since);
-  const body = { ...newBody(pair, choice, null), ...remarkOn(pair), reaction_ms: seconds, replays: look.replays };
-  given = [...given, { id: body.id, choice, pair }].slice(-UNDO_DEPTH);
+  const body = { ...newBody(query, said, null), ...remarkOn(query), reaction_ms: seconds, replays: look.replays };
+  given = [...given, { id: body.id, said, query }].slice(-UNDO_DEPTH);
   queue.take();
   showFirst();
   stage.forgetPointer();
-  controls.press(choice);
-  say(layout.words[choice]);
-  outbox.add(body, { pair, was: null });
+  controls.press(said.choice ?? "send");
+  say(inWords(said));
+  outbox.add(body, { query, was: NOTHING });
   queue.fill();
 }
 
-/** Ask what is the matter with the pair that is seen. */
+/** Whether the clips that are seen can be compared; where not, why is said. */
+function isLookedAt() {
+  if (stage.seen && !stage.failed) return true;
+  refuse(stage.failed ? NOTHING_SEEN : LOOK_FIRST);
+  return false;
+}
+
+/** @param {string} problem */
+function refuse(problem) {
+  showToast(problem);
+  announce(problem);
+}
+
+/** Change the ranking of the clips that are seen, and say what was done. @param {() => string} change */
+function rank(change) {
+  if (stage.query === null || !isFirst(stage.query) || !stage.settled || !isLookedAt()) return;
+  const done = change();
+  if (done !== "") announce(done);
+}
+
+/** @param {number} clip */
+function pick(clip) {
+  rank(() => ranking.pick(clip));
+}
+
+/** @param {number} one @param {number} other */
+function exchange(one, other) {
+  rank(() => ranking.exchange(one, other));
+}
+
+function send() {
+  const ranks = ranking.ranks.filter((place) => place !== null);
+  if (ranking.isComplete) answer(ranked(ranks));
+  else if (stage.query !== null) refuse(RANK_ALL);
+}
+
+/** Ask what is the matter with the clips that are seen. */
 function remark() {
-  const { pair } = stage;
-  if (pair === null || !isFirst(pair)) return;
-  askForRemark(remarkOn(pair), run.longest_comment, (said) => {
-    remarks.set(pair.query_id, said);
+  const { query } = stage;
+  if (query === null || !isFirst(query)) return;
+  askForRemark(remarkOn(query), run.longest_comment, (said) => {
+    remarks.set(query.query_id, said);
     showControls();
     announce("Kept; it goes with your answer.");
   });
 }
 
-/** @param {import("./queue.js").Pair} pair */
-function remarkOn(pair) {
-  return remarks.get(pair.query_id) ?? NONE;
+/** @param {Query} query */
+function remarkOn(query) {
+  return remarks.get(query.query_id) ?? NONE;
 }
 
 async function undo() {
@@ -119,68 +163,78 @@ async function undo() {
   }
   given = given.slice(0, -1);
   takenBack.add(last.id);
-  queue.putBack(last.pair);
+  queue.putBack(last.query);
   showFirst();
   controls.press("undo");
-  say(`Taken back: ${layout.words[last.choice]}`);
-  outbox.add(newBody(last.pair, null, last.id), { pair: last.pair, was: last.choice });
+  say(`Taken back: ${inWords(last.said)}`);
+  outbox.add(newBody(last.query, NOTHING, last.id), { query: last.query, was: last.said });
 }
 
-/** Tell what was done, and in the same breath whether a pair is there. @param {string} done */
+/** Tell what was done, and in the same breath whether the next clips are there. @param {string} done */
 function say(done) {
-  announce(stage.settled ? `${done}. ${PAIR_IS_THERE}` : done);
+  announce(stage.settled ? `${done}. ${NEXT_IS_THERE}` : done);
 }
 
-/** @param {import("./queue.js").Pair} pair @param {Choice | null} choice @param {string | null} supersedes */
-function newBody(pair, choice, supersedes) {
+/** @param {Query} query @param {Said} said @param {string | null} supersedes */
+function newBody(query, said, supersedes) {
   const shown = { reaction_ms: null, replays: null, client_time: Date.now() };
-  return { id: newId(), query_id: pair.query_id, kind: run.feedback, choice, supersedes, ...shown };
+  return { id: newId(), query_id: query.query_id, kind: run.feedback, ...said, supersedes, ...shown };
 }
 
-/** @param {import("./queue.js").Pair} pair @returns {boolean} It is to be answered now. */
-function isFirst(pair) {
-  return pair.query_id === queue.pairs[0]?.query_id;
+/** @param {Query} query @returns {boolean} It is to be answered now. */
+function isFirst(query) {
+  return query.query_id === queue.queries[0]?.query_id;
 }
 
-/** Show the pair that is to be answered now, or why there is none. */
+/** Whether this page can show a query: a run that asks something else may have begun since. @param {Query} query */
+function isOfThisKind({ clips: { length } }) {
+  return length > 2 === run.ranking;
+}
+
+/** Show what is to be answered now, or why there is nothing. */
 function showFirst() {
-  const [first] = queue.pairs;
+  const [first] = queue.queries;
   byId("label").dataset.rests = String(first === undefined);
-  if (first === undefined) stage.clear();
-  else if (stage.pair === null || !isFirst(stage.pair)) {
+  if (first === undefined) {
+    stage.clear();
+    ranking.begin(0);
+  } else if (stage.query === null || !isFirst(stage.query)) {
     look = { since: 0, replays: 0 };
     stage.show(first);
+    ranking.begin(first.clips.length);
   }
   showControls();
   rest();
   const signedOut = queue.failure instanceof ApiError && queue.failure.status === 401;
   banner("claims", signedOut ? sentenceOf(queue.failure) : "");
-  // What follows is loaded a moment later: starting this pair comes first.
+  const reload = { label: "Reload", action: () => location.reload() };
+  banner("kind", queue.isOfAnotherKind ? "The training asks something else now." : "", reload);
+  // What follows is loaded a moment later: starting these clips comes first.
   clearTimeout(loading);
   loading = setTimeout(loadNext, LOAD_NEXT_AFTER);
 }
 
-/** Load the next pair, and fetch the clips of those after it. */
+/** Load the clips that come next, and fetch those after them. */
 function loadNext() {
-  if (queue.pairs.length > 1) stage.prepare(queue.pairs[1]);
-  const near = [...queue.pairs, ...given.slice(-2).map(({ pair }) => pair)];
-  const urls = near.flatMap(({ left, right }) => [left.clip, right.clip]);
+  if (queue.queries.length > 1) stage.prepare(queue.queries[1]);
+  const near = [...queue.queries, ...given.slice(-2).map(({ query }) => query)];
+  const urls = near.flatMap((query) => query.clips.map(({ clip }) => clip));
   clips.keep(urls);
   for (const url of urls) clips.get(url).catch(() => undefined); // the stage shows what failed when its turn comes
 }
 
-/** The question itself, and in smaller type what may follow it. @param {string} question */
-function showQuestion(question) {
+/** The question itself, and in smaller type what may follow it. @param {string} question @param {string} how To answer. */
+function showQuestion(question, how) {
   const end = question.indexOf("? ") + 1 || question.length;
-  byId("question").replaceChildren(question.slice(0, end), element("span", {}, question.slice(end)));
+  byId("question").replaceChildren(`${question.slice(0, end)} `, element("span", {}, how + question.slice(end).trim()));
 }
 
 function rest() {
   showRest(byId("rest"), {
-    shown: queue.pairs.length === 0 && queue.asked,
+    shown: queue.queries.length === 0 && queue.asked,
     reason: queue.failure === null ? queue.reason : "failure",
     trainer: live.progress?.trainer ?? null,
-    answered: (live.progress?.answered ?? 0) + unsent().answers,
+    answered: (live.progress?.answered ?? 0) + outbox.unsent.answers,
   });
 }
 
@@ -192,13 +246,22 @@ function howToPlay() {
 
 function showControls() {
   controls.update({
-    answerable: queue.pairs.length > 0,
+    answerable: queue.queries.length > 0,
     paused: stage.paused,
     rate: settings.values.rate,
-    undoes: given.at(-1)?.choice ?? null,
-    speed: stage.pair?.left.speed ?? null,
-    remarked: stage.pair !== null && Object.values(remarkOn(stage.pair)).some((said) => said !== null),
+    undoes: undoes(),
+    speed: stage.query?.clips[0].speed ?? null,
+    remarked: stage.query !== null && Object.values(remarkOn(stage.query)).some((said) => said !== null),
+    ranking,
   });
+  board?.show(ranking.ranks, queue.queries.length > 0);
+}
+
+/** What an undo would take back, in short; null where there is nothing. */
+function undoes() {
+  if (ranking.latest !== null) return `clip ${ranking.latest + 1}`;
+  const last = given.at(-1);
+  return last === undefined ? null : inShort(last.said);
 }
 
 /** @param {number} direction */
@@ -207,27 +270,6 @@ function changeRate(direction) {
   if (RATES[at] === undefined) return;
   settings.set({ rate: RATES[at] });
   announce(byId("rate").textContent);
-}
-
-/** Queries whose newest unsent word is an answer, not an undo. @returns {string[]} */
-function unsentQueries() {
-  const newest = new Map(outbox.pending.map(({ body }) => [body.query_id, body.choice]));
-  return [...newest].filter(([, choice]) => choice !== null).map(([query]) => query);
-}
-
-/** How much more there is than the server knows of; less, where an undo waits to be sent. */
-function unsent() {
-  const change = { answers: 0, comparisons: 0 };
-  for (const { body, note } of outbox.pending) {
-    change.answers += Number(body.choice !== null) - Number(note.was !== null);
-    change.comparisons += Number(isComparison(body.choice)) - Number(isComparison(note.was));
-  }
-  return change;
-}
-
-/** @param {string | null} choice @returns {boolean} */
-function isComparison(choice) {
-  return choice !== null && choice !== "cannot_tell";
 }
 
 function applySettings() {
@@ -239,13 +281,13 @@ function applySettings() {
 
 // Somebody has two tabs open: what is answered in one is not asked in the other, what is taken back is asked again.
 outbox.addEventListener("elsewhere", (event) => {
-  const { queryId, choice } = /** @type {CustomEvent} */ (event).detail;
-  given = given.filter(({ pair }) => pair.query_id !== queryId);
-  const shown = stage.pair;
-  if (choice === null) queue.allow(queryId);
+  const { queryId, takesBack } = /** @type {CustomEvent} */ (event).detail;
+  given = given.filter(({ query }) => query.query_id !== queryId);
+  const shown = stage.query;
+  if (takesBack) queue.allow(queryId);
   else queue.drop(queryId);
   showFirst();
-  if (choice !== null && shown?.query_id === queryId) showToast("Answered in another tab.");
+  if (!takesBack && shown?.query_id === queryId) showToast("Answered in another tab.");
   queue.fill();
 });
 
@@ -253,15 +295,15 @@ outbox.addEventListener("elsewhere", (event) => {
 async function recallAnswers() {
   for (const { body } of outbox.pending) takenBack.add(body.supersedes ?? null);
   recallRemarks(outbox.pending.map(({ body }) => body));
-  given = outbox.pending.flatMap(({ body: { id, choice }, note }) =>
-    choice === null || takenBack.has(id) ? [] : [{ id, choice, pair: note.pair }],
+  given = outbox.pending.flatMap(({ body: { id, choice, ranks }, note: { query } }) =>
+    isSaid({ choice, ranks }) && !takenBack.has(id) && isOfThisKind(query) ? [{ id, said: { choice, ranks }, query }] : [],
   );
   try {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
     recallRemarks(items);
-    const known = new Set(given.map(({ id }) => id));
-    const stored = items.filter(({ answer_id: id }) => !known.has(id) && !takenBack.has(id)).reverse();
-    const earlier = stored.map(({ answer_id: id, choice, ...pair }) => ({ id, choice, pair }));
+    const known = new Set([...given.map(({ id }) => id), ...takenBack]);
+    const stored = items.filter((item) => !known.has(item.answer_id) && isOfThisKind(item)).reverse();
+    const earlier = stored.map(({ answer_id: id, choice, ranks, ...query }) => ({ id, said: { choice, ranks }, query }));
     given = [...earlier, ...given].slice(-UNDO_DEPTH);
   } catch (error) {
     banner("history", sentenceOf(error));
@@ -286,35 +328,42 @@ document.addEventListener("keydown", (event) => {
   if (!event.repeat || repeats) actions[action]();
 });
 addEventListener("pointerdown", () => (lastActive = Date.now()));
-listenForSwipes(byId("stage"), {
-  stacked: () => layout.name === "stacked",
-  choices: run.choices,
-  preview: (choice) => stage.preview(choice),
-  choose: (choice) => {
-    const { pair } = stage;
-    actions[choice]();
-    if (stage.pair !== pair) showToast(layout.words[choice]);
-  },
-});
-byId("stage").addEventListener("click", (event) => {
+if (!run.ranking) {
+  listenForSwipes(byId("stage"), {
+    stacked: () => layout.name === "stacked",
+    choices: run.choices,
+    preview: (choice) => stage.preview(choice),
+    choose: (choice) => {
+      const { query } = stage;
+      actions[choice]();
+      if (stage.query !== query) showToast(layout.words[choice]);
+    },
+  });
+  byId("stage").addEventListener("click", chooseClip);
+}
+
+/** The better clip itself was clicked. @param {any} event */
+function chooseClip(event) {
   const side = event.target.closest(".side")?.dataset.side;
   if (side === undefined || event.pointerType !== "mouse") return;
   const much = `much_${side}`;
   actions[event.shiftKey && run.choices.includes(/** @type {Choice} */ (much)) ? much : side]();
-});
+}
+
 document.addEventListener("dialog", () => stage.cover(document.querySelector("dialog[open]") !== null));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  const [first] = queue.pairs;
+  const [first] = queue.queries;
   if (first !== undefined && (first.lease_expires_at ?? 0) <= Date.now()) queue.refresh();
   else queue.fill();
 });
 settings.addEventListener("change", applySettings);
 layout.addEventListener("change", showControls);
 stage.addEventListener("change", showControls);
+ranking.addEventListener("change", showControls);
 stage.addEventListener("shown", () => {
   look.since = performance.now();
-  announce(PAIR_IS_THERE);
+  announce(NEXT_IS_THERE);
 });
 queue.addEventListener("change", showFirst);
 queue.addEventListener("progress", (event) => live.tell(/** @type {CustomEvent} */ (event).detail));
@@ -323,15 +372,15 @@ if (run.state !== "ready") live.addEventListener("queries", () => location.reloa
 live.addEventListener("progress", showNow);
 live.addEventListener("connection", showNow);
 outbox.addEventListener("change", showNow);
-outbox.addEventListener("stored", () => queue.pairs.length === 0 && queue.fill());
+outbox.addEventListener("stored", () => queue.queries.length === 0 && queue.fill());
 setInterval(() => {
   if (!document.hidden && Date.now() - lastActive < AWAY_AFTER) queue.renew();
 }, RENEW_EVERY);
-setInterval(() => queue.pairs.length === 0 && !document.hidden && queue.fill(), 5_000);
+setInterval(() => queue.queries.length === 0 && !document.hidden && queue.fill(), 5_000);
 
 function showNow() {
   if (live.progress === null) return;
-  showProgress(byId("progress"), live.progress, unsent(), live.connected);
+  showProgress(byId("progress"), live.progress, outbox.unsent, live.connected, run.ranking ? "ranking" : "comparison");
   rest();
 }
 

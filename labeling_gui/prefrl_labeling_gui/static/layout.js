@@ -1,22 +1,26 @@
-// How the two clips lie: beside each other, or one above the other. It is decided here and nowhere else, so that the
+// How two clips lie: beside each other, or one above the other. It is decided here and nowhere else, so that the
 // styles, the words on the buttons and the meaning of a swipe never contradict what is seen.
 
 import { settings } from "./settings.js";
 
+const ALWAYS = {
+  equal: "Equally good",
+  cannot_tell: "Can’t tell",
+  tie: "Equal to the one before",
+  send: "Send ranking",
+};
 const WORDS = {
   side: {
+    ...ALWAYS,
     left: "Left is better",
     right: "Right is better",
-    equal: "Equally good",
-    cannot_tell: "Can’t tell",
     much_left: "Left is much better",
     much_right: "Right is much better",
   },
   stacked: {
+    ...ALWAYS,
     left: "Upper is better",
     right: "Lower is better",
-    equal: "Equally good",
-    cannot_tell: "Can’t tell",
     much_left: "Upper is much better",
     much_right: "Lower is much better",
   },
@@ -48,7 +52,7 @@ class Layout extends EventTarget {
     return layout === "auto" ? (UPRIGHT.matches ? "stacked" : "side") : layout;
   }
 
-  /** What each choice is called. @returns {Record<string, string>} */
+  /** What each choice, and each button beside them, is called. @returns {Record<string, string>} */
   get words() {
     return WORDS[this.name];
   }

@@ -3,14 +3,14 @@
 // They are sent one at a time in the order in which they were given: an undo must follow what it takes back.
 
 import { ApiError, request } from "./api.js";
+import { isComparison, isSaid } from "./said.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8_000;
 
 /**
  * @typedef {import("../../typescript/api").AnswerRequest} AnswerBody
- * @typedef {NonNullable<AnswerBody["choice"]>} Choice
- * @typedef {{pair: import("./queue.js").Pair, was: Choice | null}} Note What was shown, and said before.
+ * @typedef {{query: import("./queue.js").Query, was: import("./said.js").Said}} Note What was shown, and said before.
  * @typedef {{scope: string, body: AnswerBody, note: Note, since: number, refused: string | null}} Entry
  */
 
@@ -33,7 +33,7 @@ export function newId() {
 
 /**
  * Emits "change" when `state` or what is in it changes, "stored" (detail: the reply) for each answer stored, and
- * "elsewhere" (detail: `queryId`, `choice`) for each that the same person gives in another tab.
+ * "elsewhere" (detail: `queryId`, `takesBack`) for each that the same person gives, or takes back, in another tab.
  */
 export class Outbox extends EventTarget {
   /** @type {Entry[]} In the order in which they were given. */
@@ -82,6 +82,22 @@ export class Outbox extends EventTarget {
     return this.#entries.filter((entry) => entry.refused === null);
   }
 
+  /** Queries whose newest unsent word is an answer, not an undo. @returns {string[]} */
+  get unsentQueries() {
+    const newest = new Map(this.pending.map(({ body }) => [body.query_id, isSaid(body)]));
+    return [...newest].filter(([, said]) => said).map(([query]) => query);
+  }
+
+  /** How much more there is than the server knows of; less, where an undo waits to be sent. */
+  get unsent() {
+    const change = { answers: 0, comparisons: 0 };
+    for (const { body, note } of this.pending) {
+      change.answers += Number(isSaid(body)) - Number(isSaid(note.was));
+      change.comparisons += Number(isComparison(body)) - Number(isComparison(note.was));
+    }
+    return change;
+  }
+
   /** @returns {Entry[]} What the server will not take. */
   get refused() {
     return this.#entries.filter((entry) => entry.refused !== null);
@@ -112,7 +128,7 @@ export class Outbox extends EventTarget {
   async add(body, note) {
     const entry = { scope: this.scope, body, note, since: Date.now(), refused: null };
     this.#entries.push(entry);
-    this.#tabs.postMessage({ queryId: body.query_id, choice: body.choice });
+    this.#tabs.postMessage({ queryId: body.query_id, takesBack: !isSaid(body) });
     this.#changed();
     await this.#write((store) => store.put(entry));
     if (this.#failure === null) this.sendNow();

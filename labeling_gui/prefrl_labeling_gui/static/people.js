@@ -9,7 +9,7 @@ const LOOK_EVERY = 10_000;
 const UNKNOWN = "–";
 /** Between the names of several people; no name has one of them. */
 const SEPARATORS = /[,;\n]/;
-const COLUMNS = ["Name", "Answers", "Per minute", "Left / right", "Seconds", "Too fast", "Agrees", "Errs in", "Last seen", ""];
+const COLUMNS = ["Name", "Answers", "Per minute", "Left / right", "Seconds", "Too fast", "Agrees", "Gold", "Errs in", "Last seen", ""];
 
 await openPage();
 
@@ -45,6 +45,7 @@ function showEverybody(people) {
       cell(known(person.quality?.median_seconds, number)),
       cell(known(person.quality?.too_fast, share)),
       cell(known(person.quality?.agreement, share)),
+      cell(person.quality?.gold == null ? UNKNOWN : `${share(person.quality.gold)} of ${number(person.quality.n_gold)}`),
       cell(known(person.error_estimate, share)),
       element("td", {}, person.last_seen === null ? "never" : ago(person.last_seen)),
       element("td", { class: "acts" }, ...acts(person)),
@@ -247,7 +248,8 @@ byId("agreement").append(
     "p",
     { class: "quiet" },
     "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Agrees” is the share ",
-    "of what others said of the same pairs. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
+    "of what others said of the same pairs. “Gold” is the share of the pairs you marked as gold under History, which come to everybody ",
+    "else unnoticed, of which they say what you said. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
     "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
     "time for an answer; less than half a second is too fast to compare two clips. Who is set aside may go on answering: the ",
     "answers are kept, and nothing is trained on them until they count again; what was learned from them fades.",

@@ -1,22 +1,22 @@
-// What the reward model makes of each step, drawn below both clips: only of pairs that are answered already.
+// What the reward model makes of each step, drawn below the clips: only of those that are answered already.
 
 import { ApiError, request } from "./api.js";
 import { number, svg } from "./dom.js";
-import { layout } from "./layout.js";
+import { orderOf } from "./ranking.js";
+import { chosen, inWords } from "./said.js";
 
 const WIDTH = 100;
 const HEIGHT = 30;
 
 /**
- * Draw what is predicted below both clips, on one scale, and say which is better by it.
+ * Draw what is predicted below the clips, on one scale, and say which is better by it.
  * @typedef {{video: HTMLVideoElement, root: HTMLElement}} Thumbnail
  * @param {string} queryId
- * @param {Thumbnail} left
- * @param {Thumbnail} right
+ * @param {Thumbnail[]} thumbnails
  * @param {HTMLElement} verdict Where it is said.
  * @returns {Promise<boolean>} False when there is none yet.
  */
-export async function drawPredictions(queryId, left, right, verdict) {
+export async function drawPredictions(queryId, thumbnails, verdict) {
   let reply;
   try {
     reply = await request(`/api/predictions?query_id=${queryId}`);
@@ -24,16 +24,23 @@ export async function drawPredictions(queryId, left, right, verdict) {
     if (error instanceof ApiError) return false;
     throw error;
   }
-  const values = [...reply.left, ...reply.right];
+  const values = reply.clips.flat();
   const range = { low: Math.min(...values), high: Math.max(...values) };
-  draw(left, reply.left, range);
-  draw(right, reply.right, range);
-  const [first, second] = [reply.left, reply.right].map(sum);
-  const better = first === second ? "equal" : first > second ? "left" : "right";
-  verdict.textContent =
-    `Reward model: ${layout.words[better].toLowerCase()}, ${number(rounded(first))} against ${number(rounded(second))} ` +
-    `in all (a step: ${number(rounded(range.low))} to ${number(rounded(range.high))})`;
+  thumbnails.forEach((thumbnail, i) => draw(thumbnail, reply.clips[i], range));
+  const [low, high] = [range.low, range.high].map((value) => number(rounded(value)));
+  verdict.textContent = `Reward model: ${judged(reply.clips.map(sum))} in all (a step: ${low} to ${high})`;
   return true;
+}
+
+/** @param {number[]} sums Predicted for each clip. @returns {string} Which is better by it, and the numbers. */
+function judged(sums) {
+  const numbers = sums.map((value) => number(rounded(value)));
+  if (sums.length > 2) {
+    const greatest = [...new Set(sums)].sort((a, b) => b - a);
+    return `${orderOf(sums.map((value) => greatest.indexOf(value)))}, with ${numbers.join(", ")}`;
+  }
+  const better = sums[0] === sums[1] ? "equal" : sums[0] > sums[1] ? "left" : "right";
+  return `${inWords(chosen(better)).toLowerCase()}, ${numbers[0]} against ${numbers[1]}`;
 }
 
 /** @param {number[]} values */

@@ -12,12 +12,13 @@ const RATE_KNOWN_FROM = 10;
  * @param {import("../../typescript/api").Progress} progress
  * @param {{comparisons: number, answers: number}} unsent What is given but not yet stored.
  * @param {boolean} connected The server tells of changes.
+ * @param {string} unit What is counted.
  */
-export function showProgress(root, progress, unsent, connected) {
+export function showProgress(root, progress, unsent, connected, unit) {
   const total = progress.total + unsent.comparisons;
   const mine = progress.answered + unsent.answers;
   const { budget } = progress;
-  const done = budget === null ? count(total, "comparison") : `${number(total)} of ${number(budget)} comparisons`;
+  const done = budget === null ? count(total, unit) : `${number(total)} of ${number(budget)} ${unit}s`;
   const facts = [element("span", {}, done)];
   // The two differ: "can't tell" is an answer but no comparison, and others answer too.
   if (mine !== total) facts.push(element("span", { class: "mine" }, `you gave ${count(mine, "answer")}`));

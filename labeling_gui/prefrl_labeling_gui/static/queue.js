@@ -1,4 +1,4 @@
-// The pairs that this tab has claimed: the one that is shown first, and those after it.
+// What this tab has claimed to be answered: the query that is shown first, and those after it.
 
 import { request } from "./api.js";
 
@@ -6,15 +6,15 @@ const MOST_PER_CLAIM = 5;
 const RETRY_AFTER = 3_000;
 
 /**
- * @typedef {import("../../typescript/api").PairReply} PairReply
- * @typedef {Omit<PairReply, "lease_expires_at"> & Partial<PairReply>} Pair One that was answered has no lease any more.
+ * @typedef {import("../../typescript/api").QueryReply} QueryReply
+ * @typedef {Omit<QueryReply, "lease_expires_at"> & Partial<QueryReply>} Query One that was answered has no lease any more.
  * @typedef {import("../../typescript/api").ClaimsReply} ClaimsReply
  */
 
-/** Emits "change" when pairs came, or the reason why none come changed; and "progress" (detail) with each reply. */
+/** Emits "change" when queries came, or the reason why none come changed; and "progress" (detail) with each reply. */
 export class Queue extends EventTarget {
-  /** @type {Pair[]} The first is to be answered now. */
-  pairs = [];
+  /** @type {Query[]} The first is to be answered now. */
+  queries = [];
   /** @type {string | null} Why there are no more: "none_open", "budget_used", "finished". */
   reason = null;
   /** @type {Error | null} Why the last claim failed; null when it did not. */
@@ -23,43 +23,48 @@ export class Queue extends EventTarget {
   asked = false;
   /** @type {Set<string>} What was answered here: a claim may overtake its answer and bring it again. */
   #answered = new Set();
+  /** What came last is of a kind that this page does not ask. */
+  isOfAnotherKind = false;
   #ahead;
   #unsent;
+  #isOfThisKind;
   /** @type {Promise<void> | null} */
   #claiming = null;
   #timer = 0;
 
   /**
-   * @param {() => number} ahead How many pairs to hold.
+   * @param {() => number} ahead How many to hold.
    * @param {() => string[]} unsent Queries whose answers the server does not know yet.
+   * @param {(query: QueryReply) => boolean} isOfThisKind Whether the page can show it.
    */
-  constructor(ahead, unsent) {
+  constructor(ahead, unsent, isOfThisKind) {
     super();
+    this.#isOfThisKind = isOfThisKind;
     this.#ahead = ahead;
     this.#unsent = unsent;
   }
 
-  /** Take the first pair off, because it is answered. */
+  /** Take the first one off, because it is answered. */
   take() {
-    const pair = this.pairs.shift();
-    if (pair !== undefined) this.#answered.add(pair.query_id);
+    const query = this.queries.shift();
+    if (query !== undefined) this.#answered.add(query.query_id);
   }
 
-  /** Ask a pair no more, because it is answered elsewhere. @param {string} queryId */
+  /** Ask one no more, because it is answered elsewhere. @param {string} queryId */
   drop(queryId) {
-    this.pairs = this.pairs.filter((pair) => pair.query_id !== queryId);
+    this.queries = this.queries.filter((query) => query.query_id !== queryId);
     this.#answered.add(queryId);
   }
 
-  /** Ask a pair again if it comes, because its answer was taken back elsewhere. @param {string} queryId */
+  /** Ask one again if it comes, because its answer was taken back elsewhere. @param {string} queryId */
   allow(queryId) {
     this.#answered.delete(queryId);
   }
 
-  /** Put a pair before all others, because its answer was taken back. @param {Pair} pair */
-  putBack(pair) {
-    this.#answered.delete(pair.query_id);
-    this.pairs = [pair, ...this.pairs.filter((other) => other.query_id !== pair.query_id)];
+  /** Put one before all others, because its answer was taken back. @param {Query} query */
+  putBack(query) {
+    this.#answered.delete(query.query_id);
+    this.queries = [query, ...this.queries.filter((other) => other.query_id !== query.query_id)];
   }
 
   /** Claim until enough are held. Calls while one is under way wait for that one. @returns {Promise<void>} */
@@ -70,14 +75,14 @@ export class Queue extends EventTarget {
 
   /** Keep what is held for this person for longer. */
   async renew() {
-    if (this.pairs.length > 0) await this.#claim(1).catch(() => undefined);
+    if (this.queries.length > 0) await this.#claim(1).catch(() => undefined);
   }
 
   /** Ask anew for everything: the leases may have ended while nobody looked. */
   async refresh() {
     await this.#claiming;
-    const [shown] = this.pairs;
-    this.pairs = [];
+    const [shown] = this.queries;
+    this.queries = [];
     await this.fill();
     if (this.failure !== null && shown !== undefined) this.putBack(shown);
   }
@@ -101,12 +106,13 @@ export class Queue extends EventTarget {
   /** @param {number} n @returns {Promise<number>} How many came that are new. */
   async #claim(n) {
     const unsent = this.#unsent();
-    const holding = [...this.pairs.map((pair) => pair.query_id), ...unsent];
+    const holding = [...this.queries.map((query) => query.query_id), ...unsent];
     /** @type {ClaimsReply} */
     const reply = await request("/api/claims", { body: { n, holding: [...new Set(holding)] } });
-    const known = new Set([...this.pairs.map((pair) => pair.query_id), ...unsent, ...this.#answered]);
-    const fresh = reply.queries.filter((pair) => !known.has(pair.query_id));
-    this.pairs.push(...fresh);
+    const known = new Set([...this.queries.map((query) => query.query_id), ...unsent, ...this.#answered]);
+    const fresh = reply.queries.filter((query) => !known.has(query.query_id) && this.#isOfThisKind(query));
+    this.isOfAnotherKind = reply.queries.some((query) => !this.#isOfThisKind(query));
+    this.queries.push(...fresh);
     this.reason = reply.reason;
     this.dispatchEvent(new CustomEvent("progress", { detail: reply.progress }));
     if (fresh.length > 0) this.dispatchEvent(new Event("change"));
@@ -114,6 +120,6 @@ export class Queue extends EventTarget {
   }
 
   #missing() {
-    return this.#ahead() - this.pairs.length;
+    return this.#ahead() - this.queries.length;
   }
 }

@@ -1,4 +1,4 @@
-// What somebody wants to say of a pair besides the answer: that a clip is broken, or why they cannot tell.
+// What somebody wants to say of clips besides the answer: that a clip is broken, or why they cannot tell.
 
 import { element } from "./dom.js";
 import { addAct, openDialog } from "./help.js";
@@ -14,12 +14,12 @@ export const REASONS = {
   unclear: "The question does not fit",
 };
 
-/** What is said of a pair of which nothing is said. @type {Readonly<Remark>} */
+/** What is said of clips of which nothing is said. @type {Readonly<Remark>} */
 export const NONE = Object.freeze({ remark: null, comment: null });
 
 /**
  * Ask for a remark; it goes with the answer, and changes nothing about that.
- * @param {Readonly<Remark>} before What was remarked of this pair before.
+ * @param {Readonly<Remark>} before What was remarked of these clips before.
  * @param {number} longest Characters that a comment may have.
  * @param {(said: Remark) => void} keep
  */
@@ -37,7 +37,7 @@ export function askForRemark(before, longest, keep) {
     dialog.close();
   };
   const dialog = openDialog(
-    "A remark on this pair",
+    "A remark on these clips",
     element("p", {}, "It is stored with your answer, for whoever looks at the answers later. Nothing is learned from it."),
     element(
       "div",

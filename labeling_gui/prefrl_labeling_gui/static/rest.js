@@ -41,7 +41,7 @@ export function showRest(root, { shown, reason, trainer, answered }) {
 /** @param {string | null} reason @param {import("../../typescript/api").TrainerProgress | null} trainer @param {number} answered @returns {Message} */
 function messageFor(reason, trainer, answered) {
   if (reason === "failure") {
-    const line = "The next pair comes by itself as soon as there is a connection again.";
+    const line = "The next clips come by themselves as soon as there is a connection again.";
     return { title: "Waiting for the server", lines: [line], clip: false, links: false };
   }
   if (reason === "finished" || trainer?.state === "finished") {
@@ -56,15 +56,15 @@ function messageFor(reason, trainer, answered) {
   const begun = trainer !== null && trainer.state !== null;
   if (begun && (trainer.state === "stopped" || !trainer.alive)) {
     const line =
-      "All answers are kept. Whoever started this run can go on with “prefrl resume”; pairs then come by themselves.";
+      "All answers are kept. Whoever started this run can go on with “prefrl resume”; clips then come by themselves.";
     return { title: "Training is not running", lines: [line], clip: true, links: true };
   }
   if (answered === 0) {
-    const line = "It tries out its first movements. The first pair comes by itself, in a few seconds.";
+    const line = "It tries out its first movements. The first clips come by themselves, in a few seconds.";
     return { title: "The agent is warming up", lines: [line], clip: false, links: false };
   }
   const line =
-    "The agent tries out what it has learned from you. The next pair comes by itself. This is what it does now.";
+    "The agent tries out what it has learned from you. The next clips come by themselves. This is what it does now.";
   return { title: "You are quicker than the agent", lines: [line], clip: true, links: false };
 }
 

@@ -30,7 +30,7 @@ export async function openPage() {
   const run = await knownRun();
   document.title = [document.title, run.task, "prefrl"].filter((part) => part !== null).join(" · ");
   setExamples(run.examples);
-  setChoices(run.choices);
+  setChoices(run.choices, run.ranking);
   const outbox = new Outbox(`${run.run_id}/${run.labeler.name}`);
   const live = new Live();
   const save = element("span", { class: "save", id: "save" });

@@ -1,7 +1,8 @@
-// Where the two clips are seen. Three pairs of players lie over each other: the pair that is shown, the next one,
-// loaded, and the one before, should its answer be taken back. Changing pairs is changing which one is visible.
+// Where the clips are seen. Three sets of players lie over each other: that of the query that is shown, of the next
+// one, loaded, and of the one before, should its answer be taken back. Going on is changing which one is visible.
 
 import { element, lessMotion } from "./dom.js";
+import { columnsFor } from "./grid.js";
 import { Look } from "./look.js";
 import { LoopBar } from "./loop_bar.js";
 import { Player } from "./player.js";
@@ -17,16 +18,21 @@ const MARKS = {
 };
 
 /**
- * @typedef {{player: Player, pair: import("./queue.js").Pair | null, state: "empty" | "loading" | "ready" | "failed",
- *            sentence: string, used: number, wanted: number}} Slot Two players, and what is in them.
+ * @typedef {import("./queue.js").Query} Query
+ * @typedef {{player: Player, query: Query | null, state: "empty" | "loading" | "ready" | "failed",
+ *            sentence: string, used: number, wanted: number}} Slot Players, and what is in them.
  */
 
-/** Emits "looped", "shown" when a pair is visible (detail: the pair), and "seen" when it has been looked at. */
+/** Emits "looped", "shown" when a query is visible (detail: the query), and "seen" when it has been looked at. */
 export class Stage extends EventTarget {
   #root;
   #clips;
-  #sides;
+  #grid = element("div", { class: "grid" });
+  /** @type {ReturnType<typeof newSide>[]} As many as the query with the most clips has had. */
+  #sides = [];
   #slots;
+  #board;
+  #ratio = 1;
   /** @type {Slot | null} */
   #shown = null;
   #rate = 1;
@@ -38,10 +44,11 @@ export class Stage extends EventTarget {
   /**
    * @param {HTMLElement} root
    * @param {import("./clips.js").ClipCache} clips
-   * @param {{leastLook: number, howToPlay: () => string}} options Seconds that both clips must have played before a
-   *   pair counts as looked at; and what to do, said over clips that do not play by themselves.
+   * @param {{leastLook: number, howToPlay: () => string, board: import("./ranking_board.js").RankingBoard | null}}
+   *   options Seconds that all clips must have played before a query counts as looked at; what to do, said over clips
+   *   that do not play by themselves; and what lies over the clips where they are ranked.
    */
-  constructor(root, clips, { leastLook, howToPlay }) {
+  constructor(root, clips, { leastLook, howToPlay, board }) {
     super();
     this.#howToPlay = howToPlay;
     this.#look = new Look(leastLook);
@@ -51,31 +58,33 @@ export class Stage extends EventTarget {
     });
     this.#root = root;
     this.#clips = clips;
-    this.#sides = SIDES.map((side) => newSide(side));
-    root.replaceChildren(...this.#sides.map((side) => side.root));
+    this.#board = board;
+    root.replaceChildren(this.#grid);
     this.#slots = Array.from({ length: 3 }, () => this.#newSlot());
+    // By the window, not by the room that is left for the clips: a banner that comes must not rearrange them.
+    addEventListener("resize", () => this.#arrange());
     root.addEventListener("pointermove", ({ movementX, movementY }) => {
       // A browser may tell of a move when only what lies under the pointer has changed.
       if (movementX !== 0 || movementY !== 0) delete root.dataset.pointed;
     });
   }
 
-  /** @returns {import("./queue.js").Pair | null} The pair that is seen. */
-  get pair() {
-    return this.#shown?.pair ?? null;
+  /** @returns {Query | null} The query that is seen. */
+  get query() {
+    return this.#shown?.query ?? null;
   }
 
-  /** The pair can be seen, or never will be. */
+  /** The clips can be seen, or never will be. */
   get settled() {
     return this.#shown !== null && this.#shown.state !== "loading";
   }
 
-  /** The pair cannot be seen. */
+  /** The clips cannot be seen. */
   get failed() {
     return this.#shown?.state === "failed";
   }
 
-  /** The pair has been looked at, or cannot be. */
+  /** The clips have been looked at, or cannot be. */
   get seen() {
     return this.#shown !== null && this.#look.seen;
   }
@@ -90,43 +99,48 @@ export class Stage extends EventTarget {
     if (this.#shown !== null) this.#shown.player.rate = rate;
   }
 
-  /** Load a pair that will be shown. @param {import("./queue.js").Pair} pair */
-  prepare(pair) {
-    if (this.#slotOf(pair) !== undefined) return;
+  /** Load the clips of a query that will be shown. @param {Query} query */
+  prepare(query) {
+    if (this.#slotOf(query) !== undefined) return;
     const free = this.#slots.filter((slot) => slot !== this.#shown);
-    this.#load(free.reduce((oldest, slot) => (slot.used < oldest.used ? slot : oldest)), pair);
+    this.#load(free.reduce((oldest, slot) => (slot.used < oldest.used ? slot : oldest)), query);
   }
 
   /**
-   * Show a pair and play it; what is not loaded yet is shown as soon as it is.
-   * @param {import("./queue.js").Pair} pair
+   * Show a query and play its clips; what is not loaded yet is shown as soon as it is.
+   * @param {Query} query
    */
-  show(pair) {
-    this.prepare(pair);
-    const slot = this.#slotOf(pair);
+  show(query) {
+    this.prepare(query);
+    const slot = this.#slotOf(query);
     if (slot === undefined || slot === this.#shown) return;
     this.#hide();
     this.#shown = slot;
     slot.used = performance.now();
     for (const video of slot.player.videos) video.classList.add("shown");
-    this.#root.dataset.query = pair.query_id;
-    this.#sides.forEach(({ name, root }) => (root.dataset.clip = pair[name].clip));
-    this.#sides.forEach(({ bar }, i) => bar.follow(slot.player.videos[i]));
+    this.#root.dataset.query = query.query_id;
+    this.#sides.forEach(({ root, bar }, i) => {
+      root.hidden = query.clips[i] === undefined;
+      if (root.hidden) return;
+      root.dataset.clip = query.clips[i].clip;
+      bar.follow(slot.player.videos[i]);
+    });
+    this.#arrange();
     this.#showState(slot);
     this.#begin(slot);
   }
 
-  /** Show no pair. */
+  /** Show no clips. */
   clear() {
     this.#hide();
     for (const slot of this.#slots) {
-      slot.pair = null;
+      slot.query = null;
       slot.state = "empty";
       slot.player.unload();
     }
   }
 
-  /** Show no clip as pointed at until the pointer moves: it points at a pair that nobody has looked at yet. */
+  /** Show no clip as pointed at until the pointer moves: it points at one that nobody has looked at yet. */
   forgetPointer() {
     this.#root.dataset.pointed = "false";
   }
@@ -175,41 +189,61 @@ export class Stage extends EventTarget {
     }
   }
 
+  /** @returns {Slot} */
   #newSlot() {
-    const videos = this.#sides.map(({ name, frame }) => {
-      const video = element("video", { "aria-label": `${name} clip`, tabIndex: -1 });
+    return { player: new Player([]), query: null, state: "empty", sentence: "", used: 0, wanted: 0 };
+  }
+
+  /** Have a slot hold so many clips. @param {Slot} slot @param {number} n */
+  #fit(slot, n) {
+    while (this.#sides.length < n) {
+      const side = newSide(this.#board === null ? SIDES[this.#sides.length] : String(this.#sides.length + 1));
+      this.#board?.add(side.frame);
+      this.#sides.push(side);
+      this.#grid.append(side.root);
+    }
+    if (slot.player.videos.length === n) return;
+    slot.player.unload();
+    for (const video of slot.player.videos) video.remove();
+    slot.player = this.#newPlayer(slot, n);
+  }
+
+  /** @param {Slot} slot @param {number} n */
+  #newPlayer(slot, n) {
+    const videos = this.#sides.slice(0, n).map(({ name, frame }) => {
+      const video = element("video", { "aria-label": this.#board === null ? `${name} clip` : `clip ${name}`, tabIndex: -1 });
       frame.prepend(video);
       return video;
     });
     const player = new Player(videos);
-    /** @type {Slot} */
-    const slot = { player, pair: null, state: "empty", sentence: "", used: 0, wanted: 0 };
     player.addEventListener("refused", () => this.#mark());
     player.addEventListener("looped", () => {
       this.dispatchEvent(new Event("looped"));
       if (slot === this.#shown && !this.#look.seen) this.#look.skip(); // no longer look is asked for than the clips last
       this.#mark();
     });
-    return slot;
+    return player;
   }
 
-  #slotOf(pair) {
-    return this.#slots.find((slot) => slot.pair?.query_id === pair.query_id && slot.state !== "empty");
+  /** @param {Query} query */
+  #slotOf(query) {
+    return this.#slots.find((slot) => slot.query?.query_id === query.query_id && slot.state !== "empty");
   }
 
-  async #load(slot, pair) {
+  /** @param {Slot} slot @param {Query} query */
+  async #load(slot, query) {
     const wanted = (slot.wanted += 1);
-    Object.assign(slot, { pair, state: "loading", sentence: "", used: performance.now() });
-    const sides = [pair.left, pair.right];
+    Object.assign(slot, { query, state: "loading", sentence: "", used: performance.now() });
+    this.#fit(slot, query.clips.length);
     let failure = "";
     try {
-      const urls = await Promise.all(sides.map((side) => this.#clips.get(side.clip)));
+      const urls = await Promise.all(query.clips.map(({ clip }) => this.#clips.get(clip)));
       if (slot.wanted !== wanted) return;
-      await slot.player.load(urls, sides.map((side) => side.fps));
+      await slot.player.load(urls, query.clips.map(({ fps }) => fps));
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
-    if (slot.wanted !== wanted || slot.pair !== pair) return;
+    if (slot.wanted !== wanted || slot.query !== query) return;
     slot.state = failure === "" ? "ready" : "failed";
     slot.sentence = failure;
     if (slot !== this.#shown) return;
@@ -217,19 +251,21 @@ export class Stage extends EventTarget {
     this.#begin(slot);
   }
 
-  /** Play a pair that is loaded; one that cannot be played needs no look. */
+  /** Play clips that are loaded; what cannot be played needs no look. */
   #begin(slot) {
     if (slot.state === "failed") this.#look.skip();
     if (slot.state !== "ready") return;
     const { videoWidth, videoHeight } = slot.player.videos[0];
-    this.#root.style.setProperty("--ratio", String(videoWidth / videoHeight));
+    this.#ratio = videoWidth / videoHeight;
+    this.#root.style.setProperty("--ratio", String(this.#ratio));
+    this.#arrange();
     slot.player.rate = this.#rate;
     slot.player.looping = !lessMotion();
     this.#playsAfterwards = !lessMotion();
     if (this.#playsAfterwards && !this.#covered) slot.player.replay();
     this.#mark();
     this.#look.begin(slot.player.videos);
-    this.dispatchEvent(new CustomEvent("shown", { detail: slot.pair }));
+    this.dispatchEvent(new CustomEvent("shown", { detail: slot.query }));
   }
 
   #hide() {
@@ -242,6 +278,17 @@ export class Stage extends EventTarget {
     this.#look.end();
     this.#shown = null;
     this.#mark();
+  }
+
+  /** Several clips that are ranked lie in as many columns as make them largest; two lie as somebody has chosen. */
+  #arrange() {
+    const n = this.query?.clips.length ?? 0;
+    if (this.#board === null || n === 0 || this.#root.clientWidth === 0) return;
+    const room = { width: this.#root.clientWidth, height: this.#root.clientHeight };
+    const gap = Number.parseFloat(getComputedStyle(this.#grid).columnGap) || 0;
+    const columns = columnsFor(n, room, this.#ratio, gap);
+    this.#grid.style.setProperty("--columns", String(columns));
+    this.#grid.style.setProperty("--rows", String(Math.ceil(n / columns)));
   }
 
   #showState(slot) {
