@@ -37,7 +37,7 @@ _HAS_SEEN = exists().where(
 _NEXT = (
     select(_query)
     .join(_gold, _gold.c.query_id == _query.c.id)
-    .where(OF_THE_NEWEST_RUN, _gold.c.labeler != _asking, _IS_KNOWN, ~_HAS_SEEN)
+    .where(OF_THE_NEWEST_RUN, _IS_KNOWN, ~_HAS_SEEN)  # who has marked it has seen it
     .order_by(_gold.c.created_at, _query.c.ordinal)
     .limit(1)
 )
