@@ -146,10 +146,13 @@ class AnswerIndex:
         self._repeats[query_id] = repeat_of
         self._repeated.add((repeat_of, name))
 
-    def n_gold(self, name: str) -> int:
-        """Return how many queries a person has answered again that only somebody else had answered before."""
+    def n_since_gold(self, name: str) -> int:
+        """Return how many queries a person has answered since one that only somebody else had answered before."""
         own = self.account(name).current
-        return sum(self._repeats.get(query_id, query_id) not in own for query_id in list(own))
+        for n, query_id in enumerate(reversed(list(own))):
+            if self._repeats.get(query_id, query_id) not in own:
+                return n
+        return len(own)
 
     def refresh(self) -> None:
         """Read the answers that were stored since.

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from typing import Literal, TypeAlias
 from uuid import UUID
 
-from prefrl.segments import Answer, FeedbackKind, Judgement, Ranking, Remark
+from prefrl.segments import Answer, FeedbackKind, Judgement, Ranking, Remark, feedback_kind
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
@@ -58,12 +58,15 @@ class Assignment:
         self._repeat_share = repeat_share
         self._lease_seconds = lease_seconds
 
-    def claim(self, name: str, n: int, *, holding: Sequence[str], repeats: bool) -> list[Claim]:
+    def claim(
+        self, name: str, n: int, *, kind: FeedbackKind, holding: Sequence[str], repeats: bool
+    ) -> list[Claim]:
         """Give a person up to `n` queries besides those they hold.
 
         Args:
             name: Who asks.
             n: How many.
+            kind: What is asked now; what an earlier training of the run has asked otherwise is not given out.
             holding: Queries this person has; nobody else gets them meanwhile.
             repeats: Whether earlier queries, and gold, may be asked; not where nobody waits for answers any more.
 
@@ -71,8 +74,9 @@ class Assignment:
             StoreError: The store cannot be written.
         """
         if repeats and n > 0:
-            self._ask_again(name)
-        claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding)
+            self._ask_again(name, kind)
+        sizes = (kind.least_segments, kind.most_segments)
+        claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding, sizes=sizes)
         for claim in claims:
             self._take_note(claim, name)
         return claims
@@ -127,14 +131,13 @@ class Assignment:
         )
         return stored
 
-    def _ask_again(self, name: str) -> None:
+    def _ask_again(self, name: str, kind: FeedbackKind) -> None:
         """Have a repeat and a gold query come to a person, where it is time for one."""
-        due = self._due_repeat(name)
+        due = self._due_repeat(name, kind)
         if due is not None:
             self._answer_index.add_repeat(self._store.add_repeat(due, name), due, name)
-        n_answers = len(self._answer_index.account(name).current)
-        if n_answers >= ANSWERS_PER_GOLD * (1 + self._answer_index.n_gold(name)):
-            gold = self._store.add_gold(name)
+        if self._answer_index.n_since_gold(name) >= ANSWERS_PER_GOLD:
+            gold = self._store.add_gold(name, sizes=(kind.least_segments, kind.most_segments))
             if gold is not None:
                 self._answer_index.add_repeat(*gold, name)
 
@@ -142,13 +145,14 @@ class Assignment:
         if claim.repeat_of is not None:
             self._answer_index.add_repeat(claim.query_id, claim.repeat_of, name)
 
-    def _due_repeat(self, name: str) -> str | None:
+    def _due_repeat(self, name: str, kind: FeedbackKind) -> str | None:
         """Return the oldest answered query of a person that is to be asked again now."""
         answers = list(self._answer_index.account(name).current.values())
         for answer in answers[-ANSWERS_BETWEEN - ANSWERS_LOOKED_AT : -ANSWERS_BETWEEN]:
             query_id = answer.query_id
             may_be = is_comparison(answer) and not self._answer_index.is_repeat_or_repeated(query_id, name)
-            if may_be and self._is_chosen(name, query_id):
+            fits = feedback_kind(answer.kind).is_ranking == kind.is_ranking
+            if may_be and fits and self._is_chosen(name, query_id):
                 return query_id
         return None
 

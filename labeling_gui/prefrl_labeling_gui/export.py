@@ -15,7 +15,13 @@ EXPORT_TYPES: dict[ExportKind, str] = {"jsonl": "application/x-ndjson", "csv": "
 Cell = str | int | bool | list[str] | list[int] | None
 
 
-def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callable[[str], str | None]) -> str:
+def exported(
+    items: Sequence[HistoryItem],
+    kind: ExportKind,
+    *,
+    question: Callable[[str], str | None],
+    tells_repeats: bool,
+) -> str:
     """Return answers as text.
 
     Args:
@@ -23,8 +29,9 @@ def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callab
         kind: "jsonl" has an object a line, "csv" a row with a head above all, in which a list is text with
             spaces in between.
         question: What was asked, by the id of a query; None where that is not known any more.
+        tells_repeats: Whether it says what was asked again, which nobody is to know of their own answers.
     """
-    rows = [_row(item, question) for item in items]
+    rows = [_row(item, question, item.repeat_of if tells_repeats else None) for item in items]
     if kind == "jsonl":
         return "".join(json.dumps(row) + "\n" for row in rows)
     text = io.StringIO()
@@ -35,7 +42,7 @@ def exported(items: Sequence[HistoryItem], kind: ExportKind, *, question: Callab
     return text.getvalue()
 
 
-def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, Cell]:
+def _row(item: HistoryItem, question: Callable[[str], str | None], repeat_of: str | None) -> dict[str, Cell]:
     said = item.answer
     assert said.answer is not None  # what was taken back is no present answer
     choice, ranks = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
@@ -44,7 +51,7 @@ def _row(item: HistoryItem, question: Callable[[str], str | None]) -> dict[str, 
         "seq": said.seq,
         "labeler": said.labeler,
         "query_id": said.query_id,
-        "repeat_of": item.repeat_of,
+        "repeat_of": repeat_of,
         "num_timesteps": item.num_timesteps,
         "question": question(said.query_id),
         "segments": list(sides_of(item.segment_ids, sides_swapped=said.sides_swapped)),

@@ -6,7 +6,7 @@ drawn at random for each query and person: who looks at the clips presses left a
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from math import nan, sqrt
+from math import comb, nan, sqrt
 from statistics import median
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ TOO_FAST_SECONDS = 0.5
 MOST_TOO_FAST = 0.2
 """Share of answers that may be too fast before somebody is warned of."""
 USUAL_ERRORS = 0.2
-"""Share of gold pairs that somebody who looks gets wrong, at most."""
+"""Share of gold answers that somebody who looks gets wrong, at most."""
 SURE = 3.0
 """Standard deviations from what chance would do: at any one time it goes beyond that with 1 of 400 people who do
 nothing wrong, and with a few of a hundred at some time in a long session. So a warning is a reason to look."""
+RARE = 1 / 400
+"""The same as a probability, where it can be counted."""
 MIN_ANSWERS = 20
-"""Below that nobody is warned of."""
+"""Below that nobody is warned of, but for wrong answers where the right one is known."""
 
 _PREFERRED = (Answer.FIRST, Answer.SECOND)
 
@@ -47,9 +49,9 @@ class Quality(NamedTuple):
     n_shared: int
     """Of how many pairs that is a share."""
     gold: float
-    """Share of the pairs whose answer is known of which this person said the same as it."""
+    """Share of the answers to what is known that say the same as is known, of a ranking in most of its pairs."""
     n_gold: int
-    """Of how many pairs that is a share."""
+    """Of how many answers that is a share."""
     warnings: tuple[str, ...]
     """What somebody should look at, a sentence each."""
 
@@ -62,7 +64,7 @@ def qualities(items: Sequence[HistoryItem], aside: Collection[str] = ()) -> dict
         aside: People with whom nobody is compared; they are compared with the others.
     """
     by_person: dict[str, list[HistoryItem]] = defaultdict(list)
-    known = {topic: opinion for item in items if item.is_gold for topic, opinion in opinions(item).items()}
+    gold = {item.answer.query_id: item for item in items if item.is_gold}
     by_topic: dict[Topic, dict[str, Answer]] = defaultdict(dict)
     spreads: dict[Topic, float] = {}
     for item in items:
@@ -75,29 +77,33 @@ def qualities(items: Sequence[HistoryItem], aside: Collection[str] = ()) -> dict
         name: _quality(
             own,
             [(same, spreads[topic]) for topic, same in _alike(name, by_topic, aside).items()],
-            _right(own, known),
+            _right(own, gold),
         )
         for name, own in by_person.items()
     }
 
 
-def _right(own: Sequence[HistoryItem], known: Mapping[Topic, Answer]) -> list[tuple[bool, float]]:
-    """Return whether somebody says what is known of each two segments that one of two is better of.
+def _right(own: Sequence[HistoryItem], gold: Mapping[str, HistoryItem]) -> list[bool]:
+    """Return of each of somebody's answers to gold whether it says the same, of a ranking in most of its pairs.
 
-    Whoever made an answer gold is not measured by it.
+    Whoever made an answer gold is not measured by it, and nobody twice by one.
     """
+    answered = {item.answer.query_id for item in own}
     found = []
     for item in own:
-        asked = item.repeat_of or item.answer.query_id
-        for (_, i, j), opinion in opinions(item).items():
-            expected = known.get((asked, i, j))
-            if not item.is_gold and expected in _PREFERRED:
-                found.append((opinion is expected, _spread(item)))
+        known = gold.get(item.repeat_of or item.answer.query_id)
+        if known is None or known.answer.labeler == item.answer.labeler or item.repeat_of in answered:
+            continue
+        expected = opinions(known)
+        said = {(known.answer.query_id, i, j): opinion for (_, i, j), opinion in opinions(item).items()}
+        same = [said[topic] is opinion for topic, opinion in expected.items() if opinion in _PREFERRED and said]
+        if same:
+            found.append(2 * sum(same) > len(same))
     return found
 
 
 def _quality(
-    own: Sequence[HistoryItem], alike: Sequence[tuple[bool, float]], right_ones: Sequence[tuple[bool, float]]
+    own: Sequence[HistoryItem], alike: Sequence[tuple[bool, float]], right_ones: Sequence[bool]
 ) -> Quality:
     sides = [(_on_screen(item, opinion), _spread(item)) for item in own for opinion in opinions(item).values()]
     said = [side for side, _ in sides]
@@ -118,7 +124,7 @@ def _quality(
         too_fast=sum(fast) / len(fast) if fast else nan,
         agreement=sum(one for one, _ in alike) / len(alike) if alike else nan,
         n_shared=len(alike),
-        gold=sum(one for one, _ in right_ones) / len(right_ones) if right_ones else nan,
+        gold=sum(right_ones) / len(right_ones) if right_ones else nan,
         n_gold=len(right_ones),
         warnings=tuple(warnings),
     )
@@ -177,10 +183,8 @@ def _of_agreement(alike: Sequence[tuple[bool, float]]) -> list[str]:
     return [f"Says the opposite of others: the same as most of them in {n_alike / n:.0%} of {n} pairs."]
 
 
-def _of_gold(right_ones: Sequence[tuple[bool, float]]) -> list[str]:
-    n, n_right = len(right_ones), sum(one for one, _ in right_ones)
-    # A share of errors of e has e (1 - e) in place of the 1/4 of a coin, of which `_spread` is four times the sum.
-    deviation = sqrt(USUAL_ERRORS * (1 - USUAL_ERRORS) * sum(spread for _, spread in right_ones))
-    if not n or (1 - USUAL_ERRORS) * n - n_right <= SURE * deviation:
-        return []
-    return [f"Right in {n_right} of {n} gold pairs."]
+def _of_gold(right_ones: Sequence[bool]) -> list[str]:
+    """Somebody who looks gets so few right by chance as seldom as the other warnings come for nothing."""
+    n, n_right = len(right_ones), sum(right_ones)
+    chance = sum(comb(n, k) * (1 - USUAL_ERRORS) ** k * USUAL_ERRORS ** (n - k) for k in range(n_right + 1))
+    return [f"Right in {n_right} of {n} gold answers."] if n and chance < RARE else []

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     RowMapping,
     bindparam,
@@ -38,10 +39,17 @@ _asking: BindParameter[str] = bindparam("asking")
 OF_THE_NEWEST_RUN = _query.c.run_id == select(func.max(schema.run.c.id)).scalar_subquery()
 """What earlier runs have asked is handed out no more."""
 
+_n_segments = (
+    select(func.count()).where(schema.query_segment.c.query_id == _query.c.id).correlate(_query).scalar_subquery()
+)
+FITS: ColumnElement[bool] = _n_segments.between(bindparam("least"), bindparam("most"))
+"""Holds for a query of as many segments as can be shown; a run may go on with another kind of feedback."""
+
 _HAD = (
     select(_query.c.id)
     .join(_lease, _lease.c.query_id == _query.c.id)
     .where(
+        FITS,
         _lease.c.labeler == _asking,
         _query.c.expires_at.is_(None),
         _query.c.n_answers < _query.c.overlap,
@@ -64,6 +72,7 @@ _NEXT = (
     .where(
         text(schema.OPEN),
         OF_THE_NEWEST_RUN,
+        FITS,
         _query.c.n_answers + n_in_hand(_now) < _query.c.overlap,
         _query.c.id.not_in(bindparam("exclude", expanding=True)),
         ~exists().where(
@@ -78,6 +87,10 @@ _NEXT = (
     .limit(1)
 )
 """The query that a labeler is to get next."""
+
+
+ANY_SIZE = (1, 1000)
+"""Numbers of segments of any query."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +114,13 @@ class ClaimMethods(StoreBase):
     """Who is asked what."""
 
     def claim(
-        self, labeler: str, n: int, *, lease_seconds: float = LEASE_SECONDS, exclude: Sequence[str] = ()
+        self,
+        labeler: str,
+        n: int,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        exclude: Sequence[str] = (),
+        sizes: tuple[int, int] = ANY_SIZE,
     ) -> list[Claim]:
         """Hand out queries to a person; nobody else gets them until the lease is over.
 
@@ -115,6 +134,7 @@ class ClaimMethods(StoreBase):
             n: How many are wanted, `exclude` not counted.
             lease_seconds: How long they stay this person's.
             exclude: Queries that this person has in hand: not returned again, but their leases are renewed.
+            sizes: Least and greatest number of segments of a query. Others are neither returned nor renewed.
 
         Raises:
             SettingError: `labeler` is empty, `n` negative, or `lease_seconds` not positive.
@@ -129,7 +149,7 @@ class ClaimMethods(StoreBase):
             restart_leases(connection, now)
             ensure_labeler(connection, labeler, now)
             until = now + round(1000 * lease_seconds)
-            asking = {"asking": labeler, "now": now}
+            asking = {"asking": labeler, "now": now, "least": sizes[0], "most": sizes[1]}
             had = connection.execute(_HAD, asking).scalars().all()
             claimed = [query_id for query_id in had if query_id not in exclude][:n]
             renewed = [query_id for query_id in had if query_id in exclude] + claimed

@@ -7,7 +7,7 @@ from prefrl.segments import Answer
 from prefrl.store import schema
 from prefrl.store.answers import IS_CURRENT, as_value
 from prefrl.store.base import StoreBase
-from prefrl.store.claims import OF_THE_NEWEST_RUN, ask_again
+from prefrl.store.claims import ANY_SIZE, FITS, OF_THE_NEWEST_RUN, ask_again
 from prefrl.store.people import ensure_labeler
 from prefrl.store.queries import unknown_query
 
@@ -34,10 +34,12 @@ _HAS_SEEN = exists().where(
         exists().where(_answer.c.query_id == _other.c.id, _answer.c.labeler == _asking),
     ),
 )
+_IS_OVER = or_(_query.c.n_answers >= _query.c.overlap, _query.c.expires_at.is_not(None))
+"""As long as it wants answers, people are asked the query itself, and measured by that."""
 _NEXT = (
     select(_query)
     .join(_gold, _gold.c.query_id == _query.c.id)
-    .where(OF_THE_NEWEST_RUN, _IS_KNOWN, ~_HAS_SEEN)  # who has marked it has seen it
+    .where(OF_THE_NEWEST_RUN, FITS, _IS_OVER, _IS_KNOWN, ~_HAS_SEEN)  # who has marked it has seen it
     .order_by(_gold.c.created_at, _query.c.ordinal)
     .limit(1)
 )
@@ -48,6 +50,7 @@ _IN_HAND = (
     .join(schema.lease, (schema.lease.c.query_id == _query.c.id) & (schema.lease.c.labeler == _asking))
     .where(
         OF_THE_NEWEST_RUN,
+        FITS,
         _query.c.repeat_of.is_not(None),
         ~exists().where(_answer.c.query_id == _query.c.repeat_of, _answer.c.labeler == _asking),
     )
@@ -93,24 +96,29 @@ class GoldMethods(StoreBase):
         with self._database.write() as connection:
             connection.execute(delete(_gold).where(_gold.c.query_id == query_id))
 
-    def add_gold(self, labeler: str) -> tuple[str, str] | None:
+    def add_gold(self, labeler: str, *, sizes: tuple[int, int] = ANY_SIZE) -> tuple[str, str] | None:
         """Ask a person what is gold in the newest run, the oldest first, that they have never been shown.
 
         What is said makes no comparison and costs no budget, as with `add_repeat`. Where there is one already that
         the person has not answered, no other is added.
 
+        Args:
+            labeler: The person.
+            sizes: Least and greatest number of segments of the query.
+
         Returns:
             The id of the new query, which this person's next claim brings, and that of the gold one; None where
             there is nothing that this person has not been shown.
         """
+        asking = {"asking": labeler, "least": sizes[0], "most": sizes[1]}
         with self._database.read() as connection:  # mostly there is none, and nobody has to wait for that
-            found = connection.execute(_IN_HAND, {"asking": labeler}).one_or_none()
+            found = connection.execute(_IN_HAND, asking).one_or_none()
             if found is not None:
                 return found.id, found.repeat_of
-            if connection.execute(_NEXT, {"asking": labeler}).mappings().one_or_none() is None:
+            if connection.execute(_NEXT, asking).mappings().one_or_none() is None:
                 return None
         with self._database.write() as connection:
-            row = connection.execute(_NEXT, {"asking": labeler}).mappings().one_or_none()
+            row = connection.execute(_NEXT, asking).mappings().one_or_none()
             if row is None:
                 return None
             now = self._clock()

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import isnan
 
 import pytest
@@ -256,13 +257,28 @@ def test_people_are_measured_by_gold_wherever_they_met_it() -> None:
     found = qualities([*known, *said])
     assert found["ann"].n_gold == 3
     assert found["ann"].gold == pytest.approx(2 / 3)
+    again = item("again", "owner", S, repeat_of="1")
+    assert qualities([*known, again])["owner"].n_gold == 0, "nor by what they were asked a second time"
+    twice = [item("1", "ann", F), item("again", "ann", S, repeat_of="1")]
+    assert qualities([*known, *twice])["ann"].n_gold == 1
     assert found["owner"].n_gold == 0
     assert isnan(found["owner"].gold)
 
 
-@pytest.mark.parametrize(("n_right", "warns"), [(5, False), (4, False), (2, False), (1, True), (0, True)])
+@pytest.mark.parametrize(("n_right", "warns"), [(5, False), (4, False), (2, False), (1, False), (0, True)])
 def test_who_is_wrong_where_the_answer_is_known_is_named(n_right: int, warns: bool) -> None:
     known = [item(f"{n}", "owner", F, gold=True) for n in range(5)]
     said = [item(f"again {n}", "ann", F if n < n_right else S, repeat_of=f"{n}") for n in range(5)]
     warnings = qualities([*known, *said])["ann"].warnings
-    assert warnings == ((f"Right in {n_right} of 5 gold pairs.",) if warns else ())
+    assert warnings == ((f"Right in {n_right} of 5 gold answers.",) if warns else ())
+
+
+def test_a_gold_ranking_is_one_answer_right_where_most_of_it_is() -> None:
+    """However many pairs it has: nobody is named for a single one."""
+    known = [replace(ranked("owner", n, Ranking((0, 1, 2, 3)), swapped=False), is_gold=True) for n in range(2)]
+    said = [
+        ranked("ann", 0, Ranking((1, 0, 2, 3)), swapped=False),
+        ranked("ann", 1, Ranking((0, 0, 0, 0)), swapped=False),
+    ]
+    found = qualities([*known, *said])["ann"]
+    assert (found.gold, found.n_gold, found.warnings) == (0.5, 2, ())

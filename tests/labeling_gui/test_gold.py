@@ -45,10 +45,12 @@ def test_gold_comes_unnoticed_after_so_many_answers_and_shows_how_somebody_does(
     ann = served.join("Ann")
     done = work(ann, claimed, said, 2 * ANSWERS_PER_GOLD + 4)
     places = [place for place, query in enumerate(done) if clips(query) in list(map(clips, known))]
-    assert places == [ANSWERS_PER_GOLD, 2 * ANSWERS_PER_GOLD]
+    assert places == [ANSWERS_PER_GOLD, 1 + 2 * ANSWERS_PER_GOLD]
     assert done[places[0]].keys() == done[0].keys(), "nothing tells them from the others"
     assert len(served.store.comparisons()) == comparisons + len(done) - 2
     assert not any(item["gold"] for item in ann.get("/api/history").json()["items"])
+    assert known[0]["query_id"] not in ann.get("/api/export").text, "nor what they take home"
+    assert known[0]["query_id"] in owner.get("/api/export", params={"everybody": True}).text
 
     people = {person["name"]: person for person in owner.get("/api/people").json()["people"]}
     same = 0

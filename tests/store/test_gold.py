@@ -158,3 +158,33 @@ def test_gold_of_an_earlier_run_is_not_asked(tmp_path: Path, make_query: MakeQue
         assert given[1] == query.id
         say(store, given[0], Ranking((2, 1, 0)), kind="ranking", labeler="bob")
         assert store.add_gold("bob") is None
+
+
+def test_what_still_wants_answers_is_asked_itself(timed: Store, make_query: MakeQuery) -> None:
+    """Who was asked a copy could not be asked it any more, and a label would be missing."""
+    query = make_query(0)
+    timed.add_queries([query], overlap=2)
+    golds(timed, [query])
+    assert timed.add_gold("bob") is None
+    assert [claim.query_id for claim in timed.claim("bob", 1)] == [query.id]
+    say(timed, query.id, labeler="bob")
+    assert timed.add_gold("cid") is not None
+
+
+def test_of_another_kind_nothing_is_given_out_and_no_lease_renewed(
+    timed: Store, clock: Any, make_query: MakeQuery
+) -> None:
+    """A run that had asked for pairs goes on with rankings: what is in hand becomes free, and can expire."""
+    pairs = [make_query(k) for k in range(3)]
+    rankings = [make_query(10 + k, n_segments=4) for k in range(3)]
+    timed.add_queries(pairs)
+    golds(timed, pairs[:1])
+    assert len(timed.claim("bob", 2, lease_seconds=60)) == 2
+    timed.add_queries(rankings)
+    assert timed.add_gold("bob", sizes=(3, 6)) is None
+    for _ in range(3):
+        clock.advance(30)
+        claims = timed.claim("bob", 3, exclude=[pairs[1].id], lease_seconds=60, sizes=(3, 6))
+        assert {claim.query_id for claim in claims} == {query.id for query in rankings}
+    assert timed.expire_queries([query.id for query in pairs[1:]]) == 2
+    assert {len(claim.segment_ids) for claim in timed.claim("bob", 3, sizes=(2, 2))} <= {2}

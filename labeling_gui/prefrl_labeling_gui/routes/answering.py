@@ -108,7 +108,9 @@ def claims(body: ClaimsRequest, context: Shared, person: Person) -> ClaimsReply:
     if context.clips_refusal is not None:
         raise ClipError(context.clips_refusal)  # nobody can compare what is not to be seen
     wanted = not training_view.is_finished and not training_view.budget_is_used
-    given = context.assignment.claim(person.name, body.n, holding=body.holding, repeats=wanted)
+    given = context.assignment.claim(
+        person.name, body.n, kind=context.feedback, holding=body.holding, repeats=wanted
+    )
     context.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
     return ClaimsReply(
         queries=[_query(context, claim) for claim in given],
@@ -200,7 +202,12 @@ def export(
     headers = {"content-disposition": f'attachment; filename="{name}.{kind}"'}
     # Answers of earlier runs of this folder were given to questions that nobody has kept.
     index, question = context.answer_index, context.question
-    text = exported(items, kind, question=lambda query_id: question if index.is_of_this_run(query_id) else None)
+    text = exported(
+        items,
+        kind,
+        question=lambda query_id: question if index.is_of_this_run(query_id) else None,
+        tells_repeats=everybody,
+    )
     return Response(text, media_type=EXPORT_TYPES[kind], headers=headers)
 
 
