@@ -81,7 +81,13 @@ class Ranking:
 
     @classmethod
     def by(cls, values: Sequence[float]) -> "Ranking":
-        """Return the ranking of segments by a value each, the greatest first; equal values are equal ranks."""
+        """Return the ranking of segments by a value each, the greatest first; equal values are equal ranks.
+
+        Raises:
+            SettingError: A value is NaN, which is neither greater nor smaller than any.
+        """
+        if any(value != value for value in values):
+            raise SettingError(f"Segments cannot be ranked by NaN. Received {list(values)}.")
         places = {value: rank for rank, value in enumerate(sorted(set(values), reverse=True))}
         return cls(tuple(places[value] for value in values))
 

@@ -109,6 +109,9 @@ def test_a_ranking_turned_round_says_the_same_of_the_reverse_order(ranks: tuple[
 
 def test_a_ranking_by_values_has_the_greatest_first() -> None:
     assert Ranking.by([0.5, 3.0, -2.0, 3.0]) == Ranking((1, 0, 2, 0))
+    assert Ranking.by([float("inf"), 0.0, float("-inf")]) == Ranking((0, 1, 2))
+    with pytest.raises(SettingError, match=r"cannot be ranked by NaN\. Received \[1\.0, nan\]"):
+        Ranking.by([1.0, float("nan")])
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ byId("agreement").append(
     "p",
     { class: "quiet" },
     "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Agrees” is the share ",
-    "of what others said of the same pairs. “Gold” is the share of the pairs you marked as gold under History, which come to everybody ",
+    "of what others said of the same pairs. “Gold” is the share of the answers you marked as gold under History, which come to everybody ",
     "else unnoticed, of which they say what you said. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
     "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
     "time for an answer; less than half a second is too fast to compare two clips. Who is set aside may go on answering: the ",
