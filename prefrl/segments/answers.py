@@ -7,6 +7,7 @@ labelling page read both: the page offers a button for every answer of the run's
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from math import isnan
 from typing import TypeAlias
 
 from prefrl.errors import SettingError
@@ -86,7 +87,7 @@ class Ranking:
         Raises:
             SettingError: A value is NaN, which is neither greater nor smaller than any.
         """
-        if any(value != value for value in values):
+        if any(map(isnan, values)):
             raise SettingError(f"Segments cannot be ranked by NaN. Received {list(values)}.")
         places = {value: rank for rank, value in enumerate(sorted(set(values), reverse=True))}
         return cls(tuple(places[value] for value in values))
