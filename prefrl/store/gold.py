@@ -39,7 +39,7 @@ _IS_OVER = or_(_query.c.n_answers >= _query.c.overlap, _query.c.expires_at.is_no
 _NEXT = (
     select(_query)
     .join(_gold, _gold.c.query_id == _query.c.id)
-    # Said twice, so that SQLite begins with the few that are gold: it took 35 ms of each claim in a store of 12,000.
+    # Said twice, so that SQLite begins with the few that are gold: of 12,000 queries it took 35 ms at each claim.
     .where(_query.c.id.in_(select(_gold.c.query_id)))
     .where(OF_THE_NEWEST_RUN, FITS, _IS_OVER, _IS_KNOWN, ~_HAS_SEEN)  # who has marked it has seen it
     .order_by(_gold.c.created_at, _query.c.ordinal)
