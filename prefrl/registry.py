@@ -37,6 +37,7 @@ FEEDBACK_KINDS: MutableMapping[str, str] = {
     "pair": "prefrl.segments.answers:PAIR",
     "strength": "prefrl.segments.answers:STRENGTH",
     "ranking": "prefrl.segments.answers:RANKING",
+    "rating": "prefrl.segments.answers:RATING",
 }
 """What may be said of a query: values of `FeedbackKind`."""
 

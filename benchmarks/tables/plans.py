@@ -84,6 +84,7 @@ KINDS = {
     "erring pairs": ("--teacher", "boltzmann"),
     "erring strengths": ("--teacher", "boltzmann", "--feedback", "strength"),
     "erring rankings": ("--teacher", "boltzmann", "--feedback", "ranking"),
+    "erring ratings": ("--teacher", "boltzmann", "--feedback", "rating"),
 }
 """What a teacher says who errs as people do, by the kind of feedback."""
 ONE_BY_ONE = "one by one"
@@ -197,10 +198,12 @@ def feedback() -> list[Run]:
     """Kinds of feedback, from a teacher who errs: as many labels, and fewer, as more is said by each.
 
     A ranking of four takes between twice the time of a pair, as there are twice as many clips to look at, and five
-    times, as so many pairs are compared to sort four.
+    times, as so many pairs are compared to sort four. A rating takes between the time of a pair and half of it, as
+    there is half as much to look at.
     """
-    pairs, strengths, rankings = KINDS
-    arms = ((pairs, 700), (strengths, 700), (strengths, 560), (rankings, 350), (rankings, 140))
+    pairs, strengths, rankings, ratings = KINDS
+    arms = [(pairs, 700), (strengths, 700), (strengths, 560), (rankings, 350), (rankings, 140)]
+    arms += [(ratings, 700), (ratings, 1400)]
     return [_paper_run("hopper", i, labels, variant=variant) for i in range(3) for variant, labels in arms]
 
 

@@ -52,7 +52,7 @@ export interface components {
              * @default pair
              * @enum {string}
              */
-            kind: "pair" | "strength" | "ranking";
+            kind: "pair" | "strength" | "ranking" | "rating";
             /** Supersedes */
             supersedes?: string | null;
             /** Reaction Ms */
@@ -178,7 +178,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "pair" | "strength" | "ranking";
+            kind: "pair" | "strength" | "ranking" | "rating";
             /** Choice */
             choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
             /** Ranks */
@@ -396,7 +396,7 @@ export interface components {
              * Feedback
              * @enum {string}
              */
-            feedback: "pair" | "strength" | "ranking";
+            feedback: "pair" | "strength" | "ranking" | "rating";
             /** Choices */
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             /** Ranking */

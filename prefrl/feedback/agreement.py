@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 import krippendorff
 
-from prefrl.segments import Answer, pairs_of
+from prefrl.segments import Answer, Rating, pairs_of
+from prefrl.segments.answers import LEVELS
 from prefrl.store.answers import StoredAnswer
 from prefrl.store.history import HistoryItem
 
@@ -23,8 +24,11 @@ PAUSE_SECONDS = 120.0
 LONGEST_USUAL = 3.0
 """Times the median gap: a longer one was an interruption."""
 
+MIDDLE = (LEVELS + 1) / 2
+"""The level that is neither good nor bad."""
+
 Topic: TypeAlias = tuple[str, int, int]
-"""A query, and the places of two of its segments."""
+"""A query, and the places of two of its segments; of a rated one, twice the same."""
 
 _PREFERRED = (Answer.FIRST, Answer.SECOND)
 _COMPARED = (*_PREFERRED, Answer.EQUAL)
@@ -67,7 +71,7 @@ def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
     """Return how far different people agree on first, second and equal, however much better.
 
     "Can't tell" is no opinion, and is left out; so are repeats, which are one person's. A ranking is an opinion
-    of each two of its segments.
+    of each two of its segments, a rating whether its one is good.
 
     Args:
         items: Present answers, of all people.
@@ -132,7 +136,14 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
 
 
 def opinions(item: HistoryItem) -> dict[Topic, Answer]:
-    """Return what is said of each two segments: first, second or equal; nothing where somebody can't tell."""
+    """Return what is said of each two segments: first, second or equal; nothing where somebody can't tell.
+
+    Of a rating it is whether the segment is better than the level in the middle, worse, or of it: two people who
+    use the levels otherwise say the same as long as they agree on what is good.
+    """
+    if isinstance(item.answer.answer, Rating):
+        above = item.answer.answer.level - MIDDLE
+        return {(item.answer.query_id, 0, 0): _OPINIONS[(1 + (above > 0) - (above < 0)) / 2]}
     preferences = None if item.answer.answer is None else item.answer.answer.preferences
     pairs = pairs_of(len(item.segment_ids))
     return {

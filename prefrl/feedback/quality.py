@@ -11,7 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 from prefrl.feedback.agreement import Topic, opinions
-from prefrl.segments import Answer
+from prefrl.segments import Answer, Rating
 from prefrl.store.history import HistoryItem
 
 TOO_FAST_SECONDS = 0.5
@@ -105,7 +105,12 @@ def _right(own: Sequence[HistoryItem], gold: Mapping[str, HistoryItem]) -> list[
 def _quality(
     own: Sequence[HistoryItem], alike: Sequence[tuple[bool, float]], right_ones: Sequence[bool]
 ) -> Quality:
-    sides = [(_on_screen(item, opinion), _spread(item)) for item in own for opinion in opinions(item).values()]
+    sides = [
+        (_on_screen(item, opinion), _spread(item))
+        for item in own
+        if not isinstance(item.answer.answer, Rating)  # there is one clip, and no side
+        for opinion in opinions(item).values()
+    ]
     said = [side for side, _ in sides]
     seconds = [item.answer.reaction_ms / 1000 for item in own if item.answer.reaction_ms is not None]
     left, right, equal = (said.count(side) / len(said) if said else nan for side in ("left", "right", "equal"))
@@ -153,10 +158,10 @@ def _alike(name: str, by_topic: Mapping[Topic, Mapping[str, Answer]], aside: Col
 def _spread(item: HistoryItem) -> float:
     """Return the variance that one opinion of an answer adds to (one side − other side) where chance decides.
 
-    It is 1 of a pair. Those of a ranking of K depend on each other: together they have that of Kendall's S for two
-    rankings that have nothing to do with each other, K (K − 1) (2 K + 5) / 18 (Kendall 1938).
+    It is 1 of a pair, and of a rating. Those of a ranking of K depend on each other: together they have that of
+    Kendall's S for two rankings that have nothing to do with each other, K (K − 1) (2 K + 5) / 18 (Kendall 1938).
     """
-    return (2 * len(item.segment_ids) + 5) / 9
+    return (2 * max(2, len(item.segment_ids)) + 5) / 9
 
 
 def _of_sides(choices: Sequence[tuple[str, float]]) -> list[str]:

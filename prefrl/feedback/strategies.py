@@ -16,7 +16,7 @@ from prefrl.segments import Segment, pairs_of
 from prefrl.settings import FeedbackSettings
 
 Group: TypeAlias = tuple[Segment, ...]
-"""Segments of one query: a pair, or as many as are ranked."""
+"""Segments of one query: a pair, as many as are ranked, or one that is rated."""
 Places: TypeAlias = npt.NDArray[np.int64]
 """Where segments could be cut: rows (position, environment, steps) that the recorder understands, shape [n, 3]."""
 PredictReturns: TypeAlias = Callable[[Sequence[Segment]], npt.NDArray[np.float64]]
@@ -66,7 +66,7 @@ class QueryStrategy(Protocol):
         Args:
             source: What to cut segments from.
             n: Number of groups.
-            n_segments: Segments of a group; 2 for pairs.
+            n_segments: Segments of a group: 2 for pairs, 1 where each is rated alone.
             length: Steps per segment.
             rng: Random numbers.
             predict_returns: Predicted return per member and segment, shape [E, n]; 0 before the first fit.
@@ -171,7 +171,8 @@ class DisagreementStrategy:
     """The pairs on which an ensemble disagrees most, out of a random pool ten times as large.
 
     Disagreement is the variance, across members, of the predicted probability that the first segment is
-    preferred (Christiano et al. 2017, section 2.2.4); of more segments, the mean of that over their pairs.
+    preferred (Christiano et al. 2017, section 2.2.4); of more segments, the mean of that over their pairs. Where
+    each is rated alone, it is that of how far a segment lies above the mean of the pool.
 
     Args:
         settings: As for `UniformStrategy`, which draws the pool.
@@ -198,7 +199,10 @@ class DisagreementStrategy:
         pool = self._pool.draw(source, n * POOL_FACTOR, n_segments=n_segments, length=length, rng=rng)
         returns = _look_at(pool.reshape(-1, 3), source, predict_returns)
         returns = returns.reshape(len(returns), len(pool), n_segments)
-        pairs = [disagreement(returns[..., i], returns[..., j]) for i, j in pairs_of(n_segments)]
+        if n_segments == 1:
+            pairs = [disagreement(returns[..., 0], returns[..., 0].mean(axis=1, keepdims=True))]
+        else:
+            pairs = [disagreement(returns[..., i], returns[..., j]) for i, j in pairs_of(n_segments)]
         order = np.argsort(-np.mean(pairs, axis=0), kind="stable")
         return _cut(source, pool[order[:n]])
 

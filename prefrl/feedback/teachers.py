@@ -14,14 +14,18 @@ import numpy as np
 
 from prefrl.errors import SegmentError, SettingError
 from prefrl.registry import TEACHERS, look_up
-from prefrl.segments import Answer, FeedbackKind, Judgement, Query, Ranking
-from prefrl.segments.answers import PAIR, RANKING, STRENGTH
+from prefrl.segments import Answer, FeedbackKind, Judgement, Query, Ranking, Rating
+from prefrl.segments.answers import LEVELS, PAIR, RANKING, RATING, STRENGTH
+
+EULER = 0.5772156649015329
+"""Mean of Gumbel's distribution."""
 
 
 class Teacher(Protocol):
     """Whoever answers queries without being waited for.
 
-    For another kind of feedback than "pair" it has the method that `FeedbackKind.method` names, too.
+    For another kind of feedback than "pair" it has the method that `FeedbackKind.method` names, too. Where it
+    needs something more for one, a method `lacks(kind)` returns what, in a few words, or None.
     """
 
     @property
@@ -39,19 +43,37 @@ class OracleTeacher:
     The oracle of Christiano et al. 2017: no noise, no discount.
 
     Raises:
-        SettingError: `much_from` is not above 0.
+        SettingError: `much_from` is not above 0, or `rating_range` not two numbers, the lower first.
     """
 
     much_from: float = 0.8
     """Where strength is asked, one segment is much better from so many standard deviations of the true reward of a
     step, inside of the two segments, between their means: Cohen's d, whose "large" is 0.8 (Cohen 1988, 2.2)."""
+    rating_range: tuple[float, float] | None = None
+    """Where ratings are asked: the mean true rewards of a step between which the levels lie, all equally wide.
+    What is lower, or higher, is of the worst, or best, level. Nobody can say how good one clip is without knowing
+    what can be; some presets say it."""
 
     name = "oracle"
 
     def __post_init__(self) -> None:
-        """Refuse what is no effect size, before anything is asked."""
+        """Refuse what is no effect size and no range, before anything is asked."""
         if not isinstance(self.much_from, float | int) or not 0 < self.much_from < inf:
             raise SettingError(f"`much_from` of an oracle must be finite and above 0. Received {self.much_from}.")
+        if self.rating_range is not None and not _is_range(self.rating_range):
+            raise SettingError(
+                "`rating_range` must be two finite numbers, the lower first, such as [0, 3]. Received "
+                f"{self.rating_range}."
+            )
+
+    def lacks(self, kind: FeedbackKind) -> str | None:
+        """Return what is needed for a kind of feedback and not there."""
+        if kind.is_rating and self.rating_range is None:
+            return (
+                "`rating_range`, the mean true rewards of a step that are worst and best, such as "
+                '"teacher_settings: {rating_range: [0, 3]}" in a file for `--config`'
+            )
+        return None
 
     def answer(self, query: Query) -> Answer:
         """Compare the true returns of two segments.
@@ -85,9 +107,29 @@ class OracleTeacher:
         """
         return Ranking.by(true_returns(query))
 
+    def rate(self, query: Query) -> Rating:
+        """Say in which part of `rating_range` the mean true reward of a segment lies.
+
+        Raises:
+            SegmentError: There are more segments than one, or the true return is not finite.
+            SettingError: There is no `rating_range`.
+        """
+        if len(query.segments) != 1:
+            raise SegmentError(f"The oracle rates one segment. Received {len(query.segments)}.")
+        if self.rating_range is None:
+            raise SettingError("An oracle rates by its `rating_range`. Received none.")
+        [perceived] = self._perceived_returns(query)
+        low, high = self.rating_range
+        share = (perceived / query.segments[0].n_steps - low) / (high - low)
+        return Rating(1 + int(min(max(LEVELS * share, 0), LEVELS - 1)))
+
     def _perceived(self, query: Query) -> float:
         """Return how much better the first is, as an effect size."""
         return effect_size(query)
+
+    def _perceived_returns(self, query: Query) -> list[float]:
+        """Return what it takes for the true return of each segment."""
+        return true_returns(query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +139,9 @@ class BoltzmannTeacher(OracleTeacher):
     It perceives the effect size d with noise of the logistic distribution, so that it prefers the first with
     probability sigmoid(β d): Boltzmann-rational, the "Stoc" of B-Pref (Lee et al. 2021), by a measure that is the
     same in every task. What it says of strength goes by the same perception. It ranks several by perceiving each
-    with noise of Gumbel's distribution, so that of each two it says the same as of a pair (Plackett 1975). The
-    noise is a function of seed and query, so a run that is replayed is answered alike.
+    with noise of Gumbel's distribution, so that of each two it says the same as of a pair (Plackett 1975); and so
+    it perceives one that it rates. The noise is a function of seed and query, so a run that is replayed is
+    answered alike.
 
     Raises:
         SettingError: `rationality` or `much_from` is not above 0.
@@ -133,15 +176,17 @@ class BoltzmannTeacher(OracleTeacher):
         Raises:
             SegmentError: A true return is not finite.
         """
-        returns, deviation = true_returns(query), _deviation(query)
-        if deviation == 0:  # every difference is infinitely large, and no noise counts
-            return Ranking.by(returns)
-        n_steps = sum(segment.n_steps for segment in query.segments) / len(returns)
+        return Ranking.by(self._perceived_returns(query))
+
+    def _perceived_returns(self, query: Query) -> list[float]:
+        returns = true_returns(query)
+        # A deviation for a segment of mean length; where it is 0, every difference is infinitely large.
+        scale = _deviation(query) * sum(segment.n_steps for segment in query.segments) / len(returns)
         perceived: dict[float, float] = {}  # by return, so that exactly equal ones are equal
         for place, value in enumerate(returns):
-            gumbel = -log(-log(_chance(f"{self.seed}:{query.id}:{place}")))
-            perceived.setdefault(value, value / n_steps / deviation + gumbel / self.rationality)
-        return Ranking.by([perceived[value] for value in returns])
+            gumbel = -log(-log(_chance(f"{self.seed}:{query.id}:{place}"))) - EULER
+            perceived.setdefault(value, value + scale * gumbel / self.rationality)
+        return [perceived[value] for value in returns]
 
     def _perceived(self, query: Query) -> float:
         chance = _chance(f"{self.seed}:{query.id}")
@@ -181,17 +226,24 @@ def _deviation(query: Query) -> float:
     return sqrt(sum(own.var() * len(own) for own in rewards) / sum(map(len, rewards)))
 
 
+def _is_range(given: object) -> bool:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        return False
+    low, high = given
+    return all(isinstance(one, float | int) and isfinite(one) for one in given) and low < high
+
+
 def _chance(key: str) -> float:
     """Return a number between 0 and 1, both left out, that looks random and belongs to a key."""
     return (int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) + 0.5) / 2**64
 
 
 class ShuffledTeacher:
-    """A control: another teacher's answers, each turned round with probability ½, and its rankings, mixed.
+    """A control: another teacher's answers, each turned round with probability ½, or mixed, or by chance.
 
-    Which segment is preferred then carries no information, so an agent that still learns has a leak. "Equal" and
-    "can't tell" stay as they are, and so do their shares. The coin is a function of the seed and of the query,
-    so a run that is replayed gets the same answers.
+    Rankings are mixed, and any level is given as a rating. Which segment is preferred then carries no information,
+    so an agent that still learns has a leak. "Equal" and "can't tell" stay as they are, and so do their shares.
+    The coin is a function of the seed and of the query, so a run that is replayed gets the same answers.
 
     Args:
         teacher: Whose answers are turned round.
@@ -218,6 +270,17 @@ class ShuffledTeacher:
             return said
         order = sorted(range(len(said.ranks)), key=lambda place: _chance(f"{self._seed}:{query.id}:{place}"))
         return Ranking(tuple(said.ranks[place] for place in order))
+
+    def rate(self, query: Query) -> Judgement:
+        """Return any level, where the other teacher gives one."""
+        said = ask(self._teacher, RATING, query)
+        if not isinstance(said, Rating):
+            return said
+        return Rating(1 + int(LEVELS * _chance(f"{self._seed}:{query.id}")))
+
+    def lacks(self, kind: FeedbackKind) -> str | None:
+        """Return what the other teacher needs for a kind of feedback and has not."""
+        return _lack(self._teacher, kind)
 
     def _turned_or_not(self, query: Query, kind: FeedbackKind) -> Judgement:
         answer = ask(self._teacher, kind, query)
@@ -246,13 +309,24 @@ def check_gives(teacher: object, kind: FeedbackKind) -> None:
     """Refuse a teacher that does not give this kind of feedback; one that passes on another's is asked for that.
 
     Raises:
-        SettingError: It lacks the method.
+        SettingError: It lacks the method, or something else that it needs.
     """
     if not callable(getattr(teacher, kind.method, None)):
         raise SettingError(
             f"`teacher` gives no feedback of kind {kind.name!r}: it needs a method `{kind.method}(query)`. "
             f"Received {teacher!r}."
         )
+    lack = _lack(teacher, kind)
+    if lack is not None:
+        raise SettingError(
+            f"`teacher` gives feedback of kind {kind.name!r} only with {lack}. Received {teacher!r}."
+        )
+
+
+def _lack(teacher: object, kind: FeedbackKind) -> str | None:
+    lacks = getattr(teacher, "lacks", None)
+    lack: str | None = lacks(kind) if callable(lacks) else None
+    return lack
 
 
 @dataclass(frozen=True)

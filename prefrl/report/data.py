@@ -24,7 +24,7 @@ from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
 from prefrl.runs.settings_changes import latest_checkpoint
-from prefrl.segments import Answer, Judgement, Ranking, Segment
+from prefrl.segments import Answer, Judgement, Segment
 from prefrl.store import LogKey, Store, StoredAnswer
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -61,8 +61,8 @@ class Example:
     """Predicted reward of each step of each, of shape [T]."""
     probability_first: float
     """Probability that the first is the best, according to the reward model: the mean over its members."""
-    predicted: Ranking
-    """How they follow each other, according to the mean of its members."""
+    predicted: tuple[float, ...]
+    """Predicted return of each: the mean over its members."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -368,7 +368,7 @@ def _example(model: RewardEnsemble, store: Store, label: _Label) -> Example:
         segments=segments,
         rewards=tuple(model.predict_segment(segment) for segment in segments),
         probability_first=float(np.mean(chances[:, 0] / chances.sum(axis=1))),
-        predicted=Ranking.by(returns.mean(axis=0).tolist()),
+        predicted=tuple(returns.mean(axis=0).tolist()),
     )
 
 

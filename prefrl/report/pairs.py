@@ -12,7 +12,7 @@ from prefrl.report import panels
 from prefrl.report.data import Example, RunData
 from prefrl.report.words import number
 from prefrl.runs.environments import OWN_ENVIRONMENT
-from prefrl.segments import Answer, Judgement, Ranking
+from prefrl.segments import Answer, Judgement, Ranking, Rating
 from prefrl_envs.clips import encode_clip
 from prefrl_envs.errors import RenderingUnavailableError
 from prefrl_envs.rendering import StateRenderer
@@ -35,7 +35,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """A labelled pair, or ranking, as the page shows it."""
+    """A labelled pair, ranking or rating, as the page shows it."""
 
     title: str
     answer: str
@@ -62,12 +62,15 @@ def _pair(example: Example, clip: str | None, key: str) -> Pair:
     probability = f"{100 * example.probability_first:.0f} %"
     said = example.answer
     guess = f"gives the first {probability} to be better"
+    verdict = _VERDICTS[said] if isinstance(said, Answer) else str(said)
     if isinstance(said, Ranking):
-        guess = f"ranks them {example.predicted}"
+        guess = f"ranks them {Ranking.by(example.predicted)}"
+    elif isinstance(said, Rating):
+        guess = f"predicts a return of {number(example.predicted[0])}"
     return Pair(
         title=f"Asked at {example.num_timesteps:,} steps",
-        answer=f"{example.labeler}: {said if isinstance(said, Ranking) else _VERDICTS[said]}",
-        sentence=f"The learned reward {guess}. True returns: {returns}.",
+        answer=f"{example.labeler}: {verdict}",
+        sentence=f"The learned reward {guess}. True return{'s' if len(example.segments) > 1 else ''}: {returns}.",
         sides=[(name, place == _best(said)) for place, name in enumerate(example.names)],
         clip=clip,
         chart=Markup(panels.example_chart(example, key)),
@@ -78,6 +81,8 @@ def _best(said: Judgement) -> int | None:
     """Return the place of the one segment that is said to be better than all others."""
     if isinstance(said, Ranking):
         return said.ranks.index(0) if said.ranks.count(0) == 1 else None
+    if isinstance(said, Rating):
+        return None
     return {Answer.FIRST: 0, Answer.SECOND: 1}.get(said.direction)
 
 

@@ -2,7 +2,8 @@
 
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.ensemble import RewardEnsemble
+from prefrl.reward.evaluation import Evaluation
 from prefrl.reward.inputs import is_image
-from prefrl.reward.trainer import Evaluation, RewardMetrics, RewardTrainer
+from prefrl.reward.trainer import RewardMetrics, RewardTrainer
 
 __all__ = ["Evaluation", "RewardEnsemble", "RewardMetrics", "RewardTrainer", "is_image", "resolve_device"]

@@ -31,13 +31,18 @@ class ComparisonData(Protocol):
         """`Strength` of each, shape [B]; None while nobody was asked for it."""
         ...
 
+    @property
+    def ratings(self) -> Tensor | None:
+        """Rating of each, shape [B], 0 where several segments are compared; None while nothing was rated."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of comparisons B."""
         ...
 
     @property
     def n_segments(self) -> int:
-        """Segments K of a comparison, at most; 2 before there is one."""
+        """Segments K of a comparison, at most; 1 before there is one."""
         ...
 
     @property
@@ -51,7 +56,11 @@ class ComparisonData(Protocol):
         ...
 
     def append(
-        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+        self,
+        segments: Sequence[Array],
+        preferences: Sequence[float],
+        strength: Strength = Strength.UNSAID,
+        rating: int | None = None,
     ) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         ...
@@ -77,7 +86,7 @@ def make_data(inputs: RewardInputs, device: torch.device) -> ComparisonData:
 
 
 class ComparisonTensors:
-    """Steps, mask, preferences and strength of every comparison in tensors on the device.
+    """Steps, mask and what was said of every comparison in tensors on the device.
 
     Args:
         shape: Of what is kept of one step.
@@ -96,11 +105,12 @@ class ComparisonTensors:
     ) -> None:
         self._n = 0
         self._n_before = n_before
-        self._steps = torch.zeros((0, 2, n_before, *shape), dtype=dtype, device=device)
-        self._mask = torch.zeros((0, 2, 0), device=device)
-        self._preferences = torch.zeros((0, 1), device=device)
+        self._steps = torch.zeros((0, 1, n_before, *shape), dtype=dtype, device=device)
+        self._mask = torch.zeros((0, 1, 0), device=device)
+        self._preferences = torch.zeros((0, 0), device=device)
         self._strengths = torch.zeros(0, dtype=torch.int8, device=device)
-        self._has_strengths = False
+        self._ratings = torch.zeros(0, dtype=torch.int8, device=device)
+        self._has_strengths = self._has_ratings = False
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
@@ -108,7 +118,7 @@ class ComparisonTensors:
 
     @property
     def n_segments(self) -> int:
-        """Segments K of a comparison, at most; 2 before there is one."""
+        """Segments K of a comparison, at most; 1 before there is one."""
         return self._mask.shape[1]
 
     @property
@@ -131,8 +141,17 @@ class ComparisonTensors:
         """`Strength` of each, shape [B]; None while nobody was asked for it."""
         return self._strengths[: self._n] if self._has_strengths else None
 
+    @property
+    def ratings(self) -> Tensor | None:
+        """Rating of each, shape [B], 0 where several segments are compared; None while nothing was rated."""
+        return self._ratings[: self._n] if self._has_ratings else None
+
     def append(
-        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+        self,
+        segments: Sequence[Array],
+        preferences: Sequence[float],
+        strength: Strength = Strength.UNSAID,
+        rating: int | None = None,
     ) -> None:
         """Add one comparison of segments kept as [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._reserve(self._n + 1, len(segments), max(len(steps) for steps in segments))
@@ -142,7 +161,9 @@ class ComparisonTensors:
             self._mask[self._n, place, : len(steps) - self._n_before] = 1.0
         self._preferences[self._n], self._strengths[self._n] = torch.nan, strength
         self._preferences[self._n, : len(preferences)] = torch.tensor(preferences)
+        self._ratings[self._n] = rating or 0
         self._has_strengths |= strength is not Strength.UNSAID
+        self._has_ratings |= rating is not None
         self._n += 1
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
@@ -155,15 +176,16 @@ class ComparisonTensors:
         self._n = len(rows)
         lengths = self._mask[rows].sum(dim=-1)
         n_steps = int(lengths.max()) if self._n else 0
-        n_segments = max(2, int((lengths > 0).sum(dim=-1).max())) if self._n else 2
+        n_segments = max(1, int((lengths > 0).sum(dim=-1).max())) if self._n else 1
         capacity = max(SMALLEST_CAPACITY, 2 * self._n)
-        for values in (self._steps, self._mask, self._preferences, self._strengths):
+        for values in (self._steps, self._mask, self._preferences, self._strengths, self._ratings):
             values[: self._n] = values[rows]
         if capacity < len(self._steps) or (n_segments, n_steps) != self._mask.shape[1:]:
             self._steps = self._steps[:capacity, :n_segments, : self._n_before + n_steps].clone()
             self._mask = self._mask[:capacity, :n_segments, :n_steps].clone()
             self._preferences = self._preferences[:capacity, : len(pairs_of(n_segments))].clone()
             self._strengths = self._strengths[:capacity].clone()
+            self._ratings = self._ratings[:capacity].clone()
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return steps [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""
@@ -180,13 +202,13 @@ class ComparisonTensors:
         steps = self._steps.new_zeros((grown, wider, longer, *shape))
         mask = self._mask.new_zeros((grown, wider, longer - self._n_before))
         preferences = self._preferences.new_full((grown, len(pairs_of(wider))), torch.nan)
-        strengths = self._strengths.new_zeros(grown)
+        strengths, ratings = self._strengths.new_zeros(grown), self._ratings.new_zeros(grown)
         steps[:capacity, :most, :length] = self._steps
         mask[:capacity, :most, : self._mask.shape[2]] = self._mask
         preferences[:capacity, : self._preferences.shape[1]] = self._preferences
-        strengths[:capacity] = self._strengths
+        strengths[:capacity], ratings[:capacity] = self._strengths, self._ratings
         self._steps, self._mask = steps, mask
-        self._preferences, self._strengths = preferences, strengths
+        self._preferences, self._strengths, self._ratings = preferences, strengths, ratings
 
 
 class CompressedComparisons:
@@ -210,6 +232,7 @@ class CompressedComparisons:
         self._preferences: Tensor | None = None
         """Of `_said`, once it was asked for: of thousands it takes as long as a step of the training."""
         self._strengths: list[Strength] = []
+        self._ratings: list[int] = []
 
     def __len__(self) -> int:
         """Return the number of comparisons B."""
@@ -217,8 +240,8 @@ class CompressedComparisons:
 
     @property
     def n_segments(self) -> int:
-        """Segments K of a comparison, at most; 2 before there is one."""
-        return max(map(len, self._lengths), default=2)
+        """Segments K of a comparison, at most; 1 before there is one."""
+        return max(map(len, self._lengths), default=1)
 
     @property
     def n_steps(self) -> int:
@@ -241,7 +264,7 @@ class CompressedComparisons:
         if self._preferences is None:
             n_pairs = len(pairs_of(self.n_segments))
             rows = [[*own, *[math.nan] * (n_pairs - len(own))] for own in self._said]
-            self._preferences = torch.tensor(rows, dtype=torch.float32).view(-1, n_pairs)
+            self._preferences = torch.tensor(rows, dtype=torch.float32).view(len(rows), n_pairs)
         return self._preferences
 
     @property
@@ -249,8 +272,17 @@ class CompressedComparisons:
         """`Strength` of each, shape [B]; None while nobody was asked for it."""
         return torch.tensor(self._strengths, dtype=torch.int8) if any(self._strengths) else None
 
+    @property
+    def ratings(self) -> Tensor | None:
+        """Rating of each, shape [B], 0 where several segments are compared; None while nothing was rated."""
+        return torch.tensor(self._ratings, dtype=torch.int8) if any(self._ratings) else None
+
     def append(
-        self, segments: Sequence[Array], preferences: Sequence[float], strength: Strength = Strength.UNSAID
+        self,
+        segments: Sequence[Array],
+        preferences: Sequence[float],
+        strength: Strength = Strength.UNSAID,
+        rating: int | None = None,
     ) -> None:
         """Add one comparison of segments kept as uint8 [n_before + T1, *shape], [n_before + T2, *shape], …."""
         self._packed.append([zlib.compress(frames.tobytes(), level=1) for frames in segments])
@@ -258,6 +290,7 @@ class CompressedComparisons:
         self._said.append(preferences)
         self._preferences = None
         self._strengths.append(strength)
+        self._ratings.append(rating or 0)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Drop the comparisons for which `kept`, shape [B], is False; the order stays."""
@@ -267,6 +300,7 @@ class CompressedComparisons:
         self._said = [self._said[row] for row in rows]
         self._preferences = None
         self._strengths = [self._strengths[row] for row in rows]
+        self._ratings = [self._ratings[row] for row in rows]
 
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return frames [*index, K, n_before + T, *shape] and mask [*index, K, T] of some comparisons."""

@@ -6,7 +6,7 @@ members or steps.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,18 +17,19 @@ from prefrl.errors import NotEnoughExperienceError, RewardModelError, SettingErr
 from prefrl.parts import Arrays, Json, State
 from prefrl.reward.adam import MemberAdam
 from prefrl.reward.comparisons import make_data
+from prefrl.reward.cutpoints import Cutpoints, rating_loss
 from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
+from prefrl.reward.evaluation import Evaluation, evaluate, rated_pairs
 from prefrl.reward.losses import (
     comparison_loss,
     masked_mean,
-    preference_log_probabilities,
     preference_logits,
     preference_loss,
     segment_returns,
 )
 from prefrl.seeding import Streams
-from prefrl.segments import Comparison, pairs_of
+from prefrl.segments import Comparison
 from prefrl.settings import RewardSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,17 +56,6 @@ class RewardMetrics(NamedTuple):
     """Comparisons trained on."""
 
 
-class Evaluation(NamedTuple):
-    """What the ensemble says of comparisons, each of shape [n]; of a ranking the mean of its pairs of segments."""
-
-    right: FloatArray
-    """Whether the mean of members ranks each as answered, 1 or 0; NaN for ties."""
-    log_loss: FloatArray
-    """Of that mean, -log P' of the answer in nats; NaN for ties."""
-    disagreement: FloatArray
-    """Standard deviation over members of the preference they predict, from 0 to 1/2."""
-
-
 class HeldOut(NamedTuple):
     """Every member's view of the comparisons outside its draw."""
 
@@ -73,6 +63,8 @@ class HeldOut(NamedTuple):
     """Shape [E, longest, K]."""
     preferences: Tensor
     """Shape [E, longest, P]."""
+    ratings: Tensor | None
+    """Shape [E, longest], 0 for padding; None where nothing was rated."""
     losses: Tensor
     """Of each comparison, shape [E, longest]."""
     mask: Tensor
@@ -104,6 +96,8 @@ class RewardTrainer:
         self.optimizer = MemberAdam(
             ensemble.network.parameters(), ensemble.n_members, learning_rate=self.settings.learning_rate
         )
+        self.cutpoints = Cutpoints(ensemble.n_members, ensemble.device)
+        """Where levels of ratings end."""
         self._data = make_data(ensemble.inputs, ensemble.device)
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
@@ -187,30 +181,7 @@ class RewardTrainer:
 
     def evaluate(self, comparisons: Sequence[Comparison]) -> Evaluation:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
-        if not comparisons:
-            return Evaluation(*np.empty((3, 0)))
-        pairs = [pairs_of(len(comparison.segments)) for comparison in comparisons]
-        counts = np.array([len(own) for own in pairs])
-        ends = np.cumsum([len(comparison.segments) for comparison in comparisons])
-        begins = [end - len(comparison.segments) for end, comparison in zip(ends, comparisons, strict=True)]
-        both = np.array([(i + at, j + at) for at, own in zip(begins, pairs, strict=True) for i, j in own])
-        segments = [segment for comparison in comparisons for segment in comparison.segments]
-        returns = torch.as_tensor(self.ensemble.returns(segments)[:, both])
-        logits = preference_logits(returns)[..., 0]
-        preferences = np.concatenate([comparison.preferences for comparison in comparisons])
-        log_first, _ = preference_log_probabilities(logits, self.settings.error_rate)
-        probability = log_first.exp().mean(dim=0).numpy()
-        right = np.where(preferences > 0.5, probability > 0.5, probability < 0.5)
-        chosen = np.where(preferences > 0.5, probability, 1 - probability)
-        decided = preferences != 0.5
-        with np.errstate(divide="ignore"):  # without an error rate a preference may be predicted with certainty
-            log_loss = -np.log(chosen)
-        disagreement = logits.sigmoid().numpy().std(axis=0)
-        return Evaluation(
-            right=_means(right, decided, counts),
-            log_loss=_means(log_loss, decided, counts),
-            disagreement=_means(disagreement, np.ones_like(decided), counts),
-        )
+        return evaluate(self.ensemble, comparisons, self.settings.error_rate)
 
     def state(self) -> State:
         """Return what training depends on besides ensemble and comparisons."""
@@ -221,6 +192,7 @@ class RewardTrainer:
             "l2": self.l2.cpu().numpy().copy(),
         }
         arrays |= {f"adam.{name}": array for name, array in self.optimizer.state().items()}
+        arrays |= {f"cutpoints.{name}": array for name, array in self.cutpoints.state().items()}
         return arrays, {"rng": self._rng.bit_generator.state, "seed": self.seed}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
@@ -241,8 +213,10 @@ class RewardTrainer:
             raise RewardModelError(
                 f"The state of the reward's training is damaged, or of another number of members: {error}."
             ) from error
-        prefix = "adam."
-        self.optimizer.restore({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)})
+        self.optimizer.restore(_part(arrays, "adam."))
+        ends = _part(arrays, "cutpoints.")
+        if ends:  # a state from before there were ratings has none
+            self.cutpoints.restore(ends)
         self._seqs, self._draws, self._past, self.seed = seqs, draws, past, seed
         self.l2 = torch.as_tensor(l2, device=self.ensemble.device)
         self._data = make_data(self.ensemble.inputs, self.ensemble.device)
@@ -278,7 +252,7 @@ class RewardTrainer:
         seqs = []
         for comparison in comparisons:
             read = [self.ensemble.inputs.of_segment(segment) for segment in comparison.segments]
-            self._data.append(read, comparison.preferences, comparison.strength)
+            self._data.append(read, comparison.preferences, comparison.strength, comparison.rating)
             seqs.append(comparison.seq)
         return seqs
 
@@ -310,20 +284,28 @@ class RewardTrainer:
         # Summed over members, so that each trains exactly as it would alone.
         objective = (summed / total.clamp(min=1) + self.l2 * self.ensemble.network.squared_norms()).sum()
         self.optimizer.zero_grad()
+        self.cutpoints.optimizer.zero_grad()
         objective.backward()
         self.optimizer.step(weights.sum(axis=1) > 0)
+        if self._data.ratings is not None:
+            is_rated = (self._data.ratings[index] > 0).cpu().numpy()
+            self.cutpoints.optimizer.step((weights * is_rated).sum(axis=1) > 0)
         return summed.detach()
 
     def _losses(self, returns: Tensor, index: Tensor) -> Tensor:
         """Return the loss of comparisons [E, b] whose segments have these returns, shape [E, b]."""
-        strengths = self._data.strengths
-        return comparison_loss(
+        strengths, ratings = self._data.strengths, self._data.ratings
+        losses = comparison_loss(
             returns,
             self._data.preferences[index],
             self.settings.error_rate,
             strengths=None if strengths is None else strengths[index],
             much_from=self.settings.much_from,
         )
+        if ratings is None:
+            return losses
+        ends = self.cutpoints.ends()
+        return losses + rating_loss(returns[..., 0], ratings[index], ends, self.settings.error_rate)
 
     def _returns(self, index: Tensor, trained: Tensor | None = None) -> Tensor:
         """Return returns of comparisons as each member sees its own, [E, b] to [E, b, K].
@@ -355,7 +337,8 @@ class RewardTrainer:
         none = index.new_zeros((len(index), 0, self._data.n_segments), dtype=torch.float32)
         returns = torch.cat([self._returns(chunk) for chunk in chunks], dim=1) if chunks else none
         mask = torch.as_tensor(used, device=device)
-        return HeldOut(returns, self._data.preferences[index], self._losses(returns, index), mask)
+        ratings = None if self._data.ratings is None else self._data.ratings[index] * (mask > 0)
+        return HeldOut(returns, self._data.preferences[index], ratings, self._losses(returns, index), mask)
 
     def _adapt_l2(self, train_loss: Tensor, held_out_loss: Tensor, n_steps: IntArray) -> None:
         """Raise or lower each member's L2 as often as it took gradient steps; NaN ratios leave it alone."""
@@ -387,29 +370,28 @@ class RewardTrainer:
         self.ensemble.set_output_moments(raw.mean(axis=1), raw.std(axis=1))
 
     def _metrics(self, train_loss: Tensor, held_out: HeldOut) -> RewardMetrics:
-        losses, logits = held_out.losses, preference_logits(held_out.returns)
         # Of which is better alone, as for fresh comparisons, whatever else was said.
+        logits = preference_logits(held_out.returns).flatten(1)
         preferences = held_out.preferences.nan_to_num(0.5)  # pairs that a comparison lacks are not decided either
+        preferences = torch.where(held_out.mask[..., None] > 0, preferences, 0.5).flatten(1)
+        if held_out.ratings is not None:
+            rated = rated_pairs(held_out.returns[..., 0], held_out.ratings)
+            logits, preferences = torch.cat([logits, rated[0]], dim=1), torch.cat([preferences, rated[1]], dim=1)
         plain = preference_loss(logits, preferences, self.settings.error_rate)
-        decided = (held_out.mask[..., None] * (preferences != 0.5)).flatten(1)
-        right = ((logits > 0) == (preferences > 0.5)) & (logits != 0)
+        decided = (preferences != 0.5).float()
+        right = (((logits > 0) == (preferences > 0.5)) & (logits != 0)).float()
         return RewardMetrics(
             train_loss=float(train_loss.nanmean()),
-            validation_loss=float(masked_mean(losses, held_out.mask).nanmean()),
-            accuracy=float(masked_mean(right.float().flatten(1), decided).nanmean()),
-            log_loss=float(masked_mean(plain.flatten(1), decided).nanmean()),
+            validation_loss=float(masked_mean(held_out.losses, held_out.mask).nanmean()),
+            accuracy=float(masked_mean(right, decided).nanmean()),
+            log_loss=float(masked_mean(plain, decided).nanmean()),
             l2=float(self.l2.mean()),
             n_comparisons=self.n_comparisons,
         )
 
 
-def _means(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int64]) -> FloatArray:
-    """Return the mean of what counts in each of some groups, one behind the other; NaN where nothing does."""
-    begins = np.cumsum(sizes) - sizes
-    n_counted = np.add.reduceat(counted.astype(np.int64), begins)
-    sums = np.add.reduceat(np.where(counted, values, 0.0), begins)
-    means: FloatArray = np.divide(sums, n_counted, out=np.full(len(sizes), np.nan), where=n_counted > 0)
-    return means
+def _part(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _seqs_of(comparisons: Sequence[Comparison]) -> IntArray:

@@ -121,7 +121,42 @@ class Ranking:
         return " > ".join(" = ".join(str(place + 1) for place in group) for group in self.order)
 
 
-Judgement: TypeAlias = Answer | Ranking
+LEVELS = 5
+"""Levels of a rating: as many as most scales have that people are asked to use (Likert 1932)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What a teacher says of a query of one segment: how good it is.
+
+    Raises:
+        SettingError: The level is none from 1 to `LEVELS`.
+    """
+
+    level: int
+    """From 1 for the worst to `LEVELS` for the best."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no level."""
+        if type(self.level) is not int or not 1 <= self.level <= LEVELS:
+            raise SettingError(f"A rating must be a whole number from 1 to {LEVELS}. Received {self.level!r}.")
+
+    @property
+    def preferences(self) -> tuple[float, ...]:
+        """None of any two: there is one segment."""
+        return ()
+
+    @property
+    def turned_round(self) -> "Rating":
+        """What is said of the same segment, alone as it is."""
+        return self
+
+    def __str__(self) -> str:
+        """Return it as text, such as "4 of 5"."""
+        return f"{self.level} of {LEVELS}"
+
+
+Judgement: TypeAlias = Answer | Ranking | Rating
 """What somebody says of a query."""
 
 
@@ -167,9 +202,11 @@ class FeedbackKind:
     answers: tuple[Answer, ...]
     """What may be said, in the order of a screen that shows the first segment on the left."""
     method: str
-    """Of a teacher: takes a query and returns one of `answers`, or a ranking where `is_ranking`."""
+    """Of a teacher: takes a query and returns one of `answers`, a ranking or a rating."""
     is_ranking: bool = False
     """Whether `Ranking` may be said."""
+    is_rating: bool = False
+    """Whether `Rating` may be said."""
     least_segments: int = 2
     """Segments of a query, at least."""
     most_segments: int = 2
@@ -187,11 +224,9 @@ class FeedbackKind:
             SettingError: It is no judgement, or one of another kind.
         """
         is_known = isinstance(said, Answer) and said in self.answers
-        if not is_known and not (self.is_ranking and isinstance(said, Ranking)):
-            known = [
-                *(["a `Ranking`"] if self.is_ranking else []),
-                *(f"Answer.{one.name}" for one in self.answers),
-            ]
+        others = [*([Ranking] if self.is_ranking else []), *([Rating] if self.is_rating else [])]
+        if not is_known and not isinstance(said, tuple(others)):
+            known = [*(f"a `{one.__name__}`" for one in others), *(f"Answer.{one.name}" for one in self.answers)]
             raise SettingError(
                 f"An answer of kind {self.name!r} must be one of {', '.join(known)}. Received {said!r} from {who}."
             )
@@ -207,7 +242,7 @@ class FeedbackKind:
 
     def strength(self, said: Judgement) -> Strength:
         """Return how much better the better one is, as far as this kind of feedback tells."""
-        if isinstance(said, Ranking):
+        if not isinstance(said, Answer):
             return Strength.UNSAID
         if said.is_much:
             return Strength.MUCH
@@ -244,6 +279,16 @@ RANKING = FeedbackKind(
     most_segments=6,
 )
 """How several follow each other; what is learned is which of each two is better (Ouyang et al. 2022)."""
+
+RATING = FeedbackKind(
+    name="rating",
+    answers=(Answer.CANNOT_TELL,),
+    method="rate",
+    is_rating=True,
+    least_segments=1,
+    most_segments=1,
+)
+"""How good one is; what is learned is what returns the levels stand for (McCullagh 1980; White et al. 2024)."""
 
 
 def feedback_kind(name: str) -> FeedbackKind:

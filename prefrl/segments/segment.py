@@ -1,7 +1,7 @@
 """Plain data: a segment, a query made of segments, and the comparison that results from an answer to it.
 
 Words as in the paper and in DESIGN: a *segment* is consecutive transitions inside one episode; a *query* is
-segments put to somebody without an answer; a *comparison* is a query of two segments with its answer.
+segments put to somebody without an answer; a *comparison* is a query with its answer.
 """
 
 from collections.abc import Iterable
@@ -131,10 +131,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query:
-    """Segments put to somebody: two to compare, or more to rank.
+    """Segments put to somebody: two to compare, more to rank, or one to rate.
 
     Raises:
-        SegmentError: There are fewer than two segments.
+        SegmentError: There is no segment.
     """
 
     segments: tuple[Segment, ...]
@@ -149,8 +149,8 @@ class Query:
 
     def __post_init__(self) -> None:
         """Check the number of segments."""
-        if len(self.segments) < 2:
-            raise SegmentError(f"A query needs at least two segments. Received {len(self.segments)}.")
+        if not self.segments:
+            raise SegmentError("A query needs at least one segment. Received none.")
 
     @property
     def id(self) -> str:
@@ -166,11 +166,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison:
-    """Segments and which of each two is better, according to whom.
+    """Segments and which of each two is better, or how good the one there is, according to whom.
 
     Raises:
-        SegmentError: There are fewer than two segments, or not as many preferences as pairs of them; a preference
-            is not 0, ½ or 1; equals, or more than two, differ in strength.
+        SegmentError: There are not as many preferences as pairs of segments; a preference is not 0, ½ or 1;
+            equals, or more than two, differ in strength; one segment has no rating, or several have one.
     """
 
     segments: tuple[Segment, ...]
@@ -180,6 +180,8 @@ class Comparison:
     ½ for equal. Of two segments it is one number."""
     strength: Strength = Strength.UNSAID
     """How much better, where that was asked; of two segments only."""
+    rating: int | None = None
+    """How good the one segment is, from 1 to `prefrl.segments.answers.LEVELS`; None of several."""
     teacher: str = ""
     """Name of whoever answered."""
     query_id: str = ""
@@ -190,8 +192,11 @@ class Comparison:
     def __post_init__(self) -> None:
         """Check the numbers of segments and preferences, and the preferences."""
         n = len(self.segments)
-        if n < 2:
-            raise SegmentError(f"A comparison is of two segments or more. Received {n}.")
+        if n == 0 or (n == 1) is (self.rating is None):
+            raise SegmentError(
+                "A comparison is of two segments or more, or of one with a `rating`. Received "
+                f"{n}, rated {self.rating}."
+            )
         if len(self.preferences) != len(pairs_of(n)):
             raise SegmentError(
                 f"A comparison of {n} segments has {len(pairs_of(n))} `preferences`, one of each two. Received "
@@ -199,7 +204,7 @@ class Comparison:
             )
         if not set(self.preferences) <= {0.0, 0.5, 1.0}:
             raise SegmentError(f"Each of `preferences` must be 0, 0.5 or 1. Received {self.preferences}.")
-        if self.strength is not Strength.UNSAID and (n > 2 or self.is_tie):
+        if self.strength is not Strength.UNSAID and (n != 2 or self.is_tie):
             raise SegmentError(
                 f"Only one of two may be better by so much, and no equals are. Received {self.strength!r}."
             )
@@ -214,7 +219,7 @@ class Comparison:
         """Of two segments, the probability that the first is better: 1, 0, or ½ for equal.
 
         Raises:
-            SegmentError: There are more than two segments.
+            SegmentError: There are more or fewer segments.
         """
         if len(self.segments) != 2:
             raise SegmentError(f"Only of two segments one is the better. Received {len(self.segments)}.")

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from prefrl.errors import AnswerConflictError, QueryTakenError, SettingError, StoreError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, Judgement, Ranking, Remark, feedback_kind
+from prefrl.segments import Answer, Judgement, Ranking, Rating, Remark, feedback_kind
 from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import schema
 from prefrl.store.base import StoreBase
@@ -193,6 +193,8 @@ def as_value(said: Judgement) -> str:
     """Return what was said as the table has it."""
     if isinstance(said, Answer):
         return json.dumps(said.value)
+    if isinstance(said, Rating):
+        return json.dumps(said.level)
     return json.dumps([group[0] if len(group) == 1 else group for group in said.order])
 
 
@@ -201,6 +203,8 @@ def _said(value: str) -> Judgement:
     said = json.loads(value)
     if isinstance(said, str):
         return Answer(said)
+    if isinstance(said, int):
+        return Rating(said)
     return Ranking.of([group if isinstance(group, list) else [group] for group in said])
 
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from prefrl.errors import StoreError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, Comparison, feedback_kind
+from prefrl.segments import Answer, Comparison, Rating, feedback_kind
 from prefrl.store import schema
 from prefrl.store.answers import IS_CURRENT, STORED_COLUMNS, StoredAnswer, as_stored, as_value, in_run
 from prefrl.store.base import StoreBase
@@ -185,6 +185,7 @@ class ComparisonMethods(StoreBase):
             segments=tuple(self._segments(places)),
             preferences=preferences,
             strength=feedback_kind(row.kind).strength(row.answer),
+            rating=row.answer.level if isinstance(row.answer, Rating) else None,
             teacher=row.labeler,
             query_id=row.query_id,
             seq=row.seq,

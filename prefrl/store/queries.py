@@ -271,9 +271,9 @@ def _insert_parts(connection: Connection, queries: Mapping[str, Query]) -> None:
         connection.execute(insert(schema.query_segment), rows)
 
 
-def _together(segment_ids: Sequence[str]) -> str | None:
-    """Return a text that is the same for these segments in any order; one alone cannot be compared."""
-    return ":".join(sorted(segment_ids)) if len(segment_ids) >= 2 else None
+def _together(segment_ids: Sequence[str]) -> str:
+    """Return a text that is the same for these segments in any order."""
+    return ":".join(sorted(segment_ids))
 
 
 def _asked_before() -> ColumnElement[bool]:

@@ -72,7 +72,7 @@ query = Table(
     sqlite_strict=True,
 )
 
-"""What is asked. `pair` holds the ids of all its segments, where there are more than two to be ranked, too."""
+"""What is asked. `pair` holds the ids of all its segments, also of several to be ranked and of one to be rated."""
 
 OPEN = "expires_at IS NULL AND repeat_of IS NULL AND pair IS NOT NULL AND n_answers < overlap"
 """Holds for a query that is still to be asked of anybody."""
@@ -160,8 +160,8 @@ answer = Table(
 """Append-only judgements. The newest row of a labeler for a query is what that labeler says of it now.
 
 `value` is JSON: the text of an `Answer`, or the list of the places of a `Ranking`, the best
-first, with equals in a list of their own: [2, [0, 3], 1]. Where there are more than two segments, `sides_swapped`
-says that they were shown in reverse order.
+first, with equals in a list of their own: [2, [0, 3], 1], or the level of a `Rating`. Where there are more than
+two segments, `sides_swapped` says that they were shown in reverse order.
 """
 
 gold = Table(

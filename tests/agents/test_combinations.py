@@ -29,7 +29,7 @@ from prefrl.agents.old_labels import OldLabels
 from prefrl.feedback import People, Teacher
 from prefrl.feedback.teachers import ask
 from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, OFF_POLICY, SCHEDULES, STRATEGIES
-from prefrl.segments import Answer, Judgement, Query, Ranking, feedback_kind
+from prefrl.segments import Answer, Judgement, Query, Ranking, Rating, feedback_kind
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import EXAMPLE_SPACES, SpacesEnv
@@ -55,6 +55,10 @@ class Random:
     def rank(self, query: Query) -> Judgement:
         digits = query.id[: len(query.segments)]
         return Answer.CANNOT_TELL if digits[0] == "0" else Ranking.by([int(digit, 16) % 4 for digit in digits])
+
+    def rate(self, query: Query) -> Judgement:
+        digit = int(query.id[0], 16)
+        return Rating(1 + digit % 5) if digit else Answer.CANNOT_TELL
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def learning(
     venv: VecEnv,
     store: Store,
     *,
-    teacher: Teacher | People = OracleTeacher(),
+    teacher: Teacher | People = OracleTeacher(rating_range=(-1.0, 1.0)),
     n_labels: int = 20,
     seed: int = 0,
     old_labels: OldLabels = "refuse",
@@ -678,25 +678,28 @@ def test_a_reward_saved_in_the_middle_goes_on_with_the_strengths(drift_venv: Mak
 
 
 @pytest.mark.parametrize("old_labels", ["continue", "learn"])
-@pytest.mark.parametrize("first_kind", ["pair", "ranking"])
-def test_pairs_and_rankings_are_learned_beside_each_other(
-    drift_venv: MakeVenv, store: Store, old_labels: OldLabels, first_kind: str
+@pytest.mark.parametrize(
+    ("first_kind", "second_kind"),
+    [("pair", "ranking"), ("ranking", "pair"), ("pair", "rating"), ("rating", "pair"), ("rating", "ranking")],
+)
+def test_kinds_of_feedback_are_learned_beside_each_other(
+    drift_venv: MakeVenv, store: Store, old_labels: OldLabels, first_kind: str, second_kind: str
 ) -> None:
     """Whichever came first, also where a third training of pairs learns from all of them."""
-    second_kind = {"pair": "ranking", "ranking": "pair"}[first_kind]
     train(learning(drift_venv(), store, n_labels=12, kind=first_kind, ranking_size=3))
     second = learning(
         drift_venv(), store, n_labels=24, seed=1, old_labels=old_labels, kind=second_kind, ranking_size=5
     )
     train(second)
     sizes = [len(one.segments) for one in store.comparisons_at(second.trainer.seqs.tolist())]
-    of = {"pair": 2, "ranking": 3 if first_kind == "ranking" else 5}
+    of = {"pair": 2, "ranking": 3 if first_kind == "ranking" else 5, "rating": 1}
     assert sizes[:12] == [of[first_kind]] * 12
     assert sizes[12:] == [of[second_kind]] * (12 if old_labels == "continue" else 24)
     assert second.trainer._data.n_segments == max(sizes)
+    assert second.trainer.cutpoints.optimizer.n_steps.any() == ("rating" in (first_kind, second_kind))
     third = learning(drift_venv(), store, n_labels=30, old_labels="learn")
     train(third)
-    assert third.trainer._data.n_segments == max(sizes)
+    assert third.trainer._data.n_segments == max(2, *sizes)
     assert {answer.kind for answer in store.answers(run=third.run)} == {"pair"}
 
 
@@ -721,5 +724,5 @@ def test_a_teacher_that_does_not_give_this_kind_of_feedback_is_refused_at_once(
         SettingError, match=r"no feedback of kind 'strength': it needs a method `strength\(query\)`"
     ):
         learning(drift_venv(), store, teacher=position_teacher, kind="strength")
-    with pytest.raises(SettingError, match="`kind` must be one of pair, strength, ranking"):
+    with pytest.raises(SettingError, match="`kind` must be one of pair, strength, ranking, rating"):
         learning(drift_venv(), store, kind="points")

@@ -122,7 +122,10 @@ def test_kinds_of_feedback_have_one_teacher_and_the_same_seeds() -> None:
     settings = [train_settings(options(run))[1] for run in runs]
     assert {config.teacher for config in settings} == {"boltzmann"}
     arms = {(config.feedback.kind, config.labels) for config in settings}
-    assert arms == {("pair", 700), ("strength", 700), ("strength", 560), ("ranking", 350), ("ranking", 140)}
+    assert arms == {
+        *(("pair", 700), ("strength", 700), ("strength", 560)),
+        *(("ranking", 350), ("ranking", 140), ("rating", 700), ("rating", 1400)),
+    }
     assert {arm: 3 for arm in arms} == Counter((config.feedback.kind, config.labels) for config in settings)
     assert len({config.seed for config in settings}) == 3
 

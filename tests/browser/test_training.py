@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, TimeoutError
 from prefrl.feedback import OracleTeacher
 from prefrl.feedback.teachers import ask
 from prefrl.runs.metrics_log import read_metrics
-from prefrl.segments import Answer, Query, Ranking, Segment, feedback_kind
+from prefrl.segments import Answer, Query, Ranking, Rating, Segment, feedback_kind
 from prefrl.store import Store
 
 LOGGER = logging.getLogger(__name__)
@@ -82,6 +82,8 @@ class Labeler:
             answer = answer.turned_round
         if isinstance(answer, Ranking):
             return ranking_keys(answer)
+        if isinstance(answer, Rating):
+            return [str(answer.level)]
         arrow = "ArrowLeft" if answer.direction is Answer.FIRST else "ArrowRight"
         return [f"Shift+{arrow}" if answer.is_much else arrow]
 

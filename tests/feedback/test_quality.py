@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isnan
 
+import numpy as np
 import pytest
 
+from prefrl.feedback.agreement import people_agreement
 from prefrl.feedback.quality import MIN_ANSWERS, TOO_FAST_SECONDS, Quality, qualities
-from prefrl.segments import Answer, Ranking
+from prefrl.segments import Answer, Ranking, Rating
 from prefrl.store import HistoryItem, StoredAnswer
 
 F, S, E, X = Answer.FIRST, Answer.SECOND, Answer.EQUAL, Answer.CANNOT_TELL
@@ -282,3 +284,45 @@ def test_a_gold_ranking_is_one_answer_right_where_most_of_it_is() -> None:
     ]
     found = qualities([*known, *said])["ann"]
     assert (found.gold, found.n_gold, found.warnings) == (0.5, 2, ())
+
+
+# --- ratings ----------------------------------------------------------------------------------------------
+
+
+def rated(name: str, query: int, level: int, *, gold: bool = False) -> HistoryItem:
+    stored = StoredAnswer(
+        query_id=f"{query}",
+        labeler=name,
+        answer=Rating(level),
+        id=f"{query} {name}",
+        kind="rating",
+        reaction_ms=2000,
+        server_time=0,
+        seq=1,
+        late=False,
+    )
+    return HistoryItem(
+        answer=stored, segment_ids=("a",), changed=False, num_timesteps=0, repeat_of=None, is_gold=gold
+    )
+
+
+def test_ratings_have_no_side_and_agree_on_what_is_good() -> None:
+    levels = [1 + query % 5 for query in range(30)]
+    items = [rated("ann", query, level) for query, level in enumerate(levels)]
+    items += [rated("bob", query, max(1, level - (level > 3))) for query, level in enumerate(levels)]
+    items += [rated("eve", query, 6 - level) for query, level in enumerate(levels)]
+    found = qualities(items)
+    for quality in found.values():
+        assert np.isnan([quality.left, quality.right, quality.equal]).all()
+    # Of bob the 4 has become a 3, which is neither.
+    assert found["bob"].warnings == ()
+    assert found["eve"].agreement == 0
+    assert any(warning.startswith("Says the opposite of others") for warning in found["eve"].warnings)
+    assert people_agreement(items[:30] + [rated("bob", q, level) for q, level in enumerate(levels)]).raw == 1
+
+
+def test_gold_ratings_are_right_where_they_are_on_the_same_side_of_the_middle() -> None:
+    items = [rated("ann", 0, 5, gold=True), rated("ann", 1, 3, gold=True), rated("ann", 2, 1, gold=True)]
+    items += [rated("bob", 0, 4), rated("bob", 1, 1), rated("bob", 2, 5)]
+    found = qualities(items)["bob"]
+    assert (found.n_gold, found.gold) == (2, 0.5), "where the middle was given, nothing is known"

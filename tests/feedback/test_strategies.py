@@ -327,7 +327,7 @@ def test_thompson_takes_what_there_is_where_it_is_little(rng: np.random.Generato
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-@pytest.mark.parametrize("n_segments", [3, 6])
+@pytest.mark.parametrize("n_segments", [1, 3, 6])
 def test_every_strategy_puts_as_many_together_as_are_asked_for(
     name: str, n_segments: int, rng: np.random.Generator
 ) -> None:
@@ -342,7 +342,7 @@ def test_every_strategy_puts_as_many_together_as_are_asked_for(
             assert len({place(segment) for segment in group}) == n_segments
 
 
-@pytest.mark.parametrize("n_segments", [2, 4])
+@pytest.mark.parametrize("n_segments", [1, 2, 4])
 def test_groups_are_drawn_evenly(n_segments: int, rng: np.random.Generator) -> None:
     """Each of six places as often as any other, in each position, although no group has one twice."""
     strategy = UniformStrategy(FeedbackSettings(recent_share=0.0))
@@ -375,3 +375,19 @@ def test_groups_of_most_disagreement_are_those_of_the_mean_of_their_pairs(rng: n
     assert [[place(segment) for segment in group] for group in chosen] == [
         [place(segment) for segment in pool[3 * group : 3 * group + 3]] for group in expected
     ]
+
+
+def test_single_segments_of_most_disagreement_are_those_that_members_place_otherwise(
+    rng: np.random.Generator,
+) -> None:
+    """How far above the mean of the pool one lies; what a member adds to all alike tells nothing."""
+    spy, source = Spy(), recorded(3_000)
+    strategy = DisagreementStrategy(FeedbackSettings(recent_share=0.0))
+    chosen = strategy.select(source, 5, n_segments=1, length=4, rng=rng, predict_returns=spy)
+    pool = [segment for part in spy.pools for segment in part]
+    assert len(pool) == 50
+    returns = Spy()(pool)
+    above = returns - returns.mean(axis=1, keepdims=True)
+    variances = np.array([pvariance([1 / (1 + exp(-a)) for a in own]) for own in above.T])
+    best = [pool[i] for i in np.argsort(-variances, kind="stable")[:5]]
+    assert [place(segment) for (segment,) in chosen] == [place(segment) for segment in best]

@@ -2,6 +2,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from prefrl.feedback import (
     make_teacher,
     teachers,
 )
-from prefrl.feedback.teachers import ask
+from prefrl.feedback.teachers import ask, check_gives
 from prefrl.registry import TEACHERS
-from prefrl.segments import Answer, Query, Ranking, Segment, pairs_of
-from prefrl.segments.answers import PAIR, RANKING, STRENGTH
+from prefrl.segments import Answer, Query, Ranking, Rating, Segment, pairs_of
+from prefrl.segments.answers import PAIR, RANKING, RATING, STRENGTH
 
 MakeSegment = Callable[..., Segment]
 
@@ -36,6 +37,9 @@ class Says:
         return self._answer
 
     def rank(self, query: Query) -> Answer:
+        return self._answer
+
+    def rate(self, query: Query) -> Answer:
         return self._answer
 
 
@@ -314,3 +318,64 @@ def test_a_ranking_of_another_number_of_segments_is_refused(make_segment: MakeSe
 
     with pytest.raises(SettingError, match=r"Of 3 segments oracle cannot say Ranking\(ranks=\(0, 1\)\);"):
         ask(Short(), RANKING, several(make_segment, [1.0], [2.0], [3.0]))
+
+
+# --- ratings ----------------------------------------------------------------------------------------------
+
+
+def test_the_oracle_rates_by_the_part_of_its_range(make_segment: MakeSegment) -> None:
+    teacher = OracleTeacher(rating_range=(0.0, 10.0))
+    for rewards, expected in (
+        ([-50.0], 1), ([0.0], 1), ([1.9, 1.9], 1), ([2.0], 2), ([3.0, 5.0, 7.0], 3), ([7.9], 4), ([8.0], 5),
+        ([10.0], 5), ([1e9], 5),
+    ):  # fmt: skip
+        assert ask(teacher, RATING, several(make_segment, rewards)) == Rating(expected), rewards
+    with pytest.raises(SegmentError, match=r"The oracle rates one segment\. Received 2\."):
+        teacher.rate(several(make_segment, [1.0], [2.0]))
+    with pytest.raises(SegmentError, match="True returns must be finite"):
+        teacher.rate(several(make_segment, [float("nan")]))
+
+
+@pytest.mark.parametrize("wrong", [(1, 1), (2, 1), (0, math.inf), (0,), 3, "ab", ("a", "b"), (math.nan, 1)])
+def test_a_range_that_is_none(wrong: Any) -> None:
+    with pytest.raises(SettingError, match="`rating_range` must be two finite numbers, the lower first"):
+        OracleTeacher(rating_range=wrong)
+
+
+@pytest.mark.parametrize(
+    "teacher", [OracleTeacher(), BoltzmannTeacher(), ShuffledTeacher(OracleTeacher(), seed=0)]
+)
+def test_whoever_knows_no_range_is_refused_at_once(teacher: Teacher, make_segment: MakeSegment) -> None:
+    with pytest.raises(SettingError, match=r"gives feedback of kind 'rating' only with `rating_range`, .* file"):
+        check_gives(teacher, RATING)
+    check_gives(teacher, RANKING)
+    with pytest.raises(SettingError, match="only with `rating_range`"):
+        ask(teacher, RATING, several(make_segment, [1.0]))
+    check_gives(ShuffledTeacher(OracleTeacher(rating_range=(0, 1)), seed=0), RATING)
+    with pytest.raises(SettingError, match="rates by its `rating_range`"):
+        OracleTeacher().rate(several(make_segment, [1.0]))
+
+
+def test_who_errs_rates_as_it_compares(make_segment: MakeSegment) -> None:
+    """Of two, it perceives the better one as higher as often as it is preferred; the mean is not shifted."""
+    n = 4000
+    teacher = BoltzmannTeacher(rationality=2.0, seed=3, rating_range=(-2.0, 3.0))
+    ratings = {}
+    for mean in (0.0, 1.0):  # the deviation within is 1, and a level is 1 wide
+        queries = [several(make_segment, [mean - 0.5, mean + 1.5], ordinal=ordinal) for ordinal in range(n)]
+        ratings[mean] = np.array([teacher.rate(query).level for query in queries])
+        assert [teacher.rate(query).level for query in queries[:50]] == ratings[mean][:50].tolist()
+    # P[mean + 0.5 + (Gumbel - 0.577) / 2 below the end of level 3, which is 1]
+    for mean, said in ratings.items():
+        gumbel = 2 * (1 - (mean + 0.5)) + 0.5772156649
+        assert np.mean(said <= 3) == pytest.approx(np.exp(-np.exp(-gumbel)), abs=4 * 0.5 / np.sqrt(n))
+    assert ratings[1.0].mean() - ratings[0.0].mean() == pytest.approx(1.0, abs=0.15)
+
+
+def test_shuffled_ratings_tell_nothing(make_segment: MakeSegment) -> None:
+    teacher, n = ShuffledTeacher(OracleTeacher(rating_range=(0, 1)), seed=0), 3000
+    said = Counter(ask(teacher, RATING, several(make_segment, [1.0], ordinal=ordinal)) for ordinal in range(n))
+    assert len(said) == 5
+    assert max(abs(count - n / 5) for count in said.values()) < 4 * math.sqrt(n / 5)
+    unsure = ShuffledTeacher(Says(Answer.CANNOT_TELL), seed=0)
+    assert ask(unsure, RATING, several(make_segment, [1.0])) is Answer.CANNOT_TELL

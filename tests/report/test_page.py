@@ -113,6 +113,15 @@ def test_rankings_are_shown_with_all_their_clips(finished: Path, tmp_path: Path)
     assert any(" > " in row["answer"] for row in rows(run / "report" / "answers.csv"))
 
 
+def test_ratings_are_shown_with_their_clip(tmp_path: Path) -> None:
+    run = trained(tmp_path / "rated", kind="rating", teacher_settings={"rating_range": [-10, 0]})
+    page = html.unescape((run / "report.html").read_text())
+    assert re.search(r"oracle: [1-5] of 5", page)
+    assert re.search(r"The learned reward predicts a return of [−-]?[\d.,]+\. True return: [−-]?[\d.,]+\.", page)
+    assert {row["side"] for row in rows(run / "report" / "example_rewards.csv")} == {"1"}
+    assert {row["answer"] for row in rows(run / "report" / "answers.csv")} <= {f"{n} of 5" for n in range(1, 6)}
+
+
 def test_true_return_in_the_table_is_that_of_the_log(finished: Path) -> None:
     lines = [json.loads(line) for line in (finished / "log" / "metrics.jsonl").read_text().splitlines()]
     logged = [line["rollout/ep_rew_mean"] for line in lines if "rollout/ep_rew_mean" in line]

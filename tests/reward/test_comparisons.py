@@ -169,11 +169,11 @@ def test_comparisons_of_several_segments_lie_beside_pairs(
 def test_none_may_be_gathered(make: Callable[[], ComparisonData]) -> None:
     data = make()
     assert data.widest == data.n_steps == 0
-    for _ in range(2):
+    for n_segments in (1, 2):
         for shape in ((0,), (3, 0)):
             frames, mask = data.gather(torch.zeros(shape, dtype=torch.int64))
-            assert frames.shape[: len(shape) + 1] == (*shape, 2)
-            assert mask.shape[: len(shape) + 1] == (*shape, 2)
+            assert frames.shape[: len(shape) + 1] == (*shape, n_segments)
+            assert mask.shape[: len(shape) + 1] == (*shape, n_segments)
         data.append([np.ones((4, 4, 3, 1), np.uint8)] * 2, [1.0])
 
 
@@ -259,7 +259,7 @@ def test_strengths_are_kept_with_their_comparisons(make: Callable[[], Comparison
 @pytest.mark.parametrize("make", [as_tensors, compressed])
 def test_comparisons_of_more_segments_lie_beside_pairs(make: Callable[[], ComparisonData]) -> None:
     data = make()
-    assert data.n_segments == 2
+    assert data.n_segments == 1
     shape, dtype = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:], np.uint8
     steps = [np.full((6, *shape), 1 + number, dtype=dtype) for number in range(4)]
     data.append(steps[:2], [1.0])
@@ -288,3 +288,33 @@ def test_comparisons_of_more_segments_lie_beside_pairs(make: Callable[[], Compar
     data.keep(np.array([True, False, False]))
     assert data.n_segments == 2
     assert data.preferences.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("make", [as_tensors, compressed])
+def test_rated_segments_lie_beside_pairs(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    shape = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:]
+    steps = [np.full((6, *shape), 1 + number, dtype=np.uint8) for number in range(2)]
+    data.append(steps[:1], [], rating=4)
+    assert data.ratings is not None
+    assert (data.n_segments, data.ratings.tolist(), data.preferences.shape) == (1, [4], (1, 0))
+    for number in range(70):  # more than there is room for at first
+        data.append(steps, [1.0])
+        data.append(steps[:1], [], rating=1 + number % 5)
+    assert data.n_segments == 2
+    kept = np.zeros(len(data), dtype=np.bool_)
+    kept[[0, 1, 10]] = True
+    data.keep(kept)
+    assert data.ratings.tolist() == [4, 0, 5]
+    assert data.preferences[:, 0].isnan().tolist() == [True, False, True]
+    data.keep(np.array([True, False, True]))
+    assert data.n_segments == 1, "as if the pairs had never been there"
+    assert data.gather(torch.arange(2))[1].shape[1] == 1
+
+
+@pytest.mark.parametrize("make", [as_tensors, compressed])
+def test_without_ratings_there_are_none(make: Callable[[], ComparisonData]) -> None:
+    data = make()
+    shape = data.gather(torch.zeros(0, dtype=torch.int64))[0].shape[3:]
+    data.append([np.ones((6, *shape), dtype=np.uint8)] * 2, [1.0])
+    assert data.ratings is None

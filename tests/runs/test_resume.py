@@ -183,6 +183,7 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("pendulum", {"reward": "true"}),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "strength"}}),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "ranking", "strategy": "disagreement"}}),
+        ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "rating", "strategy": "disagreement"}}),
         ("pendulum", {"reward_model": {"next_observation": True}, "restarts": {"first_policies": 1}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": -1}}}),  # once per rollout

@@ -5,7 +5,17 @@ import pytest
 
 from prefrl.errors import SegmentError, SettingError
 from prefrl.registry import FEEDBACK_KINDS
-from prefrl.segments import Answer, Comparison, FeedbackKind, Ranking, Segment, Strength, feedback_kind, pairs_of
+from prefrl.segments import (
+    Answer,
+    Comparison,
+    FeedbackKind,
+    Ranking,
+    Rating,
+    Segment,
+    Strength,
+    feedback_kind,
+    pairs_of,
+)
 from prefrl.segments.answers import PAIR, RANKING, STRENGTH
 
 
@@ -67,7 +77,8 @@ def test_what_a_kind_does_not_know_is_refused() -> None:
 
 def test_a_kind_that_there_is_not() -> None:
     with pytest.raises(
-        SettingError, match=r"`kind` must be one of pair, strength, ranking. Received 'strenght'. Did you mean"
+        SettingError,
+        match=r"`kind` must be one of pair, strength, ranking, rating. Received 'strenght'. Did you mean",
     ):
         feedback_kind("strenght")
 
@@ -141,3 +152,32 @@ def test_a_ranking_is_of_as_many_as_were_shown() -> None:
 def test_a_kind_has_its_own_number_of_segments() -> None:
     assert [PAIR.n_segments(wanted) for wanted in (1, 4, 6)] == [2, 2, 2]
     assert [RANKING.n_segments(wanted) for wanted in (1, 4, 9)] == [3, 4, 6]
+
+
+@pytest.mark.parametrize("level", [0, 6, -1, 2.5, "3", True, None])
+def test_a_rating_is_one_of_five_levels(level: object) -> None:
+    with pytest.raises(SettingError, match=r"a whole number from 1 to 5\. Received"):
+        Rating(level)  # type: ignore[arg-type]
+
+
+def test_a_rating_says_nothing_of_two() -> None:
+    assert Rating(4).preferences == ()
+    assert Rating(4).turned_round == Rating(4)
+    assert str(Rating(4)) == "4 of 5"
+    kind = feedback_kind("rating")
+    assert kind.n_segments(4) == 1
+    assert (kind.fits(Rating(1), 1), kind.fits(Rating(1), 2), kind.fits(Answer.CANNOT_TELL, 1)) == (
+        True,
+        False,
+        True,
+    )
+    kind.check(Rating(5), "ann")
+    for said, by in (
+        (Rating(3), "pair"),
+        (Rating(3), "ranking"),
+        (Ranking((0, 1)), "rating"),
+        (Answer.FIRST, "rating"),
+    ):
+        with pytest.raises(SettingError, match=f"of kind '{by}' must be one of"):
+            feedback_kind(by).check(said, "ann")
+    assert kind.strength(Rating(5)) is Strength.UNSAID

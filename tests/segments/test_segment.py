@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prefrl.errors import SegmentError
-from prefrl.segments import Comparison, Query, Segment
+from prefrl.segments import Comparison, Query, Segment, Strength
 
 
 def make(**changes: Any) -> Segment:
@@ -186,10 +186,10 @@ def test_a_query_is_its_number_and_its_segments_in_order() -> None:
     assert len({query.id, *(other.id for other in others)}) == 5
 
 
-@pytest.mark.parametrize("n", [0, 1])
-def test_a_query_of_fewer_than_two_is_an_error(n: int) -> None:
-    with pytest.raises(SegmentError, match=rf"at least two segments\. Received {n}\."):
-        Query(segments=(make(),) * n, ordinal=0)
+def test_a_query_of_nothing_is_an_error() -> None:
+    with pytest.raises(SegmentError, match=r"at least one segment\. Received none\."):
+        Query(segments=(), ordinal=0)
+    assert len(Query(segments=(make(),), ordinal=0).segments) == 1
 
 
 @pytest.mark.parametrize("preference", [0.0, 0.5, 1.0])
@@ -209,8 +209,20 @@ def test_a_comparison_has_its_two_segments_in_order() -> None:
     a, b = make(), make(start=7)
     comparison = Comparison(segments=(a, b), preferences=(1.0,))
     assert (comparison.first, comparison.second) == (a, b)
-    with pytest.raises(SegmentError, match=r"is of two segments or more\. Received 1\."):
-        Comparison(segments=(a,), preferences=())
+    for segments, rating in (((a,), None), ((), None), ((a, b), 3), ((), 3)):
+        with pytest.raises(
+            SegmentError, match=rf"or of one with a `rating`\. Received {len(segments)}, rated {rating}"
+        ):
+            Comparison(segments=segments, preferences=(1.0,) if len(segments) == 2 else (), rating=rating)
+
+
+def test_one_segment_is_rated() -> None:
+    rated = Comparison(segments=(make(),), preferences=(), rating=4)
+    assert (rated.rating, rated.is_tie, rated.strength) == (4, False, Strength.UNSAID)
+    with pytest.raises(SegmentError, match=r"Only of two segments one is the better\. Received 1\."):
+        rated.preference  # noqa: B018
+    with pytest.raises(SegmentError, match="Only one of two may be better by so much"):
+        Comparison(segments=(make(),), preferences=(), rating=4, strength=Strength.MUCH)
 
 
 def test_a_comparison_of_more_than_two_says_something_of_each_two() -> None:

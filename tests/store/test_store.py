@@ -291,7 +291,7 @@ def test_how_much_better_is_kept_where_it_was_asked(store: Store, make_query: Ma
     ("changes", "message"),
     [
         ({"answer": Answer.MUCH_FIRST}, r"of kind 'pair' must be one of .* Received <Answer.MUCH_FIRST"),
-        ({"kind": "better"}, r"`kind` must be one of pair, strength, ranking. Received 'better'"),
+        ({"kind": "better"}, r"`kind` must be one of pair, strength, ranking, rating. Received 'better'"),
         ({"answer": "first"}, "must be one of Answer.FIRST"),
     ],
 )
