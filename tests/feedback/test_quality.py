@@ -326,3 +326,11 @@ def test_gold_ratings_are_right_where_they_are_on_the_same_side_of_the_middle() 
     items += [rated("bob", 0, 4), rated("bob", 1, 1), rated("bob", 2, 5)]
     found = qualities(items)["bob"]
     assert (found.n_gold, found.gold) == (2, 0.5), "where the middle was given, nothing is known"
+
+
+@pytest.mark.parametrize(("n_alike", "is_named"), [(11, False), (10, True)])
+def test_a_rating_counts_as_much_as_a_pair(n_alike: int, is_named: bool) -> None:
+    """Of 40, more than three standard deviations, 3 √40 = 19.0, have to speak against somebody."""
+    items = [rated("ann", query, 5) for query in range(40)]
+    items += [rated("bob", query, 5 if query < n_alike else 1) for query in range(40)]
+    assert bool(qualities(items)["bob"].warnings) is is_named

@@ -310,6 +310,9 @@ def test_rated_segments_lie_beside_pairs(make: Callable[[], ComparisonData]) -> 
     data.keep(np.array([True, False, True]))
     assert data.n_segments == 1, "as if the pairs had never been there"
     assert data.gather(torch.arange(2))[1].shape[1] == 1
+    for _ in range(70):  # again more than there is room for
+        data.append(steps[:1], [], rating=2)
+    assert data.ratings.tolist() == [4, 5, *[2] * 70]
 
 
 @pytest.mark.parametrize("make", [as_tensors, compressed])
