@@ -92,6 +92,8 @@ def describe(progress: TrainingProgress) -> str:
         parts.append(f"policy {progress.policies}")
     if progress.waiting:
         parts.append("waiting for labels")
+    if progress.paused:
+        parts.append("paused on the page")
     if progress.stopping:
         parts.append("saving soon, then stopping (Ctrl-C again: at once)")
     return ", ".join(parts)

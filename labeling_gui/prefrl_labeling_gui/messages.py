@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from prefrl.registry import FEEDBACK_KINDS
 from prefrl.segments import Remark
 from prefrl.segments.answers import LONGEST_COMMENT, RANKING
+from prefrl.store import Wish
 from prefrl_labeling_gui.assignment import Choice
 from prefrl_labeling_gui.examples import ExampleName
 from prefrl_labeling_gui.names import clean_name
@@ -87,6 +88,12 @@ class AsideRequest(_Request):
     aside: bool
 
 
+class AgentRequest(_Request):
+    """Wish something of the agent."""
+
+    wish: Wish
+
+
 class ClipReply(_Reply):
     """Where a clip is and how it plays."""
 
@@ -118,6 +125,10 @@ class TrainerProgress(BaseModel):
     """The latest that people should know of the policy."""
     updated_at: int | None = None
     alive: bool
+    listens: bool = False
+    """Whether it does what the owner wishes."""
+    wish: Wish | None = None
+    """What the owner has wished of it last; it may not have come to that yet."""
 
 
 class Progress(_Reply):
@@ -131,6 +142,12 @@ class Progress(_Reply):
     seconds_left: float | None
     open: int
     trainer: TrainerProgress
+
+
+class AgentReply(_Reply):
+    """A wish is stored."""
+
+    progress: Progress
 
 
 class PersonReply(_Reply):
@@ -263,6 +280,8 @@ class TrainingReply(_Reply):
 
     curves: dict[str, list[float | None]]
     showcase: list[ShowcaseEntry]
+    resume_command: str | None
+    """How one goes on with a training that was stopped; for the owner only."""
 
 
 class PredictionsReply(_Reply):

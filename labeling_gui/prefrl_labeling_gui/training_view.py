@@ -7,7 +7,7 @@ import math
 import time
 from dataclasses import asdict
 
-from prefrl.store import RunRecord, Store, TrainerRecord
+from prefrl.store import RunRecord, Store, TrainerRecord, Wish, WishRecord
 from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.messages import Progress, TrainerProgress
 
@@ -30,6 +30,7 @@ class TrainingView:
         self._store = store
         self._answer_index = answer_index
         self._trainer: TrainerRecord | None = None
+        self._wish: WishRecord | None = None
         self._open: tuple[str, ...] = ()
         self._seconds_each = math.nan  # read with all else, as every page asks for progress twice a second
         self.run: RunRecord | None = None
@@ -62,6 +63,31 @@ class TrainingView:
         """Whether the training is over for good."""
         return self._trainer is not None and self._trainer.state == "finished"
 
+    @property
+    def listening(self) -> str | None:
+        """The training that runs and does what the owner wishes; None where there is none."""
+        return self._trainer.training or None if self._trainer is not None and _is_alive(self._trainer) else None
+
+    @property
+    def wish(self) -> Wish | None:
+        """What the owner has wished of this training."""
+        is_own = self._wish is not None and self._wish.training == self.listening
+        return self._wish.wish if self._wish is not None and is_own else None
+
+    def tell(self, wish: Wish, by: str) -> bool:
+        """Wish something of the training that runs; False where none listens.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        training = self.listening
+        if training is None:
+            return False
+        record = WishRecord(training=training, wish=wish, by=by, updated_at=time.time_ns() // 1_000_000)
+        self._store.publish(record)
+        self._wish = record
+        return True
+
     def look(self) -> None:
         """Read what the trainer has published and what is open.
 
@@ -71,6 +97,7 @@ class TrainingView:
         self._answer_index.refresh()
         self._seconds_each = self._answer_index.seconds_each(since=time.time_ns() // 1_000_000 - WORKING_MS)
         self._trainer = self._store.published(TrainerRecord)
+        self._wish = self._store.published(WishRecord)
         found = self._store.open_queries(run=self._answer_index.run)
         found.sort(key=lambda query: -query.num_timesteps)  # of one time they stay in their order
         now_open = tuple(query.query_id for query in found)
@@ -108,8 +135,13 @@ class TrainingView:
         said = self._trainer
         if said is None:
             return TrainerProgress(alive=False)
-        age = time.time() - said.updated_at / 1000
-        return TrainerProgress(**asdict(said), alive=said.state not in _OVER and age <= ALIVE_SECONDS)
+        listens = self.listening is not None
+        return TrainerProgress(**asdict(said), alive=_is_alive(said), listens=listens, wish=self.wish)
+
+
+def _is_alive(trainer: TrainerRecord) -> bool:
+    age = time.time() - trainer.updated_at / 1000
+    return trainer.state not in _OVER and age <= ALIVE_SECONDS
 
 
 def number_or_none(value: float) -> float | None:

@@ -5,6 +5,24 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AgentReply
+         * @description A wish is stored.
+         */
+        AgentReply: {
+            progress: components["schemas"]["Progress"];
+        };
+        /**
+         * AgentRequest
+         * @description Wish something of the agent.
+         */
+        AgentRequest: {
+            /**
+             * Wish
+             * @enum {string}
+             */
+            wish: "go_on" | "pause" | "stop";
+        };
+        /**
          * AgreementReply
          * @description How far people agree.
          */
@@ -466,6 +484,13 @@ export interface components {
             updated_at?: number | null;
             /** Alive */
             alive: boolean;
+            /**
+             * Listens
+             * @default false
+             */
+            listens: boolean;
+            /** Wish */
+            wish?: ("go_on" | "pause" | "stop") | null;
         };
         /**
          * TrainingReply
@@ -478,6 +503,8 @@ export interface components {
             };
             /** Showcase */
             showcase: components["schemas"]["ShowcaseEntry"][];
+            /** Resume Command */
+            resume_command: string | null;
         };
         /** ValidationError */
         ValidationError: {
@@ -499,6 +526,8 @@ export interface components {
     headers: never;
     pathItems: never;
 }
+export type AgentReply = components['schemas']['AgentReply'];
+export type AgentRequest = components['schemas']['AgentRequest'];
 export type AgreementReply = components['schemas']['AgreementReply'];
 export type AnswerReply = components['schemas']['AnswerReply'];
 export type AnswerRequest = components['schemas']['AnswerRequest'];

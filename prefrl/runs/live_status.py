@@ -1,7 +1,7 @@
 """What a running training tells the labelling page: a few numbers, episodes to look at, predictions.
 
-All of it goes through the store, written by a thread of its own, so that the page sees a sign of life also while a
-rollout or a refit takes long.
+All of it goes through the store. A thread of its own writes it and reads what is wished, so that the page sees a
+sign of life, and a wish is known, also while a rollout or a refit takes long.
 """
 
 import math
@@ -15,10 +15,14 @@ from typing import Any, Self
 from prefrl.agents import PreferenceLearning, Refit
 from prefrl.config import RunConfig
 from prefrl.errors import StoreError
+from prefrl.runs.wishes import Wishes
 from prefrl.store import RunRecord, Store, TrainerRecord, TrainerState
 from prefrl_envs.tasks import TASKS
 
 HEARTBEAT_SECONDS = 2.0
+"""What is told is told anew after this long, also where nothing has changed."""
+LOOK_SECONDS = 0.5
+"""How often it is looked for wishes; a new state is told then, too."""
 SHOWCASE_SEGMENTS = 5
 """An episode to look at is as long as this many segments, or as the episode."""
 N_SHOWCASES = 40
@@ -38,14 +42,16 @@ class LiveStatus:
         store: Where to.
         config: The settings of the run.
         preferences: The training's reward and labels.
+        wishes: What is wished of it; looked for as long as it lasts.
     """
 
-    def __init__(self, store: Store, config: RunConfig, preferences: PreferenceLearning) -> None:
+    def __init__(self, store: Store, config: RunConfig, preferences: PreferenceLearning, wishes: Wishes) -> None:
         """Keep the parts; nothing is published yet."""
         self._store = store
         self._config = config
         self._preferences = preferences
-        self._record = TrainerRecord(state="starting", updated_at=0)
+        self._wishes = wishes
+        self._record = TrainerRecord(state="starting", training=wishes.training, updated_at=0)
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="live-status", daemon=True)
@@ -152,8 +158,15 @@ class LiveStatus:
         self._store.publish(record)
 
     def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT_SECONDS):
+        told, told_at = "", -math.inf
+        while not self._over.wait(LOOK_SECONDS):
             # A store that is locked for a moment must not end the signs of life; where the fault stays, the
             # training meets it at its next question, and says it there.
             with suppress(StoreError):
+                self._wishes.look()
+            state, now = self._record.state, time.monotonic()
+            if state == told and now - told_at < HEARTBEAT_SECONDS:
+                continue
+            with suppress(StoreError):
                 self._publish()
+                told, told_at = state, now

@@ -2,10 +2,10 @@
 
 A machine takes a million steps in minutes, a person gives some hundred labels in an hour. So the agent stops where
 the label schedule wants more answers than there are, less the slack; meanwhile the reward is refitted with what
-comes. Nothing that a person does waits for the agent: queries lie ready in the store all the time.
+comes. Nothing that a person does waits for the agent: queries lie ready in the store all the time. In the
+same way the agent waits while the owner has paused it.
 """
 
-import threading
 import time
 from collections.abc import Callable
 from typing import NoReturn
@@ -15,6 +15,8 @@ import numpy as np
 from prefrl.agents import PreferenceCallback, PreferenceLearning, Refit
 from prefrl.runs.live_status import LiveStatus
 from prefrl.runs.training import Training
+from prefrl.runs.wishes import Wishes
+from prefrl.store import TrainerState
 
 POLL_SECONDS = 0.5
 """How often the store is looked at while the agent waits; one look takes about a millisecond."""
@@ -27,12 +29,14 @@ SAVE_SECONDS = 30.0
 class PacedCallback(PreferenceCallback):
     """Refits between rollouts as `PreferenceCallback` does, and holds the agent back until people have caught up.
 
+    So it does for as long as the owner wishes a pause.
+
     Args:
         preferences: Whose `venv` the algorithm learns in; its teacher is `People`.
         training: Is saved when a wait becomes long; its settings say how far the agent may be ahead.
         status: Told of what the agent does.
-        stop: Set when the user wants the training to stop.
-        waiting: Called now and then while the agent waits.
+        wishes: What the owner wishes.
+        waiting: Called now and then while the agent waits, with whether it is paused.
         save_and_stop: Called when the user wants to stop while the agent waits; raises. Without it, a rollout with
             a reward that nobody has taught would follow.
     """
@@ -42,15 +46,15 @@ class PacedCallback(PreferenceCallback):
         preferences: PreferenceLearning,
         training: Training,
         status: LiveStatus,
-        stop: threading.Event,
+        wishes: Wishes,
         *,
-        waiting: Callable[[], None],
+        waiting: Callable[[bool], None],
         save_and_stop: Callable[[], NoReturn],
     ) -> None:
         super().__init__(preferences, replay_is_paid=True)
         self.run = training
         self.status = status
-        self.stop = stop
+        self.wishes = wishes
         self.waiting = waiting
         self.save_and_stop = save_and_stop
 
@@ -79,7 +83,7 @@ class PacedCallback(PreferenceCallback):
         if not self.is_time_to_look:
             return
         self.update()
-        if self.n_missing:
+        if self.n_missing or self.wishes.pause:
             self._wait()
         self.settle()
         self.status.tell("training", self.num_timesteps)
@@ -95,21 +99,25 @@ class PacedCallback(PreferenceCallback):
         self.status.show(self.num_timesteps)
 
     def _wait(self) -> None:
-        """Wait for labels, refitting now and then, until the agent may go on or is to stop."""
-        self.status.tell("waiting", self.num_timesteps, waits_for=self.n_missing)
+        """Wait for labels and for the end of a pause, refitting now and then, or until it is to stop."""
+        self._tell_waiting()
         started = last_fit = time.monotonic()
         saved = False
-        while self.n_missing and not self.stop.wait(POLL_SECONDS):
+        while (self.n_missing or self.wishes.pause) and not self.wishes.stop.wait(POLL_SECONDS):
             now = time.monotonic()
             due_for_refit = now - last_fit >= REFIT_SECONDS
             if self.update(at_least=1 if due_for_refit else None) is not None:
                 last_fit = time.monotonic()
-            self.status.tell("waiting", self.num_timesteps, waits_for=self.n_missing)
-            self.waiting()
+            self._tell_waiting()
+            self.waiting(self.wishes.pause)
             if not saved and now - started >= SAVE_SECONDS:
                 self.run.save()
                 saved = True
         self.run.progress.waited_seconds += time.monotonic() - started
-        if self.stop.is_set():
+        if self.wishes.stop.is_set():
             self.save_and_stop()
         self.update(at_least=1)
+
+    def _tell_waiting(self) -> None:
+        state: TrainerState = "paused" if self.wishes.pause else "waiting"
+        self.status.tell(state, self.num_timesteps, waits_for=self.n_missing)

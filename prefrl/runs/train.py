@@ -29,6 +29,7 @@ from prefrl.runs.pace import PacedCallback
 from prefrl.runs.settings_changes import check_budget, extended, latest_checkpoint
 from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
+from prefrl.runs.wishes import Wishes
 
 TELL_EVERY = 256
 """Environment steps between two messages to the listener where rollouts are shorter: off-policy."""
@@ -48,6 +49,8 @@ class TrainingProgress(NamedTuple):
     """Mean task metrics of the latest episodes."""
     waiting: bool = False
     """Whether the agent is ahead of the people who label, and waits for them."""
+    paused: bool = False
+    """Whether it waits because the owner has paused it."""
     stopping: bool = False
     """Whether it was asked to stop, and will have saved and done so after the next line of the log."""
     policies: int = 1
@@ -228,13 +231,14 @@ def _callbacks(
         yield [run, PreferenceCallback(preferences, replay_is_paid=True)]
     else:
         assert training.store is not None
-        with LiveStatus(training.store, training.config, preferences) as status:
+        wishes = Wishes(training.store, stop)
+        with LiveStatus(training.store, training.config, preferences, wishes) as status:
             paced = PacedCallback(
                 preferences,
                 training,
                 status,
-                stop,
-                waiting=lambda: run.tell(waiting=True),
+                wishes,
+                waiting=lambda paused: run.tell(waiting=not paused, paused=paused),
                 save_and_stop=run.save_and_stop,
             )
             yield [run, paced]
@@ -311,7 +315,7 @@ class _RunCallback(BaseCallback):
         self._record()
         self.model.dump_logs()
 
-    def tell(self, *, waiting: bool = False) -> None:
+    def tell(self, *, waiting: bool = False, paused: bool = False) -> None:
         """Tell the listener how far the training has come."""
         preferences = self.run.preferences
         episodes: list[dict[str, float]] = list(self.model.ep_info_buffer or [])
@@ -324,6 +328,7 @@ class _RunCallback(BaseCallback):
                 true_return=float(np.mean([e["r"] for e in episodes])) if episodes else float("nan"),
                 metrics=self.run.metrics(),
                 waiting=waiting,
+                paused=paused,
                 stopping=self.stop.is_set(),
                 policies=self.run.restarts.n_policies,
                 notes=tuple(note.text for note in self.run.restarts.notes),

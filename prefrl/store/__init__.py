@@ -6,7 +6,7 @@ from prefrl.store.comparisons import StoreCounts
 from prefrl.store.history import HistoryItem
 from prefrl.store.people import Labeler, Role
 from prefrl.store.queries import OpenQuery
-from prefrl.store.records import LogKey, RunRecord, TrainerRecord, TrainerState
+from prefrl.store.records import LogKey, RunRecord, TrainerRecord, TrainerState, Wish, WishRecord
 from prefrl.store.runs import RunAbout, StoredRun
 from prefrl.store.store import Store
 
@@ -26,4 +26,6 @@ __all__ = [
     "StoredRun",
     "TrainerRecord",
     "TrainerState",
+    "Wish",
+    "WishRecord",
 ]

@@ -1,4 +1,4 @@
-"""What the trainer publishes for people to see: records, episodes of the agent, predicted rewards."""
+"""What trainer and page publish for each other: records, episodes of the agent, predicted rewards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ from prefrl.store import schema
 from prefrl.store.base import StoreBase
 from prefrl.store.database import among, chunks
 from prefrl.store.queries import insert_segments
-from prefrl.store.records import RunRecord, TrainerRecord
+from prefrl.store.records import RunRecord, TrainerRecord, WishRecord
 from prefrl.store.typed_json import decode_record, encode_record
 
-Record: TypeAlias = RunRecord | TrainerRecord
-_R = TypeVar("_R", RunRecord, TrainerRecord)
+Record: TypeAlias = RunRecord | TrainerRecord | WishRecord
+_R = TypeVar("_R", RunRecord, TrainerRecord, WishRecord)
 
 MAX_SHOWCASE = 60
 """When there are more episodes to look at, every second one goes."""
@@ -25,10 +25,10 @@ _status, _showcase, _prediction = schema.status, schema.showcase, schema.predict
 
 
 class PublishedMethods(StoreBase):
-    """What the trainer shows of itself and of the agent."""
+    """What the trainer shows of itself and of the agent, and what is wished of it."""
 
     def publish(self, record: Record) -> None:
-        """Publish a record for the page to show, in place of the one of its kind before.
+        """Publish a record for the other side to read, in place of the one of its kind before.
 
         Raises:
             SettingError: A value is not finite, or is nothing that JSON knows.

@@ -1,4 +1,4 @@
-"""What the trainer tells the labelling page: records that both import, and the names in the log that both know.
+"""What trainer and labelling page tell each other: records that both import, and names in the log that both know.
 
 A change on one side then fails the type check on the other.
 """
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, TypeAlias
 
-TrainerState: TypeAlias = Literal["starting", "training", "waiting", "finished", "stopped"]
+TrainerState: TypeAlias = Literal["starting", "training", "waiting", "paused", "finished", "stopped"]
+Wish: TypeAlias = Literal["go_on", "pause", "stop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class TrainerRecord:
 
     state: TrainerState
     """What it is at."""
+    training: str = ""
+    """Name of this training, another one each time a run is begun or resumed; empty where it follows no wishes."""
     num_timesteps: int = 0
     """Environment steps so far."""
     labels: int = 0
@@ -65,6 +68,22 @@ class TrainerRecord:
     """Policies so far: more than one where one got no better and a fresh one took its place."""
     note: str | None = None
     """The latest that people should know of the policy: that it got no better, and what is done about it."""
+    updated_at: int
+    """When this was said, milliseconds since 1970 UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishRecord:
+    """What the owner of a run wishes of its agent, said on the page."""
+
+    key: ClassVar[str] = "wish"
+
+    training: str
+    """The one training that it is for, by `TrainerRecord.training`: no wish outlives it."""
+    wish: Wish
+    """What it should do: "stop" saves, and is the end of this training."""
+    by: str
+    """Who wishes it."""
     updated_at: int
     """When this was said, milliseconds since 1970 UTC."""
 

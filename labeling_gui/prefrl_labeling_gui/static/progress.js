@@ -65,6 +65,7 @@ function toldState({ state, alive, num_timesteps, labels, labels_due, refits, wa
   if (!alive) return { mood: "gone", sentence: `Training is not running; it got to ${steps}` };
   if (state === "starting") return { mood: "works", sentence: "The agent is starting" };
   if (state === "waiting") return { mood: "waits", sentence: waitingFor(waits_for ?? null, refits === 0, steps) };
+  if (state === "paused") return { mood: "waits", sentence: `The agent is paused, after ${steps}` };
   const missing = Math.round((labels_due ?? 0) - (labels ?? 0));
   const lead = `${count(Math.abs(missing), "answer")} ${missing > 0 ? "ahead" : "behind"}`;
   // After a fresh start the clips look like those of a beginner again.

@@ -59,6 +59,10 @@ function messageFor(reason, trainer, answered) {
       "All answers are kept. Whoever started this run can go on with “prefrl resume”; clips then come by themselves.";
     return { title: "Training is not running", lines: [line], clip: true, links: true };
   }
+  if (trainer?.state === "paused") {
+    const line = "Whoever started this run has paused it, and the next clips come once it goes on. This is what it does now.";
+    return { title: "The agent is paused", lines: [line], clip: true, links: true };
+  }
   if (answered === 0) {
     const line = "It tries out its first movements. The first clips come by themselves, in a few seconds.";
     return { title: "The agent is warming up", lines: [line], clip: false, links: false };

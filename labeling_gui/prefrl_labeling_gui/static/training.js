@@ -6,6 +6,7 @@ import { byId, element, lessMotion, number } from "./dom.js";
 import { Player } from "./player.js";
 import { agentState } from "./progress.js";
 import { banner, openPage, sentenceOf } from "./shell.js";
+import { addWishes } from "./wishes.js";
 
 const LOOK_EVERY = 5_000;
 const percent = (share) => `${Math.round(100 * share)} %`;
@@ -35,7 +36,7 @@ const KNOWN = {
 };
 const ORDER = Object.keys(KNOWN); // what the task itself measures comes after the true return
 
-const { live } = await openPage();
+const { live, run } = await openPage();
 const video = element("video", { "aria-label": "A clip of the agent" });
 const player = new Player([video]);
 const caption = element("p", { class: "caption" });
@@ -49,6 +50,7 @@ let chosen = "";
 let follows = true;
 let tour = 0;
 let looks = 0;
+let resumeCommand = "prefrl resume RUN";
 
 byId("showcase").append(
   element(
@@ -74,6 +76,7 @@ async function look() {
     banner("training", sentenceOf(error));
     return;
   }
+  if (training.resume_command !== null) resumeCommand = training.resume_command;
   showCurves(training.curves);
   if (training.showcase.length !== showcase.length || training.showcase.at(-1)?.clip !== showcase.at(-1)?.clip) {
     showcase = training.showcase;
@@ -209,3 +212,4 @@ live.addEventListener("progress", () => {
 });
 addEventListener("resize", look);
 await look();
+if (run.labeler.role === "owner") addWishes(byId("wishes"), live, () => resumeCommand);
