@@ -49,6 +49,10 @@ def test_what_is_said_of_the_policies_is_a_line_of_its_own_once() -> None:
     )
 
 
+def test_a_pause_is_said_in_place_of_the_wait() -> None:
+    assert describe(progress()._replace(paused=True)).endswith("backflips 1.50, paused on the page")
+
+
 def test_lines_without_a_terminal() -> None:
     """Plain text, one line each however long, and not more often than every ten seconds."""
     file = io.StringIO()

@@ -16,6 +16,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
+from prefrl.store import TrainerRecord
 from prefrl_labeling_gui.people import new_ticket
 from prefrl_labeling_gui.security import MAX_BODY_BYTES, LoginLimit
 
@@ -45,6 +46,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "/api/predictions"): (401, 200, 404, 401, 404),
     ("GET", "/api/export"): (401, 200, 200, 401, 200),
     ("GET", "/api/training"): (401, 200, 200, 401, 200),
+    ("POST", "/api/agent"): (401, 403, 403, 401, 200),
     ("GET", "/api/people"): (401, 403, 403, 401, 200),
     ("POST", "/api/people"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/revoke"): (401, 403, 403, 401, 200),
@@ -78,7 +80,10 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(served: Any, claimed: Claimed, said: Said) -> House:
+def house(served: Any, claimed: Claimed, said: Said, trainer_record: Callable[..., TrainerRecord]) -> House:
+    an_hour_on = time.time_ns() // 1_000_000 + 3_600_000
+    served.store.publish(trainer_record(training="listens", updated_at=an_hour_on))
+    served.context.look()
     return House(served, claimed, said)
 
 
@@ -96,6 +101,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
         "/api/people": {"name": name},
         "/api/people/{name}/aside": {"aside": True},
         "/api/gold": {"query_id": house.asked, "gold": False},
+        "/api/agent": {"wish": "pause"},
     }
     queries = {"/api/history": {"labeler": "labeler"}, "/api/predictions": {"query_id": house.done}}
     if path == "/static":

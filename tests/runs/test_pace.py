@@ -228,6 +228,7 @@ def test_a_store_that_is_locked_for_a_moment_does_not_end_the_signs_of_life(
                 raise StoreError("locked")
         publish(self)
 
+    monkeypatch.setattr(live_status, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(live_status, "HEARTBEAT_SECONDS", 0.01)
     monkeypatch.setattr(LiveStatus, "_publish", failing)
     with answering(tmp_path / "run"):

@@ -146,6 +146,21 @@ def test_while_the_agent_is_paused_its_reward_learns_on_and_it_goes_on_when_told
     assert last_checkpoint(run).progress["waited_seconds"] > NOTICED_SECONDS
 
 
+def test_the_page_is_told_of_a_pause_before_the_next_sign_of_life(
+    human: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = []
+
+    def meanwhile(owner: Pausing) -> None:
+        time.sleep(NOTICED_SECONDS)
+        states.append(owner.told().state)
+        owner.wish("go_on")
+
+    monkeypatch.setattr(live_status, "HEARTBEAT_SECONDS", 3600)
+    start(human(), tmp_path / "run", Pausing(tmp_path / "run", meanwhile))
+    assert states == ["paused"]
+
+
 def test_a_paused_agent_that_is_told_to_stop_is_kept_and_goes_on_unpaused(
     human: MakeConfig, tmp_path: Path
 ) -> None:

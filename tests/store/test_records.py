@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from prefrl.errors import SettingError, StoreError
-from prefrl.store import LogKey, RunRecord, Store, TrainerRecord, schema
+from prefrl.store import LogKey, RunRecord, Store, TrainerRecord, WishRecord, schema
 from prefrl.store.typed_json import decode_record, encode_record
 
 RunRecordFactory = Callable[..., RunRecord]
@@ -32,6 +32,16 @@ def test_records_are_published_one_of_each_kind(
         trainer = store.published(TrainerRecord)
         assert trainer is not None
         assert trainer.state == "finished"
+
+
+def test_a_wish_is_one_of_three(timed: Store) -> None:
+    assert timed.published(WishRecord) is None
+    wish = WishRecord(training="a", wish="pause", by="Ann", updated_at=1)
+    timed.publish(wish)
+    assert timed.published(WishRecord) == wish
+    assert timed.published(TrainerRecord) is None
+    with pytest.raises(StoreError, match="`wish` is 'explode', expected one of go_on, pause, stop"):
+        decode_record(WishRecord, encode_record(replace(wish, wish="explode")))  # type: ignore[arg-type]
 
 
 def test_what_is_no_number_is_not_published(timed: Store, trainer_record: TrainerRecordFactory) -> None:
@@ -83,7 +93,10 @@ def test_what_a_newer_version_adds_is_left_out(trainer_record: TrainerRecordFact
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"state": None}, "`state` is None, expected one of starting, training, waiting, finished, stopped"),
+        (
+            {"state": None},
+            "`state` is None, expected one of starting, training, waiting, paused, finished, stopped",
+        ),
         ({"state": "asleep"}, "`state` is 'asleep', expected one of starting"),
         ({"state": ["training"]}, r"`state` is \['training'\], expected one of"),
         ({"num_timesteps": 1.5}, r"`num_timesteps` is 1\.5, expected a whole number"),
