@@ -38,10 +38,10 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def human(small_config: MakeConfig) -> MakeConfig:
-    """Settings of the short run with people, saved at its end only."""
+    """The short run with people, who are waited for once: for the first label; saved at its end only."""
 
     def make(**changes: Any) -> RunConfig:
-        feedback = {"slack": 3, "stock": 4, "labels_per_round": 2, "asking_share": 0.7}
+        feedback = {"slack": 16, "stock": 4, "labels_per_round": 2, "asking_share": 0.7}
         return small_config(teacher="human", labels=16, feedback=feedback, checkpoint_every=10_000, **changes)
 
     return make
@@ -134,7 +134,7 @@ def test_while_the_agent_is_paused_its_reward_learns_on_and_it_goes_on_when_told
     owner = Pausing(run, meanwhile)
     start(human(algo=algo), run, owner)
     assert {progress.num_timesteps for progress in owner.paused} == {WISHED_AT}, "noticed within one rollout"
-    assert not any(progress.waiting for progress in owner.paused)
+    assert not any(progress.waiting for progress in owner.seen if progress.num_timesteps == WISHED_AT)
     assert len(owner.paused) <= 41, "it goes on at once"
     assert [trainer.state for trainer in told] == ["paused", "paused"]
     assert told[1].labels == told[0].labels + 2
