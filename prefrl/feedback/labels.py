@@ -33,7 +33,7 @@ class News(NamedTuple):
     comparisons: list[Comparison]
     """New ones, in the order of their answers."""
     outdated: list[int]
-    """Numbers of earlier ones whose answer has been changed or withdrawn since."""
+    """Numbers of earlier ones that count no more: changed, withdrawn, set aside or settled otherwise since."""
 
 
 class Wanted(NamedTuple):
@@ -65,6 +65,8 @@ class Labels(ABC):
         """Number of the last answer that was handed out."""
         self._aside: frozenset[str] = frozenset()
         """Whose answers were set aside at the last look."""
+        self._settled: dict[str, str] = {}
+        """Whose answer alone held at the last look, by query."""
         self._reads_on = False
 
     @property
@@ -118,7 +120,8 @@ class Labels(ABC):
     def state(self) -> State:
         """Return how far asking and reading have come."""
         arrays, values = self._maker.state()
-        own = {"cursor": self._cursor, "n_labels": self._n_labels, "aside": sorted(self._aside)}
+        own: Json = {"cursor": self._cursor, "n_labels": self._n_labels}
+        own |= {"aside": sorted(self._aside), "settled": self._settled}
         return arrays, values | own
 
     def restore(self, arrays: Arrays, values: Json) -> None:
@@ -126,23 +129,25 @@ class Labels(ABC):
         self._maker.restore(arrays, values)
         self._cursor, self._n_labels = values["cursor"], values["n_labels"]
         self._aside = frozenset(values.get("aside", ()))
+        self._settled = dict(values.get("settled", {}))
 
     def _read(self) -> Iterator[News]:
-        """Yield what was said since the last call, and what changes as somebody was set aside or counts again."""
+        """Yield what was said since the last call, and what counts no more, or again, of what was said before."""
         store, run, known = self._store, self._run, self._cursor
-        aside = store.aside()
+        aside, settled = store.aside(), store.settled(run=run)
         answers = store.answers(known, run=run)
-        went, back = aside - self._aside, self._aside - aside
-        if not answers and not went and not back:
+        touched = {answer.query_id for answer in answers}
+        touched |= {query_id for query_id, _ in settled.items() ^ self._settled.items()}
+        if not touched and aside == self._aside:
             return
         last = answers[-1].seq if answers else known
-        # What one of them has changed meanwhile was not handed out, or is taken away as it was then.
-        outdated = store.replaced(known, until=last, run=run, but_of=aside | self._aside)
-        outdated += store.comparison_seqs_of(went, until=known, run=run)
-        others = {answer.labeler for answer in answers} - aside - back
-        found = store.comparison_seqs_of(others, after=known, until=last, run=run)
-        found = sorted(found + store.comparison_seqs_of(back, until=last, run=run))
-        self._cursor, self._aside = last, aside
+        some = touched if known and aside == self._aside else None
+        before = store.comparison_seqs_then(
+            known, aside=self._aside, settled=self._settled, run=run, query_ids=some
+        )
+        now = store.comparison_seqs_then(last, aside=aside, settled=settled, run=run, query_ids=some)
+        outdated, found = sorted(set(before) - set(now)), sorted(set(now) - set(before))
+        self._cursor, self._aside, self._settled = last, aside, settled
         self._n_labels += len(found) - len(outdated)
         for part in read_in_parts(self._store, found, self.most_at_once):
             yield News(part, outdated)

@@ -8,10 +8,12 @@ from prefrl.store.people import Labeler, Role
 from prefrl.store.queries import OpenQuery
 from prefrl.store.records import LogKey, RunRecord, TrainerRecord, TrainerState, Wish, WishRecord
 from prefrl.store.runs import RunAbout, StoredRun
+from prefrl.store.settled import Disagreement
 from prefrl.store.store import Store
 
 __all__ = [
     "Claim",
+    "Disagreement",
     "HistoryItem",
     "Labeler",
     "LogKey",

@@ -1,6 +1,6 @@
 """What is made of answers: the comparisons that are trained on, and how many there are."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, exists, func, select
@@ -21,7 +21,12 @@ IS_KNOWN = _answer.c.kind.in_(list(FEEDBACK_KINDS))
 _IS_COMPARISON = IS_KNOWN & (_answer.c.value != as_value(Answer.CANNOT_TELL))  # nor NULL
 _IS_NO_REPEAT = ~exists().where(_query.c.id == _answer.c.query_id, _query.c.repeat_of.is_not(None))
 _IS_HEEDED = ~exists().where(schema.labeler.c.name == _answer.c.labeler, schema.labeler.c.set_aside == 1)
-IS_PRESENT_COMPARISON = (IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT, _IS_HEEDED)
+_HOLDS = ~exists().where(
+    schema.settled.c.query_id == _answer.c.query_id, schema.settled.c.labeler != _answer.c.labeler
+)
+IS_PRESENT_OPINION = (IS_CURRENT, _IS_COMPARISON, _IS_NO_REPEAT, _IS_HEEDED)
+"""Holds for the answers that are trained on where nobody has settled which of them hold."""
+IS_PRESENT_COMPARISON = (*IS_PRESENT_OPINION, _HOLDS)
 """Holds for the answers that are trained on."""
 
 
@@ -34,7 +39,8 @@ class StoreCounts:
     answers: int
     """Rows of answers, with those replaced or taken back since, and those to repeats."""
     comparisons: int
-    """Present answers that are a comparison: what is trained on and costs budget. No repeats, none set aside."""
+    """Present answers that are a comparison: what is trained on and costs budget. No repeats, none set aside, and
+    of what was settled the one that holds."""
     cannot_tell: int
     """Present answers that are "can't tell". No repeats."""
 
@@ -45,9 +51,10 @@ class ComparisonMethods(StoreBase):
     def comparisons(self, after: int = 0, *, run: int | None = None) -> list[Comparison]:
         """Return what is to be trained on, in order of `seq`.
 
-        Answers that were replaced or taken back are left out, and so are "can't tell", repeats, and what somebody
-        says whose answers are set aside. A comparison returned by an earlier call may have been replaced since: a
-        later answer with its query and teacher says so.
+        Answers that were replaced or taken back are left out, and so are "can't tell", repeats, what somebody says
+        whose answers are set aside, and what does not hold since somebody has settled the query. A comparison
+        returned by an earlier call may have been replaced since: a later answer with its query and teacher says
+        so.
 
         Args:
             after: Only answers with a greater `seq`.
@@ -67,19 +74,24 @@ class ComparisonMethods(StoreBase):
         with self._database.read() as connection:
             return list(connection.execute(statement.order_by(_answer.c.seq)).scalars())
 
-    def comparison_seqs_of(
-        self, people: Collection[str], *, after: int = 0, until: int, run: int | None = None
+    def comparison_seqs_then(
+        self,
+        until: int,
+        *,
+        aside: Collection[str],
+        settled: Mapping[str, str],
+        run: int | None = None,
+        query_ids: Collection[str] | None = None,
     ) -> list[int]:
-        """Return the numbers of these people's comparisons, set aside or not, as they were at some moment.
+        """Return what `comparison_seqs` returned, or would have returned, at some moment.
 
         Args:
-            people: Names.
-            after: Only answers with a greater `seq`.
             until: The newest answer of that moment; what was said later replaces nothing.
+            aside: Those whose answers were set aside then.
+            settled: Whose answer alone held then, by query.
             run: Only those to queries of this run.
+            query_ids: Only those to these queries; None for all.
         """
-        if not people:  # as nearly always, of those who were just set aside
-            return []
         later = _answer.alias("later")
         replaced = exists().where(
             later.c.query_id == _answer.c.query_id,
@@ -87,16 +99,19 @@ class ComparisonMethods(StoreBase):
             later.c.seq > _answer.c.seq,
             later.c.seq <= until,
         )
-        statement = select(_answer.c.seq).where(
-            _answer.c.seq > after,
-            _answer.c.seq <= until,
-            _answer.c.labeler.in_(list(people)),
-            _IS_COMPARISON,
-            _IS_NO_REPEAT,
-            ~replaced,
+        statement = select(_answer.c.seq, _answer.c.query_id, _answer.c.labeler).where(
+            _answer.c.seq <= until, _IS_COMPARISON, _IS_NO_REPEAT, ~replaced, *in_run(run)
         )
+        parts = [statement]
+        if query_ids is not None:
+            parts = [statement.where(_answer.c.query_id.in_(some)) for some in chunks(list(query_ids))]
         with self._database.read() as connection:
-            return list(connection.execute(statement.where(*in_run(run)).order_by(_answer.c.seq)).scalars())
+            rows = [row for part in parts for row in connection.execute(part)]
+        return sorted(
+            seq
+            for seq, query_id, labeler in rows
+            if labeler not in aside and settled.get(query_id, labeler) == labeler
+        )
 
     def comparisons_of(self, query_ids: Sequence[str]) -> list[Comparison]:
         """Return what is to be trained on of the answers to these queries, in order of `seq`.
@@ -129,36 +144,6 @@ class ComparisonMethods(StoreBase):
             if seq not in found:
                 raise StoreError(f"The store has no comparison with number {seq}.")
             yield self._comparison(found[seq], places[found[seq].query_id])
-
-    def replaced(
-        self, after: int, *, until: int | None = None, run: int | None = None, but_of: Collection[str] = ()
-    ) -> list[int]:
-        """Return the numbers, up to `after`, of comparisons that later answers have replaced or taken back.
-
-        Args:
-            after: Number of the last answer known. What was replaced before it is left out.
-            until: Number of the last answer that may replace one; None for all.
-            run: Only those of queries of this run.
-            but_of: Those of these people are left out.
-        """
-        new, between = _answer.alias("new"), _answer.alias("between")
-        hidden_before = exists().where(
-            between.c.query_id == _answer.c.query_id,
-            between.c.labeler == _answer.c.labeler,
-            between.c.seq > _answer.c.seq,
-            between.c.seq <= after,
-        )
-        statement = (
-            select(_answer.c.seq)
-            .distinct()
-            .join(new, (new.c.query_id == _answer.c.query_id) & (new.c.labeler == _answer.c.labeler))
-            .where(new.c.seq > after, *([] if until is None else [new.c.seq <= until]))
-            .where(_answer.c.seq <= after, _IS_COMPARISON, _IS_NO_REPEAT, ~hidden_before)
-            .where(*in_run(run), _answer.c.labeler.not_in(list(but_of)))
-            .order_by(_answer.c.seq)
-        )
-        with self._database.read() as connection:
-            return list(connection.execute(statement).scalars())
 
     def counts(self, *, run: int | None = None) -> StoreCounts:
         """Return how many queries, answers and comparisons there are, in a run or in all."""

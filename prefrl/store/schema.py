@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -173,6 +173,19 @@ gold = Table(
     sqlite_strict=True,
 )
 """Queries whose answer is known, and which are put to others to see how they do."""
+
+settled = Table(
+    "settled",
+    metadata,
+    Column("query_id", Text, ForeignKey("query.id"), primary_key=True),
+    Column(
+        "labeler", Text, ForeignKey("labeler.name"), nullable=False, comment="whose present answer alone holds"
+    ),
+    Column("settled_by", Text, ForeignKey("labeler.name"), nullable=False),
+    Column("created_at", _BigInt, nullable=False),
+    sqlite_strict=True,
+)
+"""Queries of which people said different things, and whose answer holds."""
 
 status = Table(
     "status",

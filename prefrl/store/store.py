@@ -2,8 +2,8 @@
 
 The trainer adds queries and shows what it and the agent do, a person's page claims queries and adds answers, a
 synthetic teacher adds answers, the trainer reads them with a growing sequence number. Each part has its module:
-`runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `gold`, `history`, `people`, `published`; arrays
-are in `blobs`, tables in `schema`.
+`runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `gold`, `history`, `people`, `published`,
+`settled`; arrays are in `blobs`, tables in `schema`.
 """
 
 from prefrl.store.answers import AnswerMethods
@@ -16,6 +16,7 @@ from prefrl.store.people import PeopleMethods
 from prefrl.store.published import PublishedMethods
 from prefrl.store.queries import QueryMethods
 from prefrl.store.runs import RunMethods
+from prefrl.store.settled import SettledMethods
 
 
 class Store(
@@ -29,6 +30,7 @@ class Store(
     HistoryMethods,
     PeopleMethods,
     PublishedMethods,
+    SettledMethods,
 ):
     """Queries and answers, durable when a method that writes them returns.
 

@@ -453,10 +453,10 @@ def held_after(labels: PeopleLabels, held: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_nothing_is_learned_from_people_who_are_set_aside_until_they_count_again(
+def test_what_is_collected_bit_by_bit_is_what_counts_at_once(
     recorder: SegmentRecorder, store: Store, run: int, seed: int
 ) -> None:
-    """Whatever they answer, change or take back meanwhile, and however often the trainer looks."""
+    """Whatever is said, taken back or settled, whoever is set aside, and however often the trainer looks."""
     rng = np.random.default_rng(seed)
     labels = people(recorder, store, run, stock=8, overlap=3)
     asker = people(recorder, store, run, stock=8, overlap=3)
@@ -466,16 +466,22 @@ def test_nothing_is_learned_from_people_who_are_set_aside_until_they_count_again
     for name in names:
         store.add_labeler(name)
     held: list[int] = []
-    n_aside = 0
+    n_aside = n_settled = n_unsettled = 0
     for number in range(150):
         name = names[rng.integers(3)]
         query_id = queries[rng.integers(len(queries))]
         present = {item.answer.query_id: item.answer.id for item in store.history(name, limit=None)}
         act = rng.random()
         if act < 0.2:
-            store.set_aside(name, bool(rng.integers(2)))
+            store.set_aside(name, rng.random() < 0.4)
             n_aside += 1
-        elif act < 0.4 and query_id in present:
+        elif act < 0.28 and (settled := list(store.settled(run=run))):
+            store.unsettle(settled[rng.integers(len(settled))])
+            n_unsettled += 1
+        elif act < 0.4 and (heeded := [one.teacher for one in store.comparisons_of([query_id])]):
+            store.settle(query_id, heeded[rng.integers(len(heeded))], "owner")
+            n_settled += 1
+        elif act < 0.55 and query_id in present:
             say(store, query_id, None, number, labeler=name, supersedes=present[query_id])
         else:
             say(store, query_id, list(Answer)[rng.integers(4)], number, labeler=name)
@@ -487,7 +493,88 @@ def test_nothing_is_learned_from_people_who_are_set_aside_until_they_count_again
             arrays, values = labels.state()
             labels = people(recorder, store, run, stock=8, overlap=3)
             labels.restore(arrays, json.loads(json.dumps(values)))
-    assert n_aside > 15
+        if rng.random() < 0.05:  # or begins with what was said so far
+            recalled = [one.seq for news in people(recorder, store, run).recall() for one in news.comparisons]
+            assert recalled == store.comparison_seqs(run=run)
+    assert min(n_aside, n_settled, n_unsettled) >= 5
+
+
+@pytest.mark.parametrize("looks_between", [True, False])
+def test_only_what_holds_is_learned_from_until_it_is_taken_back(
+    recorder: SegmentRecorder, store: Store, run: int, looks_between: bool
+) -> None:
+    labels = people(recorder, store, run, overlap=2)
+    read(labels)
+    query = store.open_queries(run=run)[0].query_id
+    ann = say(store, query, Answer.FIRST, 0)
+    bob = say(store, query, Answer.SECOND, 1, labeler="Bob")
+    if looks_between:
+        assert [one.seq for one in read(labels).comparisons] == [ann, bob]
+    store.settle(query, "Bob", "owner")
+    news = read(labels)
+    assert [one.seq for one in news.comparisons] == ([] if looks_between else [bob])
+    assert news.outdated == ([ann] if looks_between else [])
+    assert labels.n_labels == store.counts(run=run).comparisons == 1
+    assert read(labels) == ([], [])
+    store.settle(query, "Ann", "owner")
+    news = read(labels)
+    assert ([one.seq for one in news.comparisons], news.outdated) == ([ann], [bob])
+    store.unsettle(query)
+    assert [one.seq for one in read(labels).comparisons] == [bob]
+    assert labels.n_labels == 2
+
+
+def test_what_is_settled_follows_whose_it_is(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    """A change of mind holds, too; while nothing is said, or its teller is set aside, nothing holds."""
+    labels = people(recorder, store, run, overlap=2)
+    read(labels)
+    query = store.open_queries(run=run)[0].query_id
+    held = held_after(labels, [])
+    say(store, query, Answer.FIRST, 0)
+    say(store, query, Answer.SECOND, 1, labeler="Bob")
+    store.settle(query, "Ann", "owner")
+    changed = say(store, query, Answer.SECOND, 2, supersedes="a0")
+    held = held_after(labels, held)
+    assert held == [changed]
+    say(store, query, None, 3, supersedes="a2")
+    held = held_after(labels, held)
+    assert held == []
+    anew = say(store, query, Answer.EQUAL, 4, supersedes="a3")
+    held = held_after(labels, held)
+    assert held == [anew]
+    store.set_aside("Ann")
+    held = held_after(labels, held)
+    assert held == []
+    store.set_aside("Ann", False)
+    assert held_after(labels, held) == [anew]
+
+
+def test_a_state_from_before_anything_could_be_settled_is_read(
+    recorder: SegmentRecorder, store: Store, run: int
+) -> None:
+    labels = people(recorder, store, run, overlap=2)
+    read(labels)
+    query = store.open_queries(run=run)[0].query_id
+    seqs = [say(store, query, list(Answer)[n], n, labeler=name) for n, name in enumerate(("Ann", "Bob"))]
+    assert held_after(labels, []) == seqs
+    arrays, values = labels.state()
+    del values["settled"]
+    store.settle(query, "Ann", "owner")
+    resumed = people(recorder, store, run, overlap=2)
+    resumed.restore(arrays, values)
+    assert held_after(resumed, seqs) == seqs[:1]
+
+
+def test_what_is_settled_in_another_run_changes_nothing(recorder: SegmentRecorder, store: Store, run: int) -> None:
+    read(people(recorder, store, run, overlap=2))
+    query = store.open_queries(run=run)[0].query_id
+    for number, name in enumerate(("Ann", "Bob")):
+        say(store, query, list(Answer)[number], number, labeler=name)
+    later = people(recorder, store, store.begin_run(RunAbout.of(SPACE, SPACE, segment_length=5)), overlap=2)
+    read(later)
+    store.settle(query, "Ann", "owner")
+    assert read(later) == ([], [])
+    assert later.state()[1]["settled"] == {}
 
 
 def test_a_run_that_goes_on_recalls_only_what_is_heeded(recorder: SegmentRecorder, store: Store, run: int) -> None:

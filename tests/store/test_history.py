@@ -94,23 +94,27 @@ def test_a_comparison_is_found_by_its_number_whatever_came_later(timed: Store, m
             list(timed.comparisons_at([1, seq]))
 
 
-def test_what_later_answers_replaced_is_told_once(timed: Store, make_query: MakeQuery) -> None:
+def test_what_counted_before_later_answers_is_known(timed: Store, make_query: MakeQuery) -> None:
     queries = [make_query(k) for k in range(4)]
     timed.add_queries(queries, overlap=2)
     rows = [say(timed, query, Answer.FIRST) for query in queries]  # 1 to 4
-    assert timed.replaced(4) == []
     say(timed, queries[2], None, supersedes=rows[2].id)  # 5
     say(timed, queries[0], Answer.SECOND, supersedes=rows[0].id)  # 6
     say(timed, queries[1], Answer.SECOND, labeler="bob")  # 7 replaces nothing of ann's
-    assert timed.replaced(4) == [1, 3]
-    assert timed.replaced(5) == [1]
-    assert timed.replaced(6) == []
     say(timed, queries[0], Answer.EQUAL)  # 8
     say(timed, queries[0], Answer.FIRST)  # 9
-    assert timed.replaced(4) == [1, 3], "once each, however often it was changed"
-    assert timed.replaced(7) == [6]
-    assert timed.replaced(0) == []
+
+    def then(until: int) -> list[int]:
+        return timed.comparison_seqs_then(until, aside=(), settled={})
+
+    assert then(0) == []
+    assert then(4) == [1, 2, 3, 4]
+    assert then(5) == [1, 2, 4]
+    assert then(6) == [2, 4, 6]
+    assert then(7) == [2, 4, 6, 7]
+    assert then(8) == [2, 4, 7, 8]
+    assert then(9) == timed.comparison_seqs() == [2, 4, 7, 9]
     repeat_id = timed.add_repeat(queries[3].id, "ann")
     repeated = say(timed, repeat_id)
     say(timed, repeat_id, Answer.SECOND)
-    assert timed.replaced(repeated.seq) == [], "repeats were never trained on"
+    assert then(repeated.seq) == [2, 4, 7, 9], "repeats were never trained on"

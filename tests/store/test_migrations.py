@@ -109,7 +109,7 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0006",)]
 
 
 def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_query: MakeQuery) -> None:
@@ -270,6 +270,7 @@ def test_every_row_of_the_second_schema_survives(tmp_path: Path, old_queries: li
         expected.append(row | {"kind": kind, "value": value, "remark": None, "comment": None})
     assert after["answer"] == expected
     assert after.pop("gold") == []
+    assert after.pop("settled") == []
     assert after.keys() == before.keys()
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -309,7 +310,7 @@ def test_a_store_of_the_second_schema_goes_on(tmp_path: Path, old_queries: list[
             (12, (1.0, 0.0, 0.0), old_queries[5].id),
         ]
         assert [c.seq for c in store.comparisons_at([3, 4])] == [3, 4]
-        assert store.replaced(3) == [3]
+        assert store.comparison_seqs_then(3, aside=(), settled={}) == [3]
         assert [item.answer.seq for item in store.history(None)] == [12, 11, 8, 7, 4]
         assert store.query(old_queries[3].id).id == old_queries[3].id
         assert store.query(old_queries[5].id).segments[2].id == old_queries[5].segments[2].id

@@ -130,10 +130,16 @@ def test_comparisons_of_people_as_they_were(timed: Store, make_query: MakeQuery)
     add(2, Answer.SECOND)
     add(3, Answer.FIRST, "bob")
     add(4, None, supersedes="2")
-    assert [timed.comparison_seqs_of({"ann"}, until=last) for last in range(5)] == [[], [1], [2], [2], []]
-    assert timed.comparison_seqs_of({"ann", "bob"}, until=3) == [2, 3]
-    assert timed.comparison_seqs_of({"ann", "bob"}, after=2, until=3) == [3]
-    assert timed.comparison_seqs_of(set(), until=9) == []
-    assert timed.replaced(2) == [2]
-    assert timed.replaced(2, until=3) == []
-    assert timed.replaced(2, but_of={"ann"}) == []
+
+    def then(until: int, aside: frozenset[str] = frozenset(), holds: str | None = None) -> list[int]:
+        settled = {} if holds is None else {query.id: holds}
+        return timed.comparison_seqs_then(until, aside=aside, settled=settled)
+
+    assert [then(until) for until in range(6)] == [[], [1], [2], [2, 3], [3], [3]]
+    assert then(3, frozenset({"ann"})) == [3]
+    assert then(3, frozenset({"ann", "bob"})) == []
+    assert then(3, holds="ann") == [2]
+    assert then(4, holds="ann") == []
+    assert then(3, frozenset({"bob"}), holds="bob") == []
+    for query_ids, found in (([query.id], [2, 3]), (["another"], []), ([], [])):
+        assert timed.comparison_seqs_then(3, aside=(), settled={}, query_ids=query_ids) == found

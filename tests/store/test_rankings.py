@@ -82,7 +82,7 @@ def test_a_ranking_is_changed_and_taken_back(timed: Store, make_query: MakeQuery
     timed.add_queries([query])
     first = say(timed, query.id, Ranking((0, 1, 2)))
     second = say(timed, query.id, Ranking((0, 2, 1)), supersedes=first.id)
-    assert timed.replaced(first.seq) == [first.seq]
+    assert timed.comparison_seqs_then(first.seq, aside=(), settled={}) == [first.seq]
     assert [one.preferences for one in timed.comparisons()] == [(1.0, 1.0, 0.0)]
     say(timed, query.id, Answer.CANNOT_TELL, supersedes=second.id)
     assert timed.counts().comparisons == 0

@@ -82,15 +82,17 @@ def test_two_runs_that_ask_the_same_do_not_meet(timed: Store, make_query: MakeQu
         assert (read.id, read.run) == (query.id, query.run)
 
 
-def test_what_is_replaced_is_told_to_its_run(timed: Store, make_query: MakeQuery, about: RunAbout) -> None:
+def test_what_counted_is_that_of_a_run(timed: Store, make_query: MakeQuery, about: RunAbout) -> None:
     [first] = timed.add_queries(unasked(make_query, 1), run=1)
     seqs = [say(timed, first)]
     [second] = timed.add_queries(unasked(make_query, 1), run=timed.begin_run(about))
     seqs.append(say(timed, second))
     say(timed, first, Answer.SECOND)
     say(timed, second, Answer.SECOND)
-    assert timed.replaced(2) == seqs
-    assert [timed.replaced(2, run=run) for run in (1, 2, 3)] == [[1], [2], []]
+    everything = timed.comparison_seqs_then(2, aside=(), settled={})
+    of_runs = [timed.comparison_seqs_then(2, aside=(), settled={}, run=run) for run in (1, 2, 3)]
+    assert everything == seqs
+    assert of_runs == [[1], [2], []]
 
 
 def test_a_run_that_is_played_again_asks_nothing_twice(timed: Store, make_query: MakeQuery) -> None:
