@@ -75,6 +75,7 @@ class AnswerIndex:
         self._ids: set[str] = set()
         self._n_comparisons: Counter[str] = Counter()
         self._aside: frozenset[str] = frozenset()
+        self._settled: dict[str, str] = {}
         self._seq = 0
         self._run: int | None = None
 
@@ -90,8 +91,17 @@ class AnswerIndex:
 
     @property
     def n_comparisons(self) -> int:
-        """Present answers of everybody that are trained on: no "can't tell", no repeats, none set aside."""
-        return sum(n for name, n in list(self._n_comparisons.items()) if name not in self._aside)
+        """Present answers of everybody that are trained on.
+
+        No "can't tell", no repeats, none set aside, and of what was settled the one that holds.
+        """
+        n_heeded = sum(n for name, n in list(self._n_comparisons.items()) if name not in self._aside)
+        return n_heeded - sum(
+            is_comparison(account.current.get(query_id))
+            for query_id, holds in self._settled.items()
+            for account in self._heeded
+            if account.name != holds
+        )
 
     @property
     def comparison_share(self) -> float:
@@ -164,7 +174,7 @@ class AnswerIndex:
             run = self._store.newest_run()
             if run != self._run:  # another training asks now, which knows nothing of these
                 self._run, self._accounts, self._n_comparisons = run, {}, Counter()
-            self._aside = self._store.aside()
+            self._aside, self._settled = self._store.aside(), self._store.settled(run=run)
             for answer in self._store.answers(self._seq, run=run):
                 account = self._accounts.setdefault(answer.labeler, Account(answer.labeler))
                 if answer.query_id not in self._repeats:

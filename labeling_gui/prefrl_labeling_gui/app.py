@@ -18,7 +18,7 @@ from prefrl_labeling_gui.access import Refusal
 from prefrl_labeling_gui.clips import ClipError
 from prefrl_labeling_gui.context import LOG, ServerContext
 from prefrl_labeling_gui.plain_page import plain_page
-from prefrl_labeling_gui.routes import answering, media, pages, people, training
+from prefrl_labeling_gui.routes import answering, disagreements, media, pages, people, training
 from prefrl_labeling_gui.security import MAX_BODY_BYTES, SameOriginWrites, SecurityHeaders
 
 LOOK_SECONDS = 0.5
@@ -60,7 +60,7 @@ def create_app(context: ServerContext) -> FastAPI:
         },
     )
     app.state.context = context
-    for part in (pages, answering, training, people, media):
+    for part in (pages, answering, training, people, disagreements, media):
         part.add_to(app)
     return app
 

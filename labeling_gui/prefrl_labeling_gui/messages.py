@@ -76,6 +76,14 @@ class GoldRequest(_Request):
     gold: bool
 
 
+class SettleRequest(_Request):
+    """Have one person's answer to a query hold, or all of them again."""
+
+    query_id: QueryId
+    labeler: KnownName | None
+    """Whose answer holds; None takes back that any does."""
+
+
 class InvitationRequest(_Request):
     """Invite somebody."""
 
@@ -338,6 +346,8 @@ class PeopleReply(_Reply):
 
     people: list[PeopleEntry]
     agreement: AgreementReply
+    n_disagreements: int
+    """Queries of which people say opposite things, and that nobody has settled."""
     local_only: bool
     """Links are of use on this machine only."""
 
@@ -361,6 +371,46 @@ class GoldReply(_Reply):
 
     query_id: str
     gold: bool
+
+
+class OpinionReply(_Reply):
+    """What somebody says of a query that others see otherwise."""
+
+    labeler: str
+    choice: Choice | None
+    """None where the clips were ranked."""
+    ranks: list[int] | None
+    """Of each clip; None where nothing was ranked."""
+    remark: Remark | None
+    comment: str | None
+
+
+class DisagreementEntry(_Reply):
+    """A query of which people say opposite things, or that was settled."""
+
+    query_id: str
+    ranking: bool
+    clips: list[ClipReply]
+    """In one order for all, whichever each of them saw."""
+    opinions: list[OpinionReply]
+    """What is said at present; of nobody who is set aside."""
+    holds: str | None
+    """Whose answer alone is learned from; None while it is not settled."""
+
+
+class DisagreementsReply(_Reply):
+    """What is to be settled, and what was: the newest of each."""
+
+    items: list[DisagreementEntry]
+    n_open: int
+    n_settled: int
+
+
+class SettleReply(_Reply):
+    """Whose answer to a query holds."""
+
+    query_id: str
+    labeler: str | None
 
 
 class RevokedReply(_Reply):

@@ -142,6 +142,34 @@ export interface components {
             speed: number;
         };
         /**
+         * DisagreementEntry
+         * @description A query of which people say opposite things, or that was settled.
+         */
+        DisagreementEntry: {
+            /** Query Id */
+            query_id: string;
+            /** Ranking */
+            ranking: boolean;
+            /** Clips */
+            clips: components["schemas"]["ClipReply"][];
+            /** Opinions */
+            opinions: components["schemas"]["OpinionReply"][];
+            /** Holds */
+            holds: string | null;
+        };
+        /**
+         * DisagreementsReply
+         * @description What is to be settled, and what was: the newest of each.
+         */
+        DisagreementsReply: {
+            /** Items */
+            items: components["schemas"]["DisagreementEntry"][];
+            /** N Open */
+            n_open: number;
+            /** N Settled */
+            n_settled: number;
+        };
+        /**
          * ExampleEntry
          * @description A clip that shows what is asked for, or what is not.
          */
@@ -256,6 +284,21 @@ export interface components {
             colour: string;
         };
         /**
+         * OpinionReply
+         * @description What somebody says of a query that others see otherwise.
+         */
+        OpinionReply: {
+            /** Labeler */
+            labeler: string;
+            /** Choice */
+            choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
+            /** Ranks */
+            ranks: number[] | null;
+            remark: components["schemas"]["Remark"] | null;
+            /** Comment */
+            comment: string | null;
+        };
+        /**
          * PeopleEntry
          * @description How somebody does.
          */
@@ -289,6 +332,8 @@ export interface components {
             /** People */
             people: components["schemas"]["PeopleEntry"][];
             agreement: components["schemas"]["AgreementReply"];
+            /** N Disagreements */
+            n_disagreements: number;
             /** Local Only */
             local_only: boolean;
         };
@@ -438,6 +483,26 @@ export interface components {
             legend: components["schemas"]["LegendEntry"][];
         };
         /**
+         * SettleReply
+         * @description Whose answer to a query holds.
+         */
+        SettleReply: {
+            /** Query Id */
+            query_id: string;
+            /** Labeler */
+            labeler: string | null;
+        };
+        /**
+         * SettleRequest
+         * @description Have one person's answer to a query hold, or all of them again.
+         */
+        SettleRequest: {
+            /** Query Id */
+            query_id: string;
+            /** Labeler */
+            labeler: string | null;
+        };
+        /**
          * ShowcaseEntry
          * @description An episode of the agent.
          */
@@ -536,6 +601,8 @@ export type AsideRequest = components['schemas']['AsideRequest'];
 export type ClaimsReply = components['schemas']['ClaimsReply'];
 export type ClaimsRequest = components['schemas']['ClaimsRequest'];
 export type ClipReply = components['schemas']['ClipReply'];
+export type DisagreementEntry = components['schemas']['DisagreementEntry'];
+export type DisagreementsReply = components['schemas']['DisagreementsReply'];
 export type ExampleEntry = components['schemas']['ExampleEntry'];
 export type GoldReply = components['schemas']['GoldReply'];
 export type GoldRequest = components['schemas']['GoldRequest'];
@@ -545,6 +612,7 @@ export type HistoryReply = components['schemas']['HistoryReply'];
 export type InvitationReply = components['schemas']['InvitationReply'];
 export type InvitationRequest = components['schemas']['InvitationRequest'];
 export type LegendEntry = components['schemas']['LegendEntry'];
+export type OpinionReply = components['schemas']['OpinionReply'];
 export type PeopleEntry = components['schemas']['PeopleEntry'];
 export type PeopleReply = components['schemas']['PeopleReply'];
 export type PersonReply = components['schemas']['PersonReply'];
@@ -555,6 +623,8 @@ export type QueryReply = components['schemas']['QueryReply'];
 export type Remark = components['schemas']['Remark'];
 export type RevokedReply = components['schemas']['RevokedReply'];
 export type RunReply = components['schemas']['RunReply'];
+export type SettleReply = components['schemas']['SettleReply'];
+export type SettleRequest = components['schemas']['SettleRequest'];
 export type ShowcaseEntry = components['schemas']['ShowcaseEntry'];
 export type TrainerProgress = components['schemas']['TrainerProgress'];
 export type TrainingReply = components['schemas']['TrainingReply'];

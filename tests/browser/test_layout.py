@@ -65,7 +65,13 @@ def test_nothing_is_cut_off(visit: Callable[..., Any], office: Any, size: tuple[
     page.keyboard.press("Escape")
     page.locator("#settings").click()
     found["settings"] = cut_off(page)
-    for path, sign in {"/history": "#answers li", "/training": ".curve", "/people": "tbody tr"}.items():
+    signs = {
+        "/history": "#answers li",
+        "/training": ".curve",
+        "/people": "tbody tr",
+        "/disagreements": "#answers li",
+    }
+    for path, sign in signs.items():
         visitor.open(path)
         expect(page.locator(sign).first).to_be_visible()
         found[path] = cut_off(page)

@@ -385,7 +385,13 @@ def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any, col
     page.keyboard.press("Escape")
     page.locator("#settings").click()
     assert not faults(page)
-    for path, sign in {"/history": "#answers li", "/training": ".curve", "/people": "tbody tr"}.items():
+    signs = {
+        "/history": "#answers li",
+        "/training": ".curve",
+        "/people": "tbody tr",
+        "/disagreements": "#answers li",
+    }
+    for path, sign in signs.items():
         visitor.open(path)
         expect(page.locator(sign).first).to_be_visible()
         assert not faults(page)

@@ -496,7 +496,7 @@ def test_what_is_collected_bit_by_bit_is_what_counts_at_once(
         if rng.random() < 0.05:  # or begins with what was said so far
             recalled = [one.seq for news in people(recorder, store, run).recall() for one in news.comparisons]
             assert recalled == store.comparison_seqs(run=run)
-    assert min(n_aside, n_settled, n_unsettled) >= 5
+    assert min(n_aside, n_settled, n_unsettled) >= 3
 
 
 @pytest.mark.parametrize("looks_between", [True, False])

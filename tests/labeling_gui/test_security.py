@@ -36,6 +36,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "/history"): (401, 200, 200, 401, 200),
     ("GET", "/training"): (401, 200, 200, 401, 200),
     ("GET", "/people"): (401, 403, 403, 401, 200),
+    ("GET", "/disagreements"): (401, 403, 403, 401, 200),
     ("GET", "/static"): (200, 200, 200, 200, 200),
     ("GET", "/api/run"): (401, 200, 200, 401, 200),
     ("GET", "/api/progress"): (401, 200, 200, 401, 200),
@@ -53,6 +54,8 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "/api/people/{name}/link"): (401, 403, 403, 401, 200),
     ("POST", "/api/people/{name}/aside"): (401, 403, 403, 401, 200),
     ("POST", "/api/gold"): (401, 403, 403, 401, 200),
+    ("GET", "/api/disagreements"): (401, 403, 403, 401, 200),
+    ("POST", "/api/settle"): (401, 403, 403, 401, 200),
     ("GET", "/clips/{name}"): (401, 200, 200, 401, 200),
     ("GET", "/examples/{name}.mp4"): (401, 404, 404, 401, 404),  # who is in learns that this task has none
 }
@@ -102,6 +105,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
         "/api/people/{name}/aside": {"aside": True},
         "/api/gold": {"query_id": house.asked, "gold": False},
         "/api/agent": {"wish": "pause"},
+        "/api/settle": {"query_id": house.done, "labeler": "labeler"},
     }
     queries = {"/api/history": {"labeler": "labeler"}, "/api/predictions": {"query_id": house.done}}
     if path == "/static":

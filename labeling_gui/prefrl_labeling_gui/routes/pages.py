@@ -18,7 +18,7 @@ from prefrl_labeling_gui.security import comes_from_elsewhere, is_embedded_elsew
 
 PACKAGE = Path(str(files("prefrl_labeling_gui")))
 STATIC = PACKAGE / "static"
-PAGES = ("label", "history", "training", "people")
+PAGES = ("label", "history", "training", "people", "disagreements")
 """Each is its content in `pages/`, in the frame that lies there, and a style and a script of its name."""
 
 
@@ -40,6 +40,7 @@ def add_to(app: FastAPI) -> None:
     app.get("/history", **options)(history_page)
     app.get("/training", **options)(training_page)
     app.get("/people", **options)(people_page)
+    app.get("/disagreements", **options)(disagreements_page)
     app.mount("/static", Assets(directory=STATIC), name="static")
 
 
@@ -102,6 +103,11 @@ def training_page(person: PageVisitor) -> Response:
 def people_page(person: PageOwner) -> Response:
     """Serve the page of people."""
     return _page("people")
+
+
+def disagreements_page(person: PageOwner) -> Response:
+    """Serve the page of what people say opposite things of."""
+    return _page("disagreements")
 
 
 def _page(name: str) -> Response:

@@ -40,6 +40,7 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
     aside = {person.name for person in context.people.all() if person.set_aside}
     agreement = people_agreement([item for item in items if item.answer.labeler not in aside])
     found = qualities(items, aside)
+    disagreements = context.store.disagreements(run=context.answer_index.run)
     return PeopleReply(
         people=[_entry(context, person, items, found.get(person.name)) for person in context.people.all()],
         agreement=AgreementReply(
@@ -47,6 +48,7 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
             alpha=number_or_none(agreement.alpha),
             n_pairs=agreement.n_pairs,
         ),
+        n_disagreements=sum(one.holds is None for one in disagreements),
         local_only=context.settings.is_local,
     )
 

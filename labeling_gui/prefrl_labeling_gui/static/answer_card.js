@@ -221,7 +221,7 @@ function button(words, act, more = {}) {
 }
 
 /** @param {string} name @param {import("../../typescript/api").ClipReply} clip */
-function thumbnail(name, clip) {
+export function thumbnail(name, clip) {
   const label = SIDES.includes(name) ? `${name} clip` : `clip ${name}`;
   const video = element("video", { poster: clip.poster, preload: "none", muted: true, "aria-label": label });
   const frame = element("div", { class: `thumb ${name}` }, video);

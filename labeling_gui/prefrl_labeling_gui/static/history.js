@@ -79,7 +79,9 @@ function show(item) {
 async function offerOthers() {
   if (run.labeler.role !== "owner") return;
   byId("export-everybody").hidden = false;
-  const { people } = await request("/api/people");
+  const { people, n_disagreements } = await request("/api/people");
+  byId("disagreements").textContent = `Disagreements (${n_disagreements})`;
+  byId("disagreements").hidden = false;
   const names = people.map(({ name }) => name);
   if (names.length < 2) return;
   byId("labeler").replaceChildren(...names.map((name) => element("option", { value: name }, name)));

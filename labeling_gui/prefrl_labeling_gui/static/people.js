@@ -1,7 +1,7 @@
 // For the owner: who answers, how well people agree, and links by which others come in.
 
 import { request } from "./api.js";
-import { ago, byId, element, number } from "./dom.js";
+import { ago, byId, count, element, number } from "./dom.js";
 import { addAct, openDialog } from "./help.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
@@ -18,10 +18,11 @@ let linked = new Set();
 
 async function look() {
   try {
-    const { people, agreement, local_only } = await request("/api/people");
+    const { people, agreement, n_disagreements, local_only } = await request("/api/people");
     linked = new Set(people.map(({ name }) => name));
     showEverybody(people);
     showAgreement(agreement);
+    byId("disagreements").textContent = `${count(n_disagreements, "disagreement")} to settle`;
     byId("local").hidden = !local_only;
     banner("people", "");
   } catch (error) {
@@ -244,6 +245,7 @@ byId("invitation").append(
 byId("agreement").append(
   element("h2", { id: "agreement-title" }, "Agreement"),
   element("dl", { id: "agreement-facts" }),
+  element("p", {}, element("a", { id: "disagreements", href: "/disagreements" }, "Disagreements")),
   element(
     "p",
     { class: "quiet" },
