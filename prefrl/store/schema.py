@@ -181,7 +181,7 @@ settled = Table(
     Column(
         "labeler", Text, ForeignKey("labeler.name"), nullable=False, comment="whose present answer alone holds"
     ),
-    Column("settled_by", Text, ForeignKey("labeler.name"), nullable=False),
+    Column("settled_by", Text, nullable=False),
     Column("created_at", _BigInt, nullable=False),
     sqlite_strict=True,
 )

@@ -10,7 +10,6 @@ from prefrl.store import schema
 from prefrl.store.answers import STORED_COLUMNS, StoredAnswer, as_stored, in_run
 from prefrl.store.base import StoreBase
 from prefrl.store.comparisons import IS_PRESENT_OPINION
-from prefrl.store.people import ensure_labeler
 from prefrl.store.queries import segment_places, unknown_query
 
 _query, _settled, _answer = schema.query, schema.settled, schema.answer
@@ -61,10 +60,8 @@ class SettledMethods(StoreBase):
                     f"The answer of {labeler!r} to query {query_id!r} cannot hold: there is none at present that "
                     "compares, it is set aside, or it was asked a second time."
                 )
-            now = self._clock()
-            ensure_labeler(connection, by, now)
             connection.execute(delete(_settled).where(_settled.c.query_id == query_id))
-            values = {"query_id": query_id, "labeler": labeler, "settled_by": by, "created_at": now}
+            values = {"query_id": query_id, "labeler": labeler, "settled_by": by, "created_at": self._clock()}
             connection.execute(insert(_settled).values(values))
 
     def unsettle(self, query_id: str) -> None:

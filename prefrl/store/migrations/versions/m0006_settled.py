@@ -18,6 +18,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("query_id", name=op.f("pk_settled")),
         sa.ForeignKeyConstraint(["query_id"], ["query.id"], name=op.f("fk_settled_query_id")),
         sa.ForeignKeyConstraint(["labeler"], ["labeler.name"], name=op.f("fk_settled_labeler")),
-        sa.ForeignKeyConstraint(["settled_by"], ["labeler.name"], name=op.f("fk_settled_settled_by")),
         sqlite_strict=True,
     )
