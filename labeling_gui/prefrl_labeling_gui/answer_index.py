@@ -194,7 +194,7 @@ class AnswerIndex:
 
 
 def is_comparison(answer: StoredAnswer | None) -> bool:
-    """Say whether an answer compares: prefers one, calls both equal, or ranks all."""
+    """Say whether an answer compares: prefers one, calls both equal, or ranks or rates."""
     return answer is not None and answer.answer is not None and answer.answer.preferences is not None
 
 

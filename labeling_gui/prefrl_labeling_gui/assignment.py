@@ -8,10 +8,11 @@ answers. The browser learns of a query in which order its clips are shown, nothi
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
-from prefrl.segments import Answer, FeedbackKind, Judgement, Ranking, Remark, feedback_kind
+from prefrl.segments import Answer, FeedbackKind, Judgement, Ranking, Rating, Remark, feedback_kind
+from prefrl.segments.answers import LEVELS
 from prefrl.store import Claim, NewAnswer, Store, StoredAnswer
 from prefrl_labeling_gui import __version__
 from prefrl_labeling_gui.answer_index import AnswerIndex, is_comparison
@@ -25,8 +26,17 @@ ANSWERS_PER_GOLD = 20
 
 Choice = Literal["left", "right", "equal", "cannot_tell", "much_left", "much_right"]
 """What a button says: an answer as it looks on the screen."""
-OnScreen: TypeAlias = Choice | tuple[int, ...]
-"""What somebody says of the clips as they lie on the screen: a choice, or the rank of each, 0 for the best."""
+OnScreen: TypeAlias = Choice | tuple[int, ...] | Rating
+"""What somebody says of the clips as they lie on the screen: a choice, the rank of each, 0 for the best, or how
+good the one that is shown is."""
+
+
+class Parts(NamedTuple):
+    """What is said as the page and an export have it: one of these, the others are None."""
+
+    choice: Choice | None = None
+    ranks: list[int] | None = None
+    rating: int | None = None
 
 
 _ON_SCREEN: dict[Choice, Answer] = {
@@ -75,8 +85,7 @@ class Assignment:
         """
         if repeats and n > 0:
             self._ask_again(name, kind)
-        sizes = (kind.least_segments, kind.most_segments)
-        claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding, sizes=sizes)
+        claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding, sizes=_sizes(kind))
         for claim in claims:
             self._take_note(claim, name)
         return claims
@@ -137,7 +146,7 @@ class Assignment:
         if due is not None:
             self._answer_index.add_repeat(self._store.add_repeat(due, name), due, name)
         if self._answer_index.n_since_gold(name) >= ANSWERS_PER_GOLD:
-            gold = self._store.add_gold(name, sizes=(kind.least_segments, kind.most_segments))
+            gold = self._store.add_gold(name, sizes=_sizes(kind))
             if gold is not None:
                 self._answer_index.add_repeat(*gold, name)
 
@@ -151,7 +160,7 @@ class Assignment:
         for answer in answers[-ANSWERS_BETWEEN - ANSWERS_LOOKED_AT : -ANSWERS_BETWEEN]:
             query_id = answer.query_id
             may_be = is_comparison(answer) and not self._answer_index.is_repeat_or_repeated(query_id, name)
-            fits = feedback_kind(answer.kind).is_ranking == kind.is_ranking
+            fits = _sizes(feedback_kind(answer.kind)) == _sizes(kind)
             if may_be and fits and self._is_chosen(name, query_id):
                 return query_id
         return None
@@ -167,6 +176,8 @@ def judgement_of(said: OnScreen, *, sides_swapped: bool) -> Judgement:
     Raises:
         SettingError: The ranks leave one out.
     """
+    if isinstance(said, Rating):
+        return said
     judgement = _ON_SCREEN[said] if isinstance(said, str) else Ranking(said)
     return judgement.turned_round if sides_swapped else judgement
 
@@ -176,12 +187,16 @@ def on_screen(judgement: Judgement, *, sides_swapped: bool) -> OnScreen:
     shown = judgement.turned_round if sides_swapped else judgement
     if isinstance(shown, Ranking):
         return shown.ranks
+    if isinstance(shown, Rating):
+        return shown
     return next(choice for choice, meant in _ON_SCREEN.items() if meant is shown)
 
 
-def parts_of(said: OnScreen) -> tuple[Choice | None, list[int] | None]:
-    """Return what is said as choice and ranks, of which one is None."""
-    return (said, None) if isinstance(said, str) else (None, list(said))
+def parts_of(said: OnScreen) -> Parts:
+    """Return what is said as choice, ranks and rating, of which two are None."""
+    if isinstance(said, Rating):
+        return Parts(rating=said.level)
+    return Parts(choice=said) if isinstance(said, str) else Parts(ranks=list(said))
 
 
 def choices_of(kind: FeedbackKind) -> list[Choice]:
@@ -189,6 +204,16 @@ def choices_of(kind: FeedbackKind) -> list[Choice]:
     return [choice for answer in kind.answers for choice, meant in _ON_SCREEN.items() if meant is answer]
 
 
+def levels_of(kind: FeedbackKind) -> int:
+    """Return with how many levels a clip may be rated; 0 where none is."""
+    return LEVELS if kind.is_rating else 0
+
+
 def sides_of(segment_ids: tuple[str, ...], *, sides_swapped: bool) -> tuple[str, ...]:
     """Return a query's segments in the order of the screen."""
     return segment_ids[::-1] if sides_swapped else segment_ids
+
+
+def _sizes(kind: FeedbackKind) -> tuple[int, int]:
+    """Return of how many segments a query of this kind is: what fits no other kind is never mixed with it."""
+    return kind.least_segments, kind.most_segments

@@ -45,7 +45,7 @@ def exported(
 def _row(item: HistoryItem, question: Callable[[str], str | None], repeat_of: str | None) -> dict[str, Cell]:
     said = item.answer
     assert said.answer is not None  # what was taken back is no present answer
-    choice, ranks = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
+    parts = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
     return {
         "id": said.id,
         "seq": said.seq,
@@ -56,8 +56,9 @@ def _row(item: HistoryItem, question: Callable[[str], str | None], repeat_of: st
         "question": question(said.query_id),
         "segments": list(sides_of(item.segment_ids, sides_swapped=said.sides_swapped)),
         "kind": said.kind,
-        "choice": choice,
-        "ranks": ranks,
+        "choice": parts.choice,
+        "ranks": parts.ranks,
+        "rating": parts.rating,
         "changed": item.changed,
         "remark": said.remark,
         "comment": said.comment,

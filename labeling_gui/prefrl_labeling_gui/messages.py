@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from prefrl.registry import FEEDBACK_KINDS
 from prefrl.segments import Remark
-from prefrl.segments.answers import LONGEST_COMMENT, RANKING
+from prefrl.segments.answers import LEVELS, LONGEST_COMMENT, RANKING
 from prefrl.store import Wish
 from prefrl_labeling_gui.assignment import Choice
 from prefrl_labeling_gui.examples import ExampleName
@@ -26,6 +26,7 @@ KnownName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Rank = Annotated[int, Field(ge=0, lt=RANKING.most_segments)]
+Level = Annotated[int, Field(ge=1, le=LEVELS, strict=True)]
 Reason = Literal["none_open", "budget_used", "finished"]
 
 
@@ -47,15 +48,17 @@ class ClaimsRequest(_Request):
 
 
 class AnswerRequest(_Request):
-    """Say which is better, or how all follow each other, or take that back."""
+    """Say which is better, how all follow each other, or how good one is; or take that back."""
 
     id: UUID
     """Made by the page; the same answer sent again has the same."""
     query_id: QueryId
     choice: Choice | None = None
-    """Without it and without `ranks`, the answer named in `supersedes` is taken back."""
+    """Without it, `ranks` and `rating`, the answer named in `supersedes` is taken back."""
     ranks: Annotated[list[Rank], Field(max_length=RANKING.most_segments)] | None = None
     """Of each clip in the order of the screen: 0 for the best, equals share one, none is left out."""
+    rating: Level | None = None
+    """Of the one clip that is shown: 1 for the worst."""
     kind: FeedbackKindName = "pair"
     """What kind of feedback it is."""
     supersedes: UUID | None = None
@@ -193,9 +196,11 @@ class RunReply(_Reply):
     feedback: FeedbackKindName
     """What kind of feedback is asked for."""
     choices: list[Choice]
-    """What may be said of a query besides ranks, from left to right."""
+    """What may be said of a query besides ranks and ratings, from left to right."""
     ranking: bool
     """Whether ranks are asked for."""
+    levels: int
+    """With how many levels a clip may be rated; 0 where none is."""
     budget: int | None
     segment_length: int | None
     labeler: PersonReply
@@ -212,7 +217,7 @@ class RunReply(_Reply):
 
 
 class QueryReply(_Reply):
-    """Clips to compare."""
+    """Clips to compare, or one to rate."""
 
     query_id: str
     lease_expires_at: int
@@ -247,13 +252,17 @@ class HistoryEntry(_Reply):
     query_id: str
     kind: FeedbackKindName
     choice: Choice | None
-    """None where the clips were ranked."""
+    """None where the clips were ranked, or the one was rated."""
     ranks: list[int] | None
     """Of each of `clips`; None where nothing was ranked."""
+    rating: int | None
+    """Of the one clip, 1 for the worst; None where nothing was rated."""
     choices: list[Choice]
-    """What it may be changed to, besides ranks: what could be said when it was asked."""
+    """What it may be changed to, besides ranks and ratings: what could be said when it was asked."""
     ranking: bool
     """Whether it may be changed to ranks."""
+    levels: int
+    """Of how many levels it may be changed to any; 0 where nothing was to be rated."""
     clips: list[ClipReply]
     """In the order of the screen."""
     server_time: int

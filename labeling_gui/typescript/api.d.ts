@@ -51,7 +51,7 @@ export interface components {
         };
         /**
          * AnswerRequest
-         * @description Say which is better, or how all follow each other, or take that back.
+         * @description Say which is better, how all follow each other, or how good one is; or take that back.
          */
         AnswerRequest: {
             /**
@@ -65,6 +65,8 @@ export interface components {
             choice?: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
             /** Ranks */
             ranks?: number[] | null;
+            /** Rating */
+            rating?: number | null;
             /**
              * Kind
              * @default pair
@@ -229,10 +231,14 @@ export interface components {
             choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
             /** Ranks */
             ranks: number[] | null;
+            /** Rating */
+            rating: number | null;
             /** Choices */
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             /** Ranking */
             ranking: boolean;
+            /** Levels */
+            levels: number;
             /** Clips */
             clips: components["schemas"]["ClipReply"][];
             /** Server Time */
@@ -407,7 +413,7 @@ export interface components {
         };
         /**
          * QueryReply
-         * @description Clips to compare.
+         * @description Clips to compare, or one to rate.
          */
         QueryReply: {
             /** Query Id */
@@ -464,6 +470,8 @@ export interface components {
             choices: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right")[];
             /** Ranking */
             ranking: boolean;
+            /** Levels */
+            levels: number;
             /** Budget */
             budget: number | null;
             /** Segment Length */

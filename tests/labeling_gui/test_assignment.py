@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from prefrl.segments import Answer, Query, Ranking
-from prefrl.segments.answers import PAIR, RANKING, STRENGTH
+from prefrl.segments import Answer, Query, Ranking, Rating
+from prefrl.segments.answers import PAIR, RANKING, RATING, STRENGTH
 from prefrl.store import Claim, RunAbout, Store
 from prefrl_labeling_gui.answer_index import AnswerIndex
 from prefrl_labeling_gui.assignment import (
@@ -15,8 +15,10 @@ from prefrl_labeling_gui.assignment import (
     Assignment,
     Choice,
     OnScreen,
+    Parts,
     choices_of,
     judgement_of,
+    levels_of,
     on_screen,
     parts_of,
     sides_of,
@@ -84,7 +86,7 @@ def test_a_choice_on_the_screen_means_an_answer_of_the_query(
 ) -> None:
     assert judgement_of(choice, sides_swapped=swapped) is answer
     assert on_screen(answer, sides_swapped=swapped) == choice
-    assert parts_of(choice) == (choice, None)
+    assert parts_of(choice) == Parts(choice=choice)
 
 
 @pytest.mark.parametrize(("swapped", "ranks"), [(False, (2, 0, 1, 1)), (True, (1, 1, 0, 2))])
@@ -93,7 +95,15 @@ def test_ranks_on_the_screen_are_those_of_the_query_or_in_reverse_order(
 ) -> None:
     assert judgement_of((2, 0, 1, 1), sides_swapped=swapped) == Ranking(ranks)
     assert on_screen(Ranking(ranks), sides_swapped=swapped) == (2, 0, 1, 1)
-    assert parts_of((2, 0, 1, 1)) == (None, [2, 0, 1, 1])
+    assert parts_of((2, 0, 1, 1)) == Parts(ranks=[2, 0, 1, 1])
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_rating_is_the_same_on_every_side(swapped: bool) -> None:
+    assert judgement_of(Rating(2), sides_swapped=swapped) == Rating(2)
+    assert on_screen(Rating(2), sides_swapped=swapped) == Rating(2)
+    assert parts_of(Rating(2)) == Parts(rating=2)
+    assert (levels_of(RATING), levels_of(PAIR), levels_of(RANKING)) == (5, 0, 0)
 
 
 def test_choices_lie_on_the_screen_as_the_clips_do() -> None:
@@ -207,6 +217,29 @@ def test_what_was_said_of_pairs_is_not_asked_again_where_clips_are_ranked(desk: 
     assert own.claim() is not None
     own.kind = RANKING
     assert own.claim() is None
+
+
+def test_kinds_that_show_other_clips_are_never_mixed(some_query: Callable[[int], Query]) -> None:
+    """Neither what is open, nor repeats, nor gold: pairs and ratings of one run, which has changed its mind."""
+    pairs = [some_query(number) for number in range(60)]
+    singles = [Query(segments=some_query(number).segments[:1], ordinal=number, run=1) for number in range(60, 120)]
+    own = Desk([*pairs, *singles], repeat_share=1.0)
+    for kind, said, n_clips in ((PAIR, "left", 2), (RATING, Rating(4), 1), (STRENGTH, "right", 2)):
+        own.kind = kind
+        for _ in range(2):
+            claim = own.claim("owner")
+            assert claim is not None
+            own.answer(claim, said, "owner")
+            own.store.mark_gold(claim.query_id, "owner")
+        repeats = 0
+        for _ in range(ANSWERS_PER_GOLD + 5):
+            claim = own.claim()
+            assert claim is not None
+            assert len(claim.segment_ids) == n_clips
+            repeats += claim.repeat_of is not None
+            own.answer(claim, said)
+        assert repeats >= 3
+    assert {len(item.segment_ids) for item in own.store.history("Ann") if item.answer.kind == "rating"} == {1}
 
 
 def test_people_are_repeated_their_own_answers_only(desk: Callable[..., Desk]) -> None:

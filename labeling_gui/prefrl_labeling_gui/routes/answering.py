@@ -6,7 +6,7 @@ from fastapi import FastAPI, Query
 from starlette.responses import Response
 
 from prefrl.errors import SettingError
-from prefrl.segments import FeedbackKind, feedback_kind
+from prefrl.segments import FeedbackKind, Rating, feedback_kind
 from prefrl.segments.answers import LONGEST_COMMENT
 from prefrl.store import Claim, HistoryItem
 from prefrl_labeling_gui import __version__
@@ -15,6 +15,7 @@ from prefrl_labeling_gui.assignment import (
     OnScreen,
     choices_of,
     judgement_of,
+    levels_of,
     on_screen,
     parts_of,
     sides_of,
@@ -66,6 +67,7 @@ async def run(context: Shared, person: Person) -> RunReply:
         feedback=context.feedback.name,
         choices=choices_of(context.feedback),
         ranking=context.feedback.is_ranking,
+        levels=levels_of(context.feedback),
         budget=context.training_view.budget,
         segment_length=None if about is None else about.segment_length,
         labeler=PersonReply(name=person.name, role=person.role),
@@ -219,26 +221,42 @@ def _reason(context: ServerContext) -> Reason:
 
 def _said(body: AnswerRequest, kind: FeedbackKind, *, n_clips: int) -> OnScreen | None:
     """Return what an answer says of the clips on the screen; None where it takes an earlier one back."""
-    if body.choice is not None and body.ranks is not None:
-        raise Refusal(422, "One of `choice` and `ranks` is said, not both.")
-    said: OnScreen | None = body.choice if body.ranks is None else tuple(body.ranks)
-    if said is None:
+    parts: list[OnScreen] = []
+    if body.choice is not None:
+        parts.append(body.choice)
+    if body.ranks is not None:
+        parts.append(tuple(body.ranks))
+    if body.rating is not None:
+        parts.append(Rating(body.rating))
+    if len(parts) > 1:
+        raise Refusal(422, "One of `choice`, `ranks` and `rating` is said, not several.")
+    if not parts:
         if body.supersedes is None:
             raise Refusal(
-                422, "Without `choice` and `ranks` the answer named in `supersedes` is taken back: name it."
+                422,
+                "Without `choice`, `ranks` and `rating` the answer named in `supersedes` is taken back: name it.",
             )
         return None
-    if isinstance(said, str) and said not in choices_of(kind):
-        raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {said}.")
-    if isinstance(said, tuple) and not kind.is_ranking:
-        raise Refusal(422, f"`ranks` are said of rankings only. Received them with `kind` {kind.name}.")
+    [said] = parts
+    _check_kind(said, kind)
     try:
         judgement = judgement_of(said, sides_swapped=False)
     except SettingError as error:
         raise Refusal(422, str(error)) from error
     if not kind.fits(judgement, n_clips):
-        raise Refusal(422, f"What is said must be about the {n_clips} clips that were shown. Received {said}.")
+        shown = "one clip that was" if n_clips == 1 else f"{n_clips} clips that were"
+        raise Refusal(422, f"What is said must be about the {shown} shown. Received {said}.")
     return said
+
+
+def _check_kind(said: OnScreen, kind: FeedbackKind) -> None:
+    """Refuse what this kind of feedback does not know."""
+    if isinstance(said, str) and said not in choices_of(kind):
+        raise Refusal(422, f"`choice` must be one of {', '.join(choices_of(kind))}. Received {said}.")
+    if isinstance(said, tuple) and not kind.is_ranking:
+        raise Refusal(422, f"`ranks` are said of rankings only. Received them with `kind` {kind.name}.")
+    if isinstance(said, Rating) and not kind.is_rating:
+        raise Refusal(422, f"A `rating` is said of one clip only. Received it with `kind` {kind.name}.")
 
 
 def _query(context: ServerContext, claim: Claim) -> QueryReply:
@@ -254,17 +272,19 @@ def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
     said = item.answer
     assert said.answer is not None  # withdrawn ones are no present answers
     kind = feedback_kind(said.kind)
-    choice, ranks = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
+    parts = parts_of(on_screen(said.answer, sides_swapped=said.sides_swapped))
     segment_ids = sides_of(item.segment_ids, sides_swapped=said.sides_swapped)
     return HistoryEntry(
         answer_id=said.id,
         seq=said.seq,
         query_id=said.query_id,
         kind=said.kind,
-        choice=choice,
-        ranks=ranks,
+        choice=parts.choice,
+        ranks=parts.ranks,
+        rating=parts.rating,
         choices=choices_of(kind),
         ranking=kind.is_ranking,
+        levels=levels_of(kind),
         clips=[context.clip(segment_id) for segment_id in segment_ids],
         server_time=said.server_time,
         changed=item.changed,

@@ -1,6 +1,7 @@
 // One past answer: its clips, small and looping, and the buttons by which it is changed or taken back.
 
 import { request } from "./api.js";
+import { askedOf } from "./asked.js";
 import { ago, element, lessMotion } from "./dom.js";
 import { layout } from "./layout.js";
 import { newId } from "./outbox.js";
@@ -8,11 +9,15 @@ import { Player } from "./player.js";
 import { drawPredictions } from "./predictions.js";
 import { Ranking } from "./ranking.js";
 import { RankingBoard } from "./ranking_board.js";
+import { LEVELS, levelName } from "./rating.js";
 import { NONE, REASONS } from "./remark.js";
-import { NOTHING, chosen, inShort, inWords, isSaid, isSame, ranked } from "./said.js";
+import { NOTHING, chosen, inShort, inWords, isSaid, isSame, ranked, rated, saidIn } from "./said.js";
 import { announce, banner, sentenceOf } from "./shell.js";
 
 const SIDES = Object.freeze(["left", "right"]);
+/** How the clips lie, and the buttons, by what was asked. */
+const CLIPS = { pair: "pair", ranking: "several", rating: "single" };
+const CHOICES = { pair: "choices", ranking: "choices ranks", rating: "choices rates" };
 
 /**
  * @typedef {import("./said.js").Said} Said
@@ -23,6 +28,7 @@ const SIDES = Object.freeze(["left", "right"]);
 export class AnswerCard {
   root;
   #item;
+  #asked;
   #outbox;
   #showsPredictions;
   #marksGold;
@@ -50,14 +56,15 @@ export class AnswerCard {
    */
   constructor(item, { outbox, isOwn, showsPredictions, marksGold }) {
     this.#item = item;
+    this.#asked = askedOf(item);
     this.#outbox = outbox;
     this.#showsPredictions = showsPredictions;
     this.#marksGold = marksGold;
     this.#isGold = item.gold;
-    this.#said = { choice: item.choice, ranks: item.ranks };
+    this.#said = saidIn(item);
     this.#answerId = item.answer_id;
     this.root = element("li", { class: "answer card" });
-    this.#thumbnails = item.clips.map((clip, i) => thumbnail(item.ranking ? String(i + 1) : SIDES[i], clip));
+    this.#thumbnails = item.clips.map((clip, i) => thumbnail(this.#asked === "pair" ? SIDES[i] : String(i + 1), clip));
     this.#player = new Player(this.#thumbnails.map(({ video }) => video));
     if (lessMotion()) {
       this.root.addEventListener("pointerenter", () => this.#player.replay());
@@ -66,13 +73,13 @@ export class AnswerCard {
     this.#when = element("p", { class: "quiet when" }, ago(item.server_time), item.changed ? " · changed" : "");
     const clips = element(
       "div",
-      { class: item.ranking ? "several" : "pair", dataset: { clips: String(item.clips.length) } },
+      { class: CLIPS[this.#asked], dataset: { clips: String(item.clips.length) } },
       ...this.#thumbnails.map(({ root }) => root),
     );
     this.root.append(clips, this.#verdict, ...remarkOn(item), this.#when);
     if (item.ranking) this.#addBoard(clips);
     if (isOwn) this.root.append(...this.#controls());
-    else this.root.append(element("p", {}, capital(inShort(this.#said))));
+    else this.root.append(element("p", {}, capital((this.#asked === "rating" ? inWords : inShort)(this.#said))));
     this.#showSaid();
   }
 
@@ -103,19 +110,20 @@ export class AnswerCard {
 
   /** The buttons by which an answer is changed or taken back. @returns {HTMLElement[]} */
   #controls() {
-    const buttons = this.#item.choices.map((choice) => {
-      const act = () => this.#change(chosen(choice));
-      return button(capital(layout.short[choice]), act, { dataset: { choice } });
-    });
+    const levels = this.#asked === "rating" ? LEVELS : [];
+    const sayings = [
+      ...levels.map((level) => ({ said: rated(level), words: levelName(level) })),
+      ...this.#item.choices.map((choice) => ({ said: chosen(choice), words: capital(layout.short[choice]) })),
+    ];
+    const buttons = sayings.map(({ said, words }) => button(words, () => this.#change(said)));
     const takeBack = button("Take back", () => this.#change(NOTHING), { class: "plain" });
     const gold = this.#marksGold ? [this.#goldButton()] : [];
     const all = this.#item.ranking ? [...this.#rankingButtons(buttons), ...buttons] : buttons;
     this.root.addEventListener("said", () => {
-      for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.choice === this.#said.choice));
+      buttons.forEach((one, i) => one.setAttribute("aria-pressed", String(isSame(sayings[i].said, this.#said))));
       for (const one of [...all, takeBack]) one.disabled = !isSaid(this.#said);
     });
-    const kind = this.#item.ranking ? "choices ranks" : "choices";
-    const group = element("div", { class: kind, role: "group", "aria-label": "Your answer" }, ...all);
+    const group = element("div", { class: CHOICES[this.#asked], role: "group", "aria-label": "Your answer" }, ...all);
     return [group, element("div", { class: "acts" }, ...gold, takeBack)];
   }
 
@@ -198,7 +206,7 @@ export class AnswerCard {
 
   #showSaid() {
     const { choice, ranks } = this.#said;
-    this.root.dataset.choice = choice ?? (ranks ? "ranked" : "none");
+    this.root.dataset.choice = choice ?? (isSaid(this.#said) ? "given" : "none");
     this.#board?.show(ranks ?? this.#item.clips.map(() => null), false);
     this.root.dispatchEvent(new Event("said"));
   }

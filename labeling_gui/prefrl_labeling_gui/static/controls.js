@@ -3,16 +3,18 @@
 import { element, lessMotion, number } from "./dom.js";
 import { ariaKeys, keyLabel, knownActions } from "./keys.js";
 import { layout } from "./layout.js";
+import { levelAction } from "./rating.js";
 
 const PULSE_MS = 350;
 
 /**
+ * @param {import("./asked.js").Asked} asked
  * @param {readonly string[]} says What may be said and what helps to say it, from left to right.
  * @param {HTMLElement} answers Where the answers go.
  * @param {HTMLElement} tools Where playing and undo go.
  * @param {(action: string) => void} act
  */
-export function buildControls(says, answers, tools, act) {
+export function buildControls(asked, says, answers, tools, act) {
   const buttons = new Map();
   /** @param {string} action @param {string} kind @param {...(Node | string)} content */
   const button = (action, kind, ...content) => {
@@ -58,7 +60,8 @@ export function buildControls(says, answers, tools, act) {
         const target = buttons.get(id);
         if (target === undefined) continue;
         target.made.setAttribute("aria-keyshortcuts", ariaKeys(keys[id]));
-        target.keys.replaceChildren(...keys[id].map((key) => element("kbd", {}, keyLabel(key))));
+        const unsaid = keys[id].filter((key) => levelAction(key) !== id); // a level's number is on its button already
+        target.keys.replaceChildren(...unsaid.map((key) => element("kbd", {}, keyLabel(key))));
       }
     },
 
@@ -81,7 +84,7 @@ export function buildControls(says, answers, tools, act) {
         made.disabled = !answerable || (action === "send" && !ranking.isComplete);
         if (action === "tie") made.setAttribute("aria-pressed", String(ranking.shares));
         made.querySelector(".says").textContent = layout.words[action];
-        made.querySelector(".swipe").textContent = says.includes("send") ? "" : layout.swipes[action];
+        made.querySelector(".swipe").textContent = asked === "pair" ? layout.swipes[action] : "";
       }
       for (const action of ["remark", "replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
       buttons.get("remark").made.setAttribute("aria-pressed", String(remarked));

@@ -2,12 +2,14 @@
 
 import { element, lessMotion } from "./dom.js";
 import { keyLabel, knownActions } from "./keys.js";
+import { LEVELS, levelAction } from "./rating.js";
 import { settings } from "./settings.js";
 
 /** @typedef {[string | string[], string][]} Lines Actions, by one key or several, and what they do. */
 
 /** @type {Lines} */
 const ANSWERS = [
+  [[levelAction(LEVELS[0]), levelAction(LEVELS.length)], "how good the clip is: from the worst to the best"],
   [["clip_1", "clip_2"], "and so on: give a clip the next place, the best first; once more takes it back"],
   ["tie", "the next clip is equal to the one before"],
   ["send", "send the ranking, once all have their place"],
@@ -60,9 +62,7 @@ export function showHelp() {
     element(
       "p",
       {},
-      isKnown("send")
-        ? "You see some short clips of an agent that is learning. Rank them: the one closest to what is asked is the first. "
-        : "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ",
+      whatToDo(),
       "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
     ),
     examples.length > 0 ? exampleRow() : element("span"),
@@ -79,6 +79,20 @@ export function showHelp() {
   settings.set({ helpSeen: true });
 }
 
+/** @returns {string} */
+function whatToDo() {
+  if (isKnown("send")) {
+    return "You see some short clips of an agent that is learning. Rank them: the one closest to what is asked is the first. ";
+  }
+  if (isKnown(levelAction(1))) {
+    return (
+      "You see one short clip of an agent that is learning. Say how close it comes to what is asked: 1 is the worst " +
+      "that you expect of the agent, 5 the best. "
+    );
+  }
+  return "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ";
+}
+
 /** @returns {string[]} How to answer where there are no keys. */
 function byTouch() {
   const last = "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.";
@@ -88,6 +102,9 @@ function byTouch() {
       "dragged onto another changes places with it, and “Send ranking” stores what you see. There is a button for what ",
       `is equal, and one for “can’t tell” ${last}`,
     ];
+  }
+  if (isKnown(levelAction(1))) {
+    return ["Tap how good the clip is: 1 is the worst, 5 the best. There is a button for “can’t tell”, too ", last];
   }
   return [
     "Use the buttons, or swipe over the clips: towards the better one, ",

@@ -1,10 +1,13 @@
 // Which key does what. Only keys of a fixed list can be chosen, so that stored or typed settings stay harmless.
 
+import { LEVELS, levelAction } from "./rating.js";
+
 /** Clips that a ranking may have. */
 const MOST_CLIPS = 6;
 /**
- * @typedef {{id: string, name: string, keys: string[], of?: "pair" | "ranking"}} Action Where `of` is named, it can be
- *   done only where two clips are compared, or several ranked; so one key may do something in each of the two.
+ * @typedef {import("./asked.js").Asked} Asked
+ * @typedef {{id: string, name: string, keys: string[], of?: Asked}} Action Where `of` is named, it can be done only
+ *   where that is asked; so one key may do something in each of the three.
  */
 /** What can be done by key, with the keys it has until somebody changes them. @type {readonly Action[]} */
 const ACTIONS = Object.freeze([
@@ -17,6 +20,7 @@ const ACTIONS = Object.freeze([
   ranks("tie", "Equal to the one before", "e"),
   ranks("unpick", "Take the last place back", "Backspace"),
   ranks("send", "Send the ranking", "Enter"),
+  ...LEVELS.map(rates),
   { id: "cannot_tell", name: "Can’t tell", keys: ["ArrowDown", "?"] },
   { id: "undo", name: "Undo", keys: ["u"] },
   { id: "replay", name: "Replay", keys: [" "] },
@@ -55,18 +59,23 @@ const EDITABLE = "input:not([type=checkbox], [type=radio]), textarea, select, [c
 const NOT_ALWAYS = Object.freeze(["much_left", "much_right"]);
 /** @type {readonly string[]} */
 let choices = [];
-/** @type {"pair" | "ranking"} */
+/** @type {Asked} */
 let asked = "pair";
 
-/** Say which answers the run takes. @param {readonly string[]} some @param {boolean} ranking Ranks, too. */
-export function setChoices(some, ranking) {
+/** Say what the run asks, and which choices it takes. @param {readonly string[]} some @param {Asked} what */
+export function setChoices(some, what) {
   choices = some;
-  asked = ranking ? "ranking" : "pair";
+  asked = what;
 }
 
 /** @param {string} id @param {string} name @param {string} key @returns {Action} */
 function ranks(id, name, key) {
   return { id, name, keys: [key], of: "ranking" };
+}
+
+/** @param {number} level @returns {Action} */
+function rates(level) {
+  return { id: levelAction(level), name: `Level ${level}`, keys: [String(level)], of: "rating" };
 }
 
 /** The keys of all that can be done where an action can. @param {Action} action @param {KeyMap} keys @returns {Set<string>} */

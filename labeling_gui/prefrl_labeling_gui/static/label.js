@@ -1,6 +1,7 @@
 // The page on which people answer: what happens on a key, and what is shown when.
 
 import { ApiError, request } from "./api.js";
+import { SENTENCES, askedAbout, askedOf } from "./asked.js";
 import { ClipCache } from "./clips.js";
 import { buildControls } from "./controls.js";
 import { byId, element } from "./dom.js";
@@ -13,9 +14,10 @@ import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
 import { Ranking } from "./ranking.js";
 import { RankingBoard } from "./ranking_board.js";
+import { LEVELS, levelAction } from "./rating.js";
 import { NONE, askForRemark } from "./remark.js";
 import { showRest } from "./rest.js";
-import { NOTHING, chosen, inShort, inWords, isComparison, isSaid, ranked } from "./said.js";
+import { NOTHING, chosen, inShort, inWords, isComparison, isSaid, ranked, rated, saidIn } from "./said.js";
 import { RATES, settings } from "./settings.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 import { Stage } from "./stage.js";
@@ -29,16 +31,16 @@ const LOAD_NEXT_AFTER = 80;
 const RANK_ALL = "Give every clip its place first.";
 
 const { run, outbox, live } = await openPage();
-const LOOK_FIRST = `Look at ${run.ranking ? "all" : "both"} clips first.`;
-const NOTHING_SEEN = `${run.ranking ? "These clips" : "This pair"} cannot be seen: answer “can’t tell”.`;
-const NEXT_IS_THERE = run.ranking ? "The next clips are there." : "The next pair is there.";
-showQuestion(run.question ?? "", run.ranking ? "Rank the clips, the best first. " : "");
+const asked = askedOf(run);
+const sentences = SENTENCES[asked];
+byId("label").dataset.asked = asked;
+showQuestion(run.question ?? "", sentences.how);
 showLegend(byId("legend"), run.legend);
 
 const clips = new ClipCache();
 const ranking = new Ranking();
-const board = run.ranking ? new RankingBoard(byId("stage"), { pick, exchange }) : null;
-const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay, board });
+const board = asked === "ranking" ? new RankingBoard(byId("stage"), { pick, exchange }) : null;
+const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay, asked, board });
 const queue = new Queue(() => settings.values.ahead, () => outbox.unsentQueries, isOfThisKind);
 /**
  * @typedef {import("./said.js").Choice} Choice
@@ -66,6 +68,7 @@ const actions = {
   much_left: () => answer(chosen("much_left")),
   much_right: () => answer(chosen("much_right")),
   ...Object.fromEntries(Array.from({ length: 6 }, (_, clip) => [`clip_${clip + 1}`, () => pick(clip)])),
+  ...Object.fromEntries(LEVELS.map((level) => [levelAction(level), () => answer(rated(level))])),
   tie: () => rank(() => ranking.tie()),
   unpick: () => rank(() => ranking.takeBack()),
   send,
@@ -81,8 +84,13 @@ const actions = {
   remark,
   help: showHelp,
 };
-const says = run.ranking ? ["tie", ...run.choices, "send"] : run.choices;
-const controls = buildControls(says, byId("answers"), byId("tools"), (action) => actions[action]());
+const says = {
+  pair: run.choices,
+  ranking: ["tie", ...run.choices, "send"],
+  rating: [...LEVELS.map(levelAction), ...run.choices],
+}[asked];
+if (asked === "rating") byId("answers").ariaLabel = "Your answer, from 1 for the worst to 5 for the best";
+const controls = buildControls(asked, says, byId("answers"), byId("tools"), (action) => actions[action]());
 
 /** @param {Said} said */
 function answer(said) {
@@ -96,7 +104,7 @@ function answer(said) {
   queue.take();
   showFirst();
   stage.forgetPointer();
-  controls.press(said.choice ?? "send");
+  controls.press(said.choice ?? (said.rating ? levelAction(said.rating) : "send"));
   say(inWords(said));
   outbox.add(body, { query, was: NOTHING });
   queue.fill();
@@ -105,7 +113,7 @@ function answer(said) {
 /** Whether the clips that are seen can be compared; where not, why is said. */
 function isLookedAt() {
   if (stage.seen && !stage.failed) return true;
-  refuse(stage.failed ? NOTHING_SEEN : LOOK_FIRST);
+  refuse(stage.failed ? sentences.unseen : sentences.lookFirst);
   return false;
 }
 
@@ -142,7 +150,7 @@ function send() {
 function remark() {
   const { query } = stage;
   if (query === null || !isFirst(query)) return;
-  askForRemark(remarkOn(query), run.longest_comment, (said) => {
+  askForRemark(remarkOn(query), query.clips.length, run.longest_comment, (said) => {
     remarks.set(query.query_id, said);
     showControls();
     announce("Kept; it goes with your answer.");
@@ -172,7 +180,7 @@ async function undo() {
 
 /** Tell what was done, and in the same breath whether the next clips are there. @param {string} done */
 function say(done) {
-  announce(stage.settled ? `${done}. ${NEXT_IS_THERE}` : done);
+  announce(stage.settled ? `${done}. ${sentences.isNext}` : done);
 }
 
 /** @param {Query} query @param {Said} said @param {string | null} supersedes */
@@ -188,7 +196,7 @@ function isFirst(query) {
 
 /** Whether this page can show a query: a run that asks something else may have begun since. @param {Query} query */
 function isOfThisKind({ clips: { length } }) {
-  return length > 2 === run.ranking;
+  return askedAbout(length) === asked;
 }
 
 /** Show what is to be answered now, or why there is nothing. */
@@ -295,15 +303,15 @@ outbox.addEventListener("elsewhere", (event) => {
 async function recallAnswers() {
   for (const { body } of outbox.pending) takenBack.add(body.supersedes ?? null);
   recallRemarks(outbox.pending.map(({ body }) => body));
-  given = outbox.pending.flatMap(({ body: { id, choice, ranks }, note: { query } }) =>
-    isSaid({ choice, ranks }) && !takenBack.has(id) && isOfThisKind(query) ? [{ id, said: { choice, ranks }, query }] : [],
+  given = outbox.pending.flatMap(({ body, note: { query } }) =>
+    isSaid(body) && !takenBack.has(body.id) && isOfThisKind(query) ? [{ id: body.id, said: saidIn(body), query }] : [],
   );
   try {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
     recallRemarks(items);
     const known = new Set([...given.map(({ id }) => id), ...takenBack]);
     const stored = items.filter((item) => !known.has(item.answer_id) && isOfThisKind(item)).reverse();
-    const earlier = stored.map(({ answer_id: id, choice, ranks, ...query }) => ({ id, said: { choice, ranks }, query }));
+    const earlier = stored.map((item) => ({ id: item.answer_id, said: saidIn(item), query: item }));
     given = [...earlier, ...given].slice(-UNDO_DEPTH);
   } catch (error) {
     banner("history", sentenceOf(error));
@@ -328,7 +336,7 @@ document.addEventListener("keydown", (event) => {
   if (!event.repeat || repeats) actions[action]();
 });
 addEventListener("pointerdown", () => (lastActive = Date.now()));
-if (!run.ranking) {
+if (asked === "pair") {
   listenForSwipes(byId("stage"), {
     stacked: () => layout.name === "stacked",
     choices: run.choices,
@@ -363,7 +371,7 @@ stage.addEventListener("change", showControls);
 ranking.addEventListener("change", showControls);
 stage.addEventListener("shown", () => {
   look.since = performance.now();
-  announce(NEXT_IS_THERE);
+  announce(sentences.isNext);
 });
 queue.addEventListener("change", showFirst);
 queue.addEventListener("progress", (event) => live.tell(/** @type {CustomEvent} */ (event).detail));
@@ -380,7 +388,7 @@ setInterval(() => queue.queries.length === 0 && !document.hidden && queue.fill()
 
 function showNow() {
   if (live.progress === null) return;
-  showProgress(byId("progress"), live.progress, outbox.unsent, live.connected, run.ranking ? "ranking" : "comparison");
+  showProgress(byId("progress"), live.progress, outbox.unsent, live.connected, sentences.unit);
   rest();
 }
 

@@ -1,6 +1,7 @@
 // How two clips lie: beside each other, or one above the other. It is decided here and nowhere else, so that the
 // styles, the words on the buttons and the meaning of a swipe never contradict what is seen.
 
+import { LEVELS, levelAction, levelName } from "./rating.js";
 import { settings } from "./settings.js";
 
 const ALWAYS = {
@@ -8,6 +9,7 @@ const ALWAYS = {
   cannot_tell: "Can’t tell",
   tie: "Equal to the one before",
   send: "Send ranking",
+  ...Object.fromEntries(LEVELS.map((level) => [levelAction(level), levelName(level)])),
 };
 const WORDS = {
   side: {

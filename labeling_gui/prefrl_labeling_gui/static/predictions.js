@@ -9,7 +9,7 @@ const WIDTH = 100;
 const HEIGHT = 30;
 
 /**
- * Draw what is predicted below the clips, on one scale, and say which is better by it.
+ * Draw what is predicted below the clips, on one scale, and say which is better by it, or how good the only one is.
  * @typedef {{video: HTMLVideoElement, root: HTMLElement}} Thumbnail
  * @param {string} queryId
  * @param {Thumbnail[]} thumbnails
@@ -35,6 +35,7 @@ export async function drawPredictions(queryId, thumbnails, verdict) {
 /** @param {number[]} sums Predicted for each clip. @returns {string} Which is better by it, and the numbers. */
 function judged(sums) {
   const numbers = sums.map((value) => number(rounded(value)));
+  if (sums.length === 1) return numbers[0];
   if (sums.length > 2) {
     const greatest = [...new Set(sums)].sort((a, b) => b - a);
     return `${orderOf(sums.map((value) => greatest.indexOf(value)))}, with ${numbers.join(", ")}`;

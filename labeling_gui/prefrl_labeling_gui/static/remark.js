@@ -13,6 +13,8 @@ export const REASONS = {
   incomparable: "Each is better in its own way",
   unclear: "The question does not fit",
 };
+/** Those that are about several clips. @type {readonly string[]} */
+const OF_SEVERAL = Object.freeze(["alike", "incomparable"]);
 
 /** What is said of clips of which nothing is said. @type {Readonly<Remark>} */
 export const NONE = Object.freeze({ remark: null, comment: null });
@@ -20,15 +22,17 @@ export const NONE = Object.freeze({ remark: null, comment: null });
 /**
  * Ask for a remark; it goes with the answer, and changes nothing about that.
  * @param {Readonly<Remark>} before What was remarked of these clips before.
+ * @param {number} n Clips there are.
  * @param {number} longest Characters that a comment may have.
  * @param {(said: Remark) => void} keep
  */
-export function askForRemark(before, longest, keep) {
+export function askForRemark(before, n, longest, keep) {
+  const reasons = Object.entries(REASONS).filter(([value]) => n > 1 || !OF_SEVERAL.includes(value));
   const reason = element(
     "select",
     { id: "reason" },
     element("option", { value: "" }, "Nothing of these"),
-    ...Object.entries(REASONS).map(([value, text]) => element("option", { value }, text)),
+    ...reasons.map(([value, text]) => element("option", { value }, text)),
   );
   reason.value = before.remark ?? "";
   const words = element("textarea", { id: "comment", rows: 3, maxLength: longest, value: before.comment ?? "" });
@@ -37,7 +41,7 @@ export function askForRemark(before, longest, keep) {
     dialog.close();
   };
   const dialog = openDialog(
-    "A remark on these clips",
+    n > 1 ? "A remark on these clips" : "A remark on this clip",
     element("p", {}, "It is stored with your answer, for whoever looks at the answers later. Nothing is learned from it."),
     element(
       "div",

@@ -1,6 +1,7 @@
 // What every page has: the header with its links, whether answers are saved, banners, and the stream of progress.
 
 import { ApiError, request } from "./api.js";
+import { askedOf } from "./asked.js";
 import { byId, count, element } from "./dom.js";
 import { setExamples, showHelp } from "./help.js";
 import { keyLabel, setChoices } from "./keys.js";
@@ -30,7 +31,7 @@ export async function openPage() {
   const run = await knownRun();
   document.title = [document.title, run.task, "prefrl"].filter((part) => part !== null).join(" · ");
   setExamples(run.examples);
-  setChoices(run.choices, run.ranking);
+  setChoices(run.choices, askedOf(run));
   const outbox = new Outbox(`${run.run_id}/${run.labeler.name}`);
   const live = new Live();
   const save = element("span", { class: "save", id: "save" });

@@ -31,6 +31,7 @@ export class Stage extends EventTarget {
   /** @type {ReturnType<typeof newSide>[]} As many as the query with the most clips has had. */
   #sides = [];
   #slots;
+  #asked;
   #board;
   #ratio = 1;
   /** @type {Slot | null} */
@@ -44,12 +45,14 @@ export class Stage extends EventTarget {
   /**
    * @param {HTMLElement} root
    * @param {import("./clips.js").ClipCache} clips
-   * @param {{leastLook: number, howToPlay: () => string, board: import("./ranking_board.js").RankingBoard | null}}
+   * @param {{leastLook: number, howToPlay: () => string, asked: import("./asked.js").Asked,
+   *          board: import("./ranking_board.js").RankingBoard | null}}
    *   options Seconds that all clips must have played before a query counts as looked at; what to do, said over clips
-   *   that do not play by themselves; and what lies over the clips where they are ranked.
+   *   that do not play by themselves; what is asked; and what lies over the clips where they are ranked.
    */
-  constructor(root, clips, { leastLook, howToPlay, board }) {
+  constructor(root, clips, { leastLook, howToPlay, asked, board }) {
     super();
+    this.#asked = asked;
     this.#howToPlay = howToPlay;
     this.#look = new Look(leastLook);
     this.#look.addEventListener("seen", () => {
@@ -197,7 +200,7 @@ export class Stage extends EventTarget {
   /** Have a slot hold so many clips. @param {Slot} slot @param {number} n */
   #fit(slot, n) {
     while (this.#sides.length < n) {
-      const side = newSide(this.#board === null ? SIDES[this.#sides.length] : String(this.#sides.length + 1));
+      const side = newSide(this.#asked === "pair" ? SIDES[this.#sides.length] : String(this.#sides.length + 1));
       this.#board?.add(side.frame);
       this.#sides.push(side);
       this.#grid.append(side.root);
@@ -211,7 +214,8 @@ export class Stage extends EventTarget {
   /** @param {Slot} slot @param {number} n */
   #newPlayer(slot, n) {
     const videos = this.#sides.slice(0, n).map(({ name, frame }) => {
-      const video = element("video", { "aria-label": this.#board === null ? `${name} clip` : `clip ${name}`, tabIndex: -1 });
+      const label = this.#asked === "pair" ? `${name} clip` : `clip ${name}`;
+      const video = element("video", { "aria-label": label, tabIndex: -1 });
       frame.prepend(video);
       return video;
     });
@@ -280,10 +284,10 @@ export class Stage extends EventTarget {
     this.#mark();
   }
 
-  /** Several clips that are ranked lie in as many columns as make them largest; two lie as somebody has chosen. */
+  /** Two clips lie as somebody has chosen; others, in as many columns as make them largest. */
   #arrange() {
     const n = this.query?.clips.length ?? 0;
-    if (this.#board === null || n === 0 || this.#root.clientWidth === 0) return;
+    if (this.#asked === "pair" || n === 0 || this.#root.clientWidth === 0) return;
     const room = { width: this.#root.clientWidth, height: this.#root.clientHeight };
     const gap = Number.parseFloat(getComputedStyle(this.#grid).columnGap) || 0;
     const columns = columnsFor(n, room, this.#ratio, gap);
