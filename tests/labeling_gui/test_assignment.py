@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 
-from prefrl.segments import Answer, Query, Ranking, Rating
+from prefrl.segments import Answer, FeedbackKind, Query, Ranking, Rating
 from prefrl.segments.answers import PAIR, RANKING, RATING, STRENGTH
 from prefrl.store import Claim, RunAbout, Store
 from prefrl_labeling_gui.answer_index import AnswerIndex
@@ -224,7 +224,12 @@ def test_kinds_that_show_other_clips_are_never_mixed(some_query: Callable[[int],
     pairs = [some_query(number) for number in range(60)]
     singles = [Query(segments=some_query(number).segments[:1], ordinal=number, run=1) for number in range(60, 120)]
     own = Desk([*pairs, *singles], repeat_share=1.0)
-    for kind, said, n_clips in ((PAIR, "left", 2), (RATING, Rating(4), 1), (STRENGTH, "right", 2)):
+    asked: list[tuple[FeedbackKind, OnScreen, int]] = [
+        (PAIR, "left", 2),
+        (RATING, Rating(4), 1),
+        (STRENGTH, "right", 2),
+    ]
+    for kind, said, n_clips in asked:
         own.kind = kind
         for _ in range(2):
             claim = own.claim("owner")

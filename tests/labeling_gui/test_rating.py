@@ -23,7 +23,15 @@ def rated(make_run: Callable[..., Path], serve_here: Served, tmp_path: Path) -> 
 
 
 def rating_run(make_run: Callable[..., Path], folder: Path, n: int) -> Path:
-    return make_run(folder / "run", task="gridworld", n_queries=n, segment_length=6, feedback="rating", n_clips=1)
+    return make_run(
+        folder / "run",
+        task="gridworld",
+        n_queries=n,
+        n_segments=3 * n,  # some of which are alike
+        segment_length=6,
+        feedback="rating",
+        n_clips=1,
+    )
 
 
 def body_of(query: dict[str, Any], **said: Any) -> dict[str, Any]:

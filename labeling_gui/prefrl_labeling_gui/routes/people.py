@@ -99,8 +99,8 @@ def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
         except AnswerConflictError as error:
             raise Refusal(
                 409,
-                "Only clips of this run of which you have said which is better, or how good they are, can be gold, "
-                "and none that you were asked a second time.",
+                "Only clips of this run of which you have said which is better, or how good they are, can be "
+                "gold, and none that you were asked a second time.",
             ) from error
     else:
         context.store.unmark_gold(body.query_id)
