@@ -178,7 +178,7 @@ def test_predictions_are_of_the_one_clip(rated: Any, claimed: Claimed) -> None:
 def test_the_same_clip_comes_again_and_nobody_presses_a_side(
     make_run: Callable[..., Path], serve_here: Served, claimed: Claimed, tmp_path: Path
 ) -> None:
-    served = serve_here(rating_run(make_run, tmp_path, 25), repeat_share=0.5)
+    served = serve_here(rating_run(make_run, tmp_path, 30), repeat_share=0.5)
     client = served.owner()
     shown: dict[str, Any] = {}
     repeats = 0
