@@ -21,6 +21,12 @@ from tests.browser.test_strength import TOO_TALL
 
 ALL = range(1, LEVELS + 1)
 LEAST_TOUCH = 44
+TOO_SMALL = """() => {
+    const boxOf = (name) => document.querySelector(name).getBoundingClientRect();
+    const [clip, room] = [boxOf("#stage .frame"), boxOf("#stage")];
+    const fills = room.width - clip.width < 2 || room.height - clip.height < 2;
+    return fills ? [] : [`the clip is ${clip.width} wide in ${room.width} by ${room.height}`];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +312,7 @@ def test_nothing_is_cut_off_where_a_clip_is_rated(
     visitor.see_pair()
     for size in sizes:
         resize(page, size)
-        found[size, "clip"] = crowded(page.evaluate(BOXES), 1, size)
+        found[size, "clip"] = crowded(page.evaluate(BOXES), 1, size) + page.evaluate(TOO_SMALL)
         found[size, "label"] = cut_off(page) + page.evaluate(TOO_TALL) + lopsided(page)
         page.locator("#settings").click()
         found[size, "settings"] = cut_off(page)

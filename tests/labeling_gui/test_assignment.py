@@ -236,6 +236,8 @@ def test_kinds_that_show_other_clips_are_never_mixed(some_query: Callable[[int],
             assert claim is not None
             own.answer(claim, said, "owner")
             own.store.mark_gold(claim.query_id, "owner")
+        others = [item.answer for item in own.store.history("Ann", limit=None) if item.answer.kind != kind.name]
+        again = {answer.id: own.answer_index.is_repeat_or_repeated(answer.query_id, "Ann") for answer in others}
         repeats = 0
         for _ in range(ANSWERS_PER_GOLD + 5):
             claim = own.claim()
@@ -244,6 +246,9 @@ def test_kinds_that_show_other_clips_are_never_mixed(some_query: Callable[[int],
             repeats += claim.repeat_of is not None
             own.answer(claim, said)
         assert repeats >= 3
+        if kind is RATING:  # nor is a pair marked as asked again that nobody is shown
+            for answer in others:
+                assert own.answer_index.is_repeat_or_repeated(answer.query_id, "Ann") is again[answer.id]
     assert {len(item.segment_ids) for item in own.store.history("Ann") if item.answer.kind == "rating"} == {1}
 
 

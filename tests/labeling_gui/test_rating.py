@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from prefrl.segments import Answer, Rating
+from prefrl.store import RunAbout, RunRecord, Store
 from prefrl_labeling_gui.assignment import ANSWERS_PER_GOLD
 
 Claimed = Callable[..., list[dict[str, Any]]]
@@ -214,3 +216,24 @@ def test_gold_comes_to_others(
         done += claimed(ann)
         rate(ann, done[-1], 5)
     assert [place for place, query in enumerate(done) if query["clips"] == known["clips"]] == [ANSWERS_PER_GOLD]
+
+
+def test_a_rating_stays_one_where_the_run_goes_on_with_pairs(
+    rated: Any, claimed: Claimed, about: RunAbout
+) -> None:
+    client = rated.owner()
+    given, held = claimed(client, 2)
+    first = rate(client, given, 2)
+    with Store(rated.run) as store:
+        record = store.published(RunRecord)
+        assert record is not None
+        store.begin_run(about)
+        store.publish(replace(record, feedback="pair"))
+    rated.context.look()
+    assert client.get("/api/run").json()["levels"] == 0
+    assert claimed(client) == []
+    [item] = client.get("/api/history").json()["items"]
+    assert (item["rating"], item["levels"], item["choices"]) == (2, 5, ["cannot_tell"])
+    rate(client, held, 3)  # from a page that is still open
+    rate(client, given, 4, supersedes=first["id"])
+    assert [item["rating"] for item in client.get("/api/history").json()["items"]] == [4, 3]
