@@ -387,9 +387,11 @@ class OpinionReply(_Reply):
 
     labeler: str
     choice: Choice | None
-    """None where the clips were ranked."""
+    """None where clips were ranked or rated."""
     ranks: list[int] | None
     """Of each clip; None where nothing was ranked."""
+    rating: int | None
+    """Of the only clip; None where nothing was rated."""
     remark: Remark | None
     comment: str | None
 
@@ -398,7 +400,6 @@ class DisagreementEntry(_Reply):
     """A query of which people say opposite things, or that was settled."""
 
     query_id: str
-    ranking: bool
     clips: list[ClipReply]
     """In one order for all, whichever each of them saw."""
     opinions: list[OpinionReply]

@@ -150,8 +150,6 @@ export interface components {
         DisagreementEntry: {
             /** Query Id */
             query_id: string;
-            /** Ranking */
-            ranking: boolean;
             /** Clips */
             clips: components["schemas"]["ClipReply"][];
             /** Opinions */
@@ -300,6 +298,8 @@ export interface components {
             choice: ("left" | "right" | "equal" | "cannot_tell" | "much_left" | "much_right") | null;
             /** Ranks */
             ranks: number[] | null;
+            /** Rating */
+            rating: number | null;
             remark: components["schemas"]["Remark"] | null;
             /** Comment */
             comment: string | null;

@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 import krippendorff
 
 from prefrl.segments import Answer, Rating, pairs_of
-from prefrl.segments.answers import LEVELS
 from prefrl.store.answers import StoredAnswer
 from prefrl.store.history import HistoryItem
 
@@ -23,9 +22,6 @@ PAUSE_SECONDS = 120.0
 """A longer gap between two answers is a pause, in which nobody worked."""
 LONGEST_USUAL = 3.0
 """Times the median gap: a longer one was an interruption."""
-
-MIDDLE = (LEVELS + 1) / 2
-"""The level that is neither good nor bad."""
 
 Topic: TypeAlias = tuple[str, int, int]
 """A query, and the places of two of its segments; of a rated one, twice the same."""
@@ -138,12 +134,10 @@ def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
 def opinions(item: HistoryItem) -> dict[Topic, Answer]:
     """Return what is said of each two segments: first, second or equal; nothing where somebody can't tell.
 
-    Of a rating it is whether the segment is better than the level in the middle, worse, or of it: two people who
-    use the levels otherwise say the same as long as they agree on what is good.
+    Of a rating it is whether the segment is good (`Rating.is_good`).
     """
     if isinstance(item.answer.answer, Rating):
-        above = item.answer.answer.level - MIDDLE
-        return {(item.answer.query_id, 0, 0): _OPINIONS[(1 + (above > 0) - (above < 0)) / 2]}
+        return {(item.answer.query_id, 0, 0): _OPINIONS[item.answer.answer.is_good]}
     preferences = None if item.answer.answer is None else item.answer.answer.preferences
     pairs = pairs_of(len(item.segment_ids))
     return {

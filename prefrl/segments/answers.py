@@ -147,6 +147,15 @@ class Rating:
         return ()
 
     @property
+    def is_good(self) -> float:
+        """Whether it is above the level in the middle: 1, or 0 below it, or ½ for that level.
+
+        Two people who use the levels otherwise say the same by it, as long as they agree on what is good.
+        """
+        middle = (LEVELS + 1) / 2
+        return 0.5 if self.level == middle else float(self.level > middle)
+
+    @property
     def turned_round(self) -> "Rating":
         """What is said of the same segment, alone as it is."""
         return self

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, exists, insert, or_, select
 
 from prefrl.errors import AnswerConflictError, StoreError
-from prefrl.segments import Judgement
+from prefrl.segments import Judgement, Rating
 from prefrl.store import schema
 from prefrl.store.answers import STORED_COLUMNS, StoredAnswer, as_stored, in_run
 from prefrl.store.base import StoreBase
@@ -82,7 +82,7 @@ class SettledMethods(StoreBase):
 
         Two answers are opposite where one calls a segment better than another and the other one calls it worse.
         "Equal" and "better" are no opposites: between the two the reward finds its way. Nor is "can't tell" of
-        anything. Those who are locked out are heeded, those who are set aside are not.
+        anything. Of one that is rated, a level above the middle is the opposite of one below it. Those who are locked out are heeded, those who are set aside are not.
 
         Args:
             run: Only those of this run.
@@ -119,12 +119,14 @@ class SettledMethods(StoreBase):
 
 
 def _are_opposite(answers: list[StoredAnswer]) -> bool:
-    """Say whether of some pair of segments one answer prefers the first, and another the second."""
+    """Say whether of some pair of segments one answer prefers the first, and another the second, or so of one."""
     of_pairs = zip(*(_preferences(answer.answer) for answer in answers), strict=True)
     return any(min(of_pair) < 0.5 < max(of_pair) for of_pair in of_pairs)
 
 
 def _preferences(said: Judgement | None) -> tuple[float, ...]:
+    if isinstance(said, Rating):
+        return (said.is_good,)
     preferences = None if said is None else said.preferences
     assert preferences is not None  # only such are comparisons
     return preferences

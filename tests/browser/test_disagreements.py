@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from prefrl.segments import Answer, Judgement, Ranking
+from prefrl.segments import Answer, Judgement, Ranking, Rating
 from prefrl.store import NewAnswer, Store
 from tests.browser.test_layout import cut_off
 from tests.browser.test_pages import faults
 
+KINDS = {Ranking: "ranking", Rating: "rating"}
 LONG = "Somebody of a very long name indeed"
 
 
 def say(run: Path, **said: Judgement) -> str:
     """Have people answer the first query of a run; return it."""
-    kind = "ranking" if any(isinstance(one, Ranking) for one in said.values()) else "pair"
+    kind = KINDS.get(type(next(iter(said.values()))), "pair")
     with Store(run) as store:
         query_id = store.open_queries()[-1].query_id
         for name, answer in said.items():
@@ -113,7 +114,7 @@ def test_whose_answer_holds_and_who_says_nothing_any_more_is_told(
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-@pytest.mark.parametrize("n_clips", [2, 5])
+@pytest.mark.parametrize("n_clips", [1, 2, 5])
 def test_everybody_can_use_it_on_the_narrowest_screen(
     visit: Callable[..., Any],
     open_office: Callable[..., Any],
@@ -123,7 +124,7 @@ def test_everybody_can_use_it_on_the_narrowest_screen(
     colours: str,
     n_clips: int,
 ) -> None:
-    feedback = "pair" if n_clips == 2 else "ranking"
+    feedback = {1: "rating", 2: "pair"}.get(n_clips, "ranking")
     run = make_run(
         tmp_path / "run",
         **{"n_queries": 1, "task": "gridworld", "segment_length": 6, "overlap": 2},
@@ -131,7 +132,9 @@ def test_everybody_can_use_it_on_the_narrowest_screen(
         n_clips=n_clips,
     )
     said: list[Judgement] = [Answer.FIRST, Answer.SECOND]
-    if n_clips > 2:
+    if n_clips == 1:
+        said = [Rating(5), Rating(1)]
+    elif n_clips > 2:
         said = [Ranking(tuple(range(n_clips))), Ranking(tuple(range(n_clips))[::-1])]
     say(run, **dict(zip((LONG, "Bo"), said, strict=True)))
     options = {"viewport": {"width": 320, "height": 640}, "color_scheme": colours, "reduced_motion": "reduce"}
@@ -141,6 +144,8 @@ def test_everybody_can_use_it_on_the_narrowest_screen(
     if n_clips > 2:
         expect(card.locator(".thumb .number")).to_have_text(["1", "2", "3", "4", "5"])
         expect(card.locator(".says").first).to_contain_text(f"{LONG}: ranked 1, then 2, then 3, then 4, then 5")
+    elif n_clips == 1:
+        expect(card.locator(".says")).to_have_text([f"{LONG}: rated 5 (Sure.)", "Bo: rated 1 (Sure.)"])
     assert not faults(page)
     card.get_by_role("button", name="This holds").first.click()
     expect(card).to_contain_text("✓ Settled")

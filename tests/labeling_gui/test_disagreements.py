@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from prefrl.segments import Answer, Ranking
+from prefrl.segments import Answer, Ranking, Rating
 from prefrl.store import NewAnswer
 
 Claimed = Callable[..., list[dict[str, Any]]]
@@ -46,7 +46,7 @@ def test_the_owner_sees_who_says_what_and_settles_it(served: Any, claimed: Claim
     for item in listed["items"]:
         said = [(opinion["labeler"], opinion["choice"], opinion["ranks"]) for opinion in item["opinions"]]
         assert said == [("Ann", "left", None), ("Bob", "right", None)], "in one order, whatever each saw"
-        assert (item["holds"], item["ranking"], len(item["clips"])) == (None, False, 2)
+        assert (item["holds"], len(item["clips"])) == (None, 2)
         segments = [segment.id for segment in served.store.query(item["query_id"]).segments]
         assert [clip["clip"].rpartition("/")[2].partition(".")[0] for clip in item["clips"]] == segments
 
@@ -105,5 +105,32 @@ def test_rankings_are_listed_by_the_ranks_of_clips(
     served.context.answer_index.refresh()
     [item] = served.owner().get("/api/disagreements").json()["items"]
     assert [opinion["ranks"] for opinion in item["opinions"]] == [list(range(n)), list(range(n))[::-1]]
-    assert (item["ranking"], len(item["clips"])) == (True, n)
+    assert len(item["clips"]) == n
     assert served.owner().post("/api/settle", json={"query_id": query_id, "labeler": "Bob"}).status_code == 200
+
+
+def test_ratings_are_listed_by_their_level(
+    make_run: Callable[..., Any], serve_here: Callable[..., Any], tmp_path: Any
+) -> None:
+    served = serve_here(
+        make_run(
+            tmp_path / "run",
+            task="gridworld",
+            n_queries=2,
+            segment_length=6,
+            overlap=2,
+            feedback="rating",
+            n_clips=1,
+        )
+    )
+    query_id = served.store.open_queries()[0].query_id
+    for name, level in (("Ann", 5), ("Bob", 1)):
+        answer = NewAnswer(id=name, query_id=query_id, labeler=name, answer=Rating(level), kind="rating")
+        served.store.add_answers([answer])
+    served.context.answer_index.refresh()
+    [item] = served.owner().get("/api/disagreements").json()["items"]
+    assert [(opinion["rating"], opinion["choice"], opinion["ranks"]) for opinion in item["opinions"]] == [
+        (5, None, None),
+        (1, None, None),
+    ]
+    assert len(item["clips"]) == 1

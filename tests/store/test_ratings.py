@@ -49,7 +49,7 @@ def test_a_rating_is_changed_taken_back_and_asked_again(timed: Store, make_query
     first = say(timed, query.id, Rating(1))
     changed = say(timed, query.id, Rating(5), supersedes=first.id)
     assert [one.rating for one in timed.comparisons()] == [5]
-    assert timed.replaced(first.seq) == [first.seq]
+    assert timed.comparison_seqs() == [changed.seq]
     again_id = timed.add_repeat(query.id, "ann")
     say(timed, again_id, Rating(2))
     assert [one.rating for one in timed.comparisons()] == [5], "a repeat is not learned from"

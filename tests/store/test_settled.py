@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prefrl.errors import AnswerConflictError, StoreError
-from prefrl.segments import Answer, Judgement, Query, Ranking
+from prefrl.segments import Answer, Judgement, Query, Ranking, Rating
 from prefrl.store import NewAnswer, RunAbout, Store, StoredAnswer
 
 MakeQuery = Callable[..., Query]
@@ -17,7 +17,8 @@ _ids = itertools.count()
 
 def say(store: Store, query: Query | str, labeler: str, said: Judgement | None, **changes: Any) -> StoredAnswer:
     query_id = query if isinstance(query, str) else query.id
-    kind = "ranking" if isinstance(said, Ranking) else "strength" if said is Answer.MUCH_FIRST else "pair"
+    kinds = {Ranking: "ranking", Rating: "rating"}
+    kind = kinds.get(type(said), "strength" if said is Answer.MUCH_FIRST else "pair")
     fields = {"query_id": query_id, "answer": said, "labeler": labeler, "id": f"answer {next(_ids)}", "kind": kind}
     (stored,) = store.add_answers([NewAnswer(**(fields | changes))])
     return stored
@@ -93,12 +94,15 @@ def test_a_repeat_is_not_settled(disputed: tuple[Store, Query]) -> None:
         (Ranking((0, 1, 2)), Ranking((0, 1, 1)), False),
         (Ranking((0, 1, 2)), Ranking((0, 1, 2)), False),
         (Ranking((0, 1, 1)), Ranking((1, 1, 0)), True),
+        (Rating(2), Rating(4), True),
+        (Rating(1), Rating(3), False),
+        (Rating(4), Rating(5), False),
     ],
 )
 def test_opposites_are_listed(
     timed: Store, make_query: MakeQuery, one: Judgement, other: Judgement, is_listed: bool
 ) -> None:
-    query = make_query(0, n_segments=3 if isinstance(one, Ranking) else 2)
+    query = make_query(0, n_segments={Ranking: 3, Rating: 1}.get(type(one), 2))
     timed.add_queries([query], overlap=2)
     say(timed, query, "ann", one)
     assert timed.disagreements() == []

@@ -59,7 +59,6 @@ def settle(body: SettleRequest, context: Shared, owner: Owner) -> SettleReply:
 def _entry(context: ServerContext, one: Disagreement) -> DisagreementEntry:
     return DisagreementEntry(
         query_id=one.query_id,
-        ranking=len(one.segment_ids) > 2,
         clips=[context.clip(segment_id) for segment_id in one.segment_ids],
         opinions=[_opinion(answer) for answer in one.answers],
         holds=one.holds,
@@ -68,7 +67,12 @@ def _entry(context: ServerContext, one: Disagreement) -> DisagreementEntry:
 
 def _opinion(answer: StoredAnswer) -> OpinionReply:
     assert answer.answer is not None  # who has taken it back contradicts nobody
-    choice, ranks = parts_of(on_screen(answer.answer, sides_swapped=False))
+    choice, ranks, rating = parts_of(on_screen(answer.answer, sides_swapped=False))
     return OpinionReply(
-        labeler=answer.labeler, choice=choice, ranks=ranks, remark=answer.remark, comment=answer.comment
+        labeler=answer.labeler,
+        choice=choice,
+        ranks=ranks,
+        rating=rating,
+        remark=answer.remark,
+        comment=answer.comment,
     )

@@ -14,9 +14,9 @@ import { NONE, REASONS } from "./remark.js";
 import { NOTHING, chosen, inShort, inWords, isSaid, isSame, ranked, rated, saidIn } from "./said.js";
 import { announce, banner, sentenceOf } from "./shell.js";
 
-const SIDES = Object.freeze(["left", "right"]);
+export const SIDES = Object.freeze(["left", "right"]);
 /** How the clips lie, and the buttons, by what was asked. */
-const CLIPS = { pair: "pair", ranking: "several", rating: "single" };
+export const CLIPS = { pair: "pair", ranking: "several", rating: "single" };
 const CHOICES = { pair: "choices", ranking: "choices ranks", rating: "choices rates" };
 
 /**

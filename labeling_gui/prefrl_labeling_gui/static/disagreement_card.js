@@ -1,14 +1,13 @@
 // One query of which people say opposite things: its clips, who says what, and whose answer holds.
 
-import { thumbnail } from "./answer_card.js";
+import { CLIPS, SIDES, thumbnail } from "./answer_card.js";
 import { request } from "./api.js";
+import { askedAbout } from "./asked.js";
 import { element, lessMotion } from "./dom.js";
 import { Player } from "./player.js";
 import { REASONS } from "./remark.js";
 import { inWords } from "./said.js";
 import { announce, banner, sentenceOf } from "./shell.js";
-
-const SIDES = Object.freeze(["left", "right"]);
 
 /** A card. While it is out of sight it holds no clips. Its root emits "settled" when that has changed. */
 export class DisagreementCard {
@@ -27,13 +26,14 @@ export class DisagreementCard {
   constructor(item) {
     this.#item = item;
     this.#holds = item.holds;
-    const thumbnails = item.clips.map((clip, i) => thumbnail(item.ranking ? String(i + 1) : SIDES[i], clip));
-    if (item.ranking) thumbnails.forEach(({ frame }, i) => frame.append(element("span", { class: "number" }, String(i + 1))));
+    const asked = askedAbout(item.clips.length);
+    const thumbnails = item.clips.map((clip, i) => thumbnail(asked === "pair" ? SIDES[i] : String(i + 1), clip));
+    if (asked === "ranking") thumbnails.forEach(({ frame }, i) => frame.append(element("span", { class: "number" }, String(i + 1))));
     this.#player = new Player(thumbnails.map(({ video }) => video));
     this.#rows = item.opinions.map((opinion) => this.#row(opinion));
     const clips = element(
       "div",
-      { class: item.ranking ? "several" : "pair", dataset: { clips: String(item.clips.length) } },
+      { class: CLIPS[asked], dataset: { clips: String(item.clips.length) } },
       ...thumbnails.map(({ root }) => root),
     );
     const opinions = element("ul", { class: "opinions", "aria-label": "Who says what" }, ...this.#rows.map(({ row }) => row));
