@@ -104,7 +104,7 @@ def test_the_owner_marks_answers_as_gold(
     assert not any(item.is_gold for item in visitor.history())
     unsure = page.locator("#answers > li").first
     unsure.get_by_role("button", name="Gold").click()
-    expect(page.locator("#banner-history")).to_contain_text("of which you have said which is better can be gold")
+    expect(page.locator("#banner-history")).to_contain_text("or how good they are, can be gold")
     visitor.forgive("409")
 
 
