@@ -80,7 +80,7 @@ class RunConfig:
     oracle: Literal["gymnasium", "paper"] | None = None
     """Which of its two true rewards a MuJoCo task of the paper has; all other tasks have one."""
     question: str = ""
-    """What people are asked about two clips; the task knows a question of its own."""
+    """What people are asked about the clips; the task knows a question of its own."""
     shuffle_labels: bool = False
     """Control: answers that carry no information."""
     labels: int = 700

@@ -61,6 +61,11 @@ class Task:
         return f"prefrl/{self.env_name}-v0"
 
     @property
+    def rating_question(self) -> str:
+        """What a person who rates one clip is asked."""
+        return f"How well is this done? {self.description}"
+
+    @property
     def oracles(self) -> tuple[str, ...]:
         """The rewards that the synthetic teacher can go by, the default first."""
         return ("gymnasium", "paper") if self.paper_oracle else ("gymnasium",)

@@ -92,7 +92,7 @@ class ServerContext:
         """Clips that show what is asked for, and what is not; those of a task go with its own question only."""
         run = self.training_view.run
         task = None if run is None else TASKS.get(run.task)
-        is_asked = task is not None and self.question == task.question
+        is_asked = task is not None and self.question in (task.question, task.rating_question)
         return self._own_examples or examples_of(task.name if task is not None and is_asked else None, None)
 
     def open(self) -> str:

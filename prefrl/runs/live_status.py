@@ -16,6 +16,7 @@ from prefrl.agents import PreferenceLearning, Refit
 from prefrl.config import RunConfig
 from prefrl.errors import StoreError
 from prefrl.runs.wishes import Wishes
+from prefrl.segments import feedback_kind
 from prefrl.store import RunRecord, Store, TrainerRecord, TrainerState
 from prefrl_envs.tasks import TASKS
 
@@ -32,6 +33,8 @@ N_SHOWCASES = 40
 def question_of(config: RunConfig) -> str:
     """Return what people are asked: the run's own question, else the task's, else a plain one."""
     task = TASKS.get(config.task)
+    if feedback_kind(config.feedback.kind).is_rating:
+        return config.question or (task.rating_question if task else "How good is this clip?")
     return config.question or (task.question if task else "Which clip is better?")
 
 

@@ -82,7 +82,8 @@ class SettledMethods(StoreBase):
 
         Two answers are opposite where one calls a segment better than another and the other one calls it worse.
         "Equal" and "better" are no opposites: between the two the reward finds its way. Nor is "can't tell" of
-        anything. Of one that is rated, a level above the middle is the opposite of one below it. Those who are locked out are heeded, those who are set aside are not.
+        anything. Of one that is rated, a level above the middle is the opposite of one below it. Those who are
+        locked out are heeded, those who are set aside are not.
 
         Args:
             run: Only those of this run.

@@ -71,6 +71,9 @@ def test_they_are_told_and_served_to_who_is_signed_in(
     assert client.get("/api/run").json()["examples"] == []  # a backflip is no answer to that
     assert client.get("/examples/good.mp4").status_code == 404
 
+    client = serve_here(run, question=TASKS["hopper-backflip"].rating_question).join("a fourth")
+    assert len(client.get("/api/run").json()["examples"]) == 3  # where one clip is rated, they show the same
+
     (tmp_path / "good.mp4").write_bytes(b"a clip")
     client = serve_here(run, examples=tmp_path).join("another")
     assert [example["name"] for example in client.get("/api/run").json()["examples"]] == ["good"]

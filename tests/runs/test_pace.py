@@ -333,18 +333,22 @@ def test_the_page_learns_what_the_run_is_about_and_what_the_agent_does(
 
 
 @pytest.mark.parametrize(
-    ("task", "question", "expected"),
+    ("kind", "task", "question", "expected"),
     [
-        ("hopper-backflip", "", "closer to a backflip"),
-        ("hopper-backflip", "Which is nicer?", "Which is nicer?"),
-        ("CartPole-v1", "", "Which clip is better?"),
+        ("pair", "hopper-backflip", "", "closer to a backflip"),
+        ("pair", "hopper-backflip", "Which is nicer?", "Which is nicer?"),
+        ("pair", "CartPole-v1", "", "Which clip is better?"),
+        ("rating", "hopper-backflip", "", "How well is this done? A one-legged robot does backflips."),
+        ("rating", "hopper-backflip", "How nice?", "How nice?"),
+        ("rating", "CartPole-v1", "", "How good is this clip?"),
     ],
 )
 def test_the_question_is_the_users_or_the_tasks(
-    small_config: MakeConfig, task: str, question: str, expected: str
+    small_config: MakeConfig, kind: str, task: str, question: str, expected: str
 ) -> None:
     config = small_config()
     values = config.to_json() | {"task": task, "question": question}
+    values["feedback"] |= {"kind": kind}
     assert expected in question_of(RunConfig.from_json(values))
 
 
