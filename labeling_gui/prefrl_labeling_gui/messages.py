@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from prefrl.registry import FEEDBACK_KINDS
 from prefrl.segments import Remark
 from prefrl.segments.answers import LEVELS, LONGEST_COMMENT, RANKING
-from prefrl.store import Wish
+from prefrl.store import Role, Wish
 from prefrl_labeling_gui.assignment import Choice
 from prefrl_labeling_gui.examples import ExampleName
 from prefrl_labeling_gui.names import clean_name
@@ -91,6 +91,8 @@ class InvitationRequest(_Request):
     """Invite somebody."""
 
     name: NewName
+    role: Role = "labeler"
+    """An owner sees what all say, invites, and says what the agent does."""
 
 
 class AsideRequest(_Request):
@@ -165,7 +167,7 @@ class PersonReply(_Reply):
     """Who somebody is."""
 
     name: str
-    role: Literal["owner", "labeler"]
+    role: Role
 
 
 class LegendEntry(_Reply):
@@ -330,11 +332,13 @@ class PeopleEntry(_Reply):
     """How somebody does."""
 
     name: str
-    role: Literal["owner", "labeler"]
+    role: Role
     answers: int
     per_minute: float | None
     error_estimate: float | None
     revoked: bool
+    comes_by_link: bool
+    """Can get a new link, or be locked out: everybody but the owner whose run it is."""
     set_aside: bool
     """What this person says is kept, and not learned from."""
     last_seen: int | None

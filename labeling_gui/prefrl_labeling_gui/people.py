@@ -13,7 +13,7 @@ from typing import Literal
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from prefrl.errors import SettingError
-from prefrl.store import Labeler, Store
+from prefrl.store import Labeler, Role, Store
 from prefrl_labeling_gui.names import clean_name, look_alike
 from prefrl_labeling_gui.used_tickets import UsedTickets
 
@@ -59,7 +59,7 @@ class People:
 
     @property
     def owner(self) -> Labeler:
-        """The owner of the run."""
+        """The owner whose run it is, and who came first: others may be invited to do all that an owner may."""
         return next(person for person in self._by_name.values() if person.role == "owner")
 
     def all(self) -> list[Labeler]:
@@ -117,11 +117,12 @@ class People:
         now = self._by_name.get(person.name)
         return now is not None and not now.revoked and now.token_hash == person.token_hash
 
-    def invite(self, name: str) -> str:
-        """Add a labeler and return the token of the invitation.
+    def invite(self, name: str, role: Role = "labeler") -> str:
+        """Add somebody and return the token of the invitation.
 
         Args:
-            name: Of the labeler; kept as `clean_name` writes it.
+            name: Of the person; kept as `clean_name` writes it.
+            role: What this person may do: answer, or all that an owner may.
 
         Raises:
             SettingError: The name is taken, looks like one that is, or cannot be shown safely.
@@ -133,7 +134,7 @@ class People:
             other = look_alike(name, self._by_name)
             if other is not None:
                 raise SettingError(f"{name} looks like {other}, who is here already; choose another name.")
-            self._store.add_labeler(name, token_hash=token_hash(token))
+            self._store.add_labeler(name, role=role, token_hash=token_hash(token))
             self._read()
         return token
 

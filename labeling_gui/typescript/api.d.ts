@@ -276,6 +276,12 @@ export interface components {
         InvitationRequest: {
             /** Name */
             name: string;
+            /**
+             * Role
+             * @default labeler
+             * @enum {string}
+             */
+            role: "owner" | "labeler";
         };
         /**
          * LegendEntry
@@ -324,6 +330,8 @@ export interface components {
             error_estimate: number | null;
             /** Revoked */
             revoked: boolean;
+            /** Comes By Link */
+            comes_by_link: boolean;
             /** Set Aside */
             set_aside: boolean;
             /** Last Seen */

@@ -226,6 +226,29 @@ def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chr
     guest.context.close()
 
 
+def test_owner_invites_another_owner(visit: Callable[..., Any], office: Any, chromium: Any) -> None:
+    page = visit(office, "owner").open("/people")
+    page.get_by_label("Names").fill("Barbara L.")
+    page.get_by_label("as", exact=True).select_option(label="owners, who may do all that you may")
+    page.get_by_role("button", name="Make links").click()
+    expect(page.locator("#invited")).to_contain_text(
+        "answers as Barbara L., sees what all say, invites people, and says what the agent does"
+    )
+    link = page.get_by_role("textbox", name="Link for Barbara L.").input_value()
+    other = chromium.new_context().new_page()
+    other.goto(link)
+    other.get_by_role("dialog").get_by_role("button", name="Close").click()
+    other.get_by_role("link", name="People").click()
+    expect(other.locator("#everybody-table")).to_contain_text("Barbara L.")
+    row = page.get_by_role("row", name="Barbara L.")
+    expect(row).to_contain_text("owner")
+    row.get_by_role("button", name="Lock out").click()
+    page.get_by_role("dialog").get_by_role("button", name="Lock out").click()
+    expect(row).to_contain_text("locked out")
+    assert other.goto(f"{office.server.url}/people").status == 401
+    other.context.close()
+
+
 def test_owner_sets_somebody_aside_and_takes_it_back(visit: Callable[..., Any], office: Any) -> None:
     name = "Hasty H."
     hasty = visit(office, name)

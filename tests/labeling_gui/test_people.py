@@ -226,3 +226,16 @@ def test_nobody_is_invited_under_the_looks_of_another(people: People, name: str)
 def test_a_name_has_one_spelling(people: People) -> None:
     people.invite("  \uff22\uff4f  van   Dyk ")  # in full width
     assert people.named("Bo van Dyk") is not None
+
+
+def test_who_is_invited_as_owner_is_not_the_one_whose_run_it_is(store: Store, tickets: UsedTickets) -> None:
+    people = People(store, SECRET, tickets)
+    people.open()
+    token = people.invite("Ada", "owner")  # before "owner" in the alphabet
+    ada = people.sign_in(token)
+    assert ada is not None
+    assert (ada.name, ada.role) == ("Ada", "owner")
+    again = People(store, SECRET, tickets)
+    mine = again.sign_in(again.open())
+    assert mine is not None
+    assert mine.name == again.owner.name == OWNER

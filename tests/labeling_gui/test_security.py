@@ -476,6 +476,22 @@ def test_the_limit_is_over_after_a_minute() -> None:
     assert not limit.is_over("a")
 
 
+def test_an_invited_owner_may_do_all_but_shut_out_the_one_whose_run_it_is(house: House) -> None:
+    owner = house.clients["owner"]
+    link = owner.post("/api/people", json={"name": "Ada", "role": "owner"}).json()["link"]
+    ada = house.served.anonymous()
+    assert ada.get(link, follow_redirects=True).status_code == 200
+    listed = {person["name"]: person for person in ada.get("/api/people").json()["people"]}
+    assert (listed["Ada"]["role"], listed["Ada"]["comes_by_link"]) == ("owner", True)
+    assert not listed["owner"]["comes_by_link"]
+    for act in ("revoke", "link"):
+        assert ada.post(f"/api/people/owner/{act}", json={}).status_code == 409
+    assert owner.post("/api/people/Ada/revoke", json={}).status_code == 200
+    assert ada.get("/api/people").status_code == 401
+    reply = owner.post("/api/people", json={"name": "Eve", "role": "admin"})
+    assert reply.status_code == 422
+
+
 def test_a_link_becomes_a_strict_cookie(house: House) -> None:
     context = house.served.context
     house.served.context.login_limit = LoginLimit()

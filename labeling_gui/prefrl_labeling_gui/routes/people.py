@@ -56,7 +56,7 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
 def invite(body: InvitationRequest, request: Request, context: Shared, owner: Owner) -> InvitationReply:
     """Make a link for somebody new."""
     try:
-        token = context.people.invite(body.name)
+        token = context.people.invite(body.name, body.role)
     except SettingError as error:
         raise Refusal(409, str(error)) from error
     return InvitationReply(name=body.name, link=_link(request, token))
@@ -64,13 +64,13 @@ def invite(body: InvitationRequest, request: Request, context: Shared, owner: Ow
 
 def revoke(name: str, context: Shared, owner: Owner) -> RevokedReply:
     """Let somebody in no more; their answers stay."""
-    context.people.revoke(_labeler(context, name).name)
+    context.people.revoke(_invited(context, name).name)
     return RevokedReply(name=name)
 
 
 def renew_link(name: str, request: Request, context: Shared, owner: Owner) -> InvitationReply:
     """Make a new link for somebody; the old one, and sessions it began, end."""
-    token = context.people.renew(_labeler(context, name).name)
+    token = context.people.renew(_invited(context, name).name)
     return InvitationReply(name=name, link=_link(request, token))
 
 
@@ -107,12 +107,14 @@ def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
     return GoldReply(query_id=body.query_id, gold=body.gold)
 
 
-def _labeler(context: ServerContext, name: str) -> Labeler:
+def _invited(context: ServerContext, name: str) -> Labeler:
     person = context.people.named(name)
     if person is None:
         raise Refusal(404, "There is nobody of that name.")
-    if person.role == "owner":
-        raise Refusal(409, "The owner comes in by the link that `prefrl label` prints, and cannot be shut out.")
+    if person == context.people.owner:
+        raise Refusal(
+            409, "The owner of the run comes in by the link that `prefrl label` prints, and cannot be shut out."
+        )
     return person
 
 
@@ -132,6 +134,7 @@ def _entry(
         per_minute=number_or_none(account.per_minute),
         error_estimate=number_or_none(error_estimate(items, person.name).error),
         revoked=person.revoked,
+        comes_by_link=person != context.people.owner,
         set_aside=person.set_aside,
         last_seen=context.last_seen(person.name),
         quality=None if quality is None else _quality(quality),

@@ -7,6 +7,7 @@ import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 const LOOK_EVERY = 10_000;
 const UNKNOWN = "–";
+const OWNS = ", sees what all say, invites people, and says what the agent does";
 /** Between the names of several people; no name has one of them. */
 const SEPARATORS = /[,;\n]/;
 const COLUMNS = ["Name", "Answers", "Per minute", "Left / right", "Seconds", "Too fast", "Agrees", "Gold", "Errs in", "Last seen", ""];
@@ -63,7 +64,8 @@ function showEverybody(people) {
 
 /** @param {Entry} person */
 function marks(person) {
-  const words = person.revoked ? ["locked out"] : person.role === "owner" ? ["owner"] : [];
+  const words = person.role === "owner" ? ["owner"] : [];
+  if (person.revoked) words.push("locked out");
   if (person.set_aside) words.push("set aside");
   return words.map((word) => element("span", { class: "badge" }, word));
 }
@@ -90,7 +92,7 @@ function acts(person) {
   const button = (act, words, onclick) =>
     element("button", { type: "button", dataset: { row: person.name, act }, onclick }, words);
   const aside = button("aside", person.set_aside ? "Count again" : "Set aside", () => setAside(person));
-  if (person.role === "owner") return [aside];
+  if (!person.comes_by_link) return [aside];
   const link = button("link", "New link", () => newLink(person.name));
   const lock = button("lock", "Lock out", () => askToLockOut(person.name));
   return person.revoked ? [link, aside] : [link, aside, lock];
@@ -130,13 +132,14 @@ function showAgreement({ raw, alpha, n_pairs }) {
 async function invite(event) {
   event.preventDefault();
   const field = byId("names");
+  const role = byId("role").value;
   const names = field.value.split(SEPARATORS).map((name) => name.trim()).filter((name) => name !== "");
   beginAct();
   const refused = [];
   for (const name of names) {
     try {
-      const reply = await request("/api/people", { body: { name } });
-      showLink(reply.name, reply.link);
+      const reply = await request("/api/people", { body: { name, role } });
+      showLink(reply.name, reply.link, role === "owner" ? OWNS : "");
     } catch (error) {
       refused.push(name);
       banner("act", sentenceOf(error));
@@ -164,8 +167,8 @@ function beginAct() {
   byId("invited").replaceChildren();
 }
 
-/** @param {string} name @param {string} link */
-function showLink(name, link) {
+/** @param {string} name @param {string} link @param {string} [more] What else whoever opens it does. */
+function showLink(name, link, more = "") {
   const earlier = linked.has(name) ? " Their earlier link works no more." : "";
   const field = element("input", { class: "link", value: link, readOnly: true, "aria-label": `Link for ${name}` });
   const copy = element("button", { type: "button", class: "main", onclick: () => copyLink(field, copy) }, "Copy");
@@ -173,7 +176,7 @@ function showLink(name, link) {
   byId("invited").append(
     element("p", {}, `The link for ${name}. It is shown only now.${earlier}`),
     element("div", { class: "row" }, field, copy),
-    element("p", { class: "quiet" }, `Whoever opens it answers as ${name}: send it to nobody else.`),
+    element("p", { class: "quiet" }, `Whoever opens it answers as ${name}${more}: send it to nobody else.`),
   );
 }
 
@@ -229,6 +232,13 @@ byId("invitation").append(
     { onsubmit: invite },
     element("label", { htmlFor: "names" }, "Names"),
     element("input", { id: "names", required: true, autocomplete: "off", placeholder: "Ada, Grace H." }),
+    element("label", { htmlFor: "role" }, "as"),
+    element(
+      "select",
+      { id: "role" },
+      element("option", { value: "labeler" }, "labellers"),
+      element("option", { value: "owner" }, "owners, who may do all that you may"),
+    ),
     element("button", { type: "submit", class: "main" }, "Make links"),
   ),
   element(
