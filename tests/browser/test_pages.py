@@ -229,7 +229,7 @@ def test_owner_invites_and_locks_out(visit: Callable[..., Any], office: Any, chr
 def test_owner_invites_another_owner(visit: Callable[..., Any], office: Any, chromium: Any) -> None:
     page = visit(office, "owner").open("/people")
     page.get_by_label("Names").fill("Barbara L.")
-    page.get_by_label("as", exact=True).select_option(label="owners, who may do all that you may")
+    page.get_by_label("as", exact=True).select_option(label="owners, who may do all you may")
     page.get_by_role("button", name="Make links").click()
     expect(page.locator("#invited")).to_contain_text(
         "answers as Barbara L., sees what all say, invites people, and says what the agent does"

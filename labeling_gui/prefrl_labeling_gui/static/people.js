@@ -237,7 +237,7 @@ byId("invitation").append(
       "select",
       { id: "role" },
       element("option", { value: "labeler" }, "labellers"),
-      element("option", { value: "owner" }, "owners, who may do all that you may"),
+      element("option", { value: "owner" }, "owners, who may do all you may"),
     ),
     element("button", { type: "submit", class: "main" }, "Make links"),
   ),
