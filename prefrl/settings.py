@@ -43,8 +43,8 @@ class FeedbackSettings:
     segment_length: Annotated[int, tyro.conf.arg(aliases=["--segment-length"])] = 50
     """Steps of a segment."""
     kind: Annotated[FeedbackKindName, tyro.conf.arg(aliases=["--feedback"])] = "pair"
-    """What the teacher says: which of two clips is better (pair), also whether it is much better (strength), or
-    how several clips follow each other, the best first (ranking)."""
+    """What the teacher says: which of two clips is better (pair), also whether it is much better (strength), how
+    several clips follow each other, the best first (ranking), or how good one clip is, from 1 to 5 (rating)."""
     ranking_size: int = 4
     """Clips of a ranking, 3 to 6."""
     schedule: ScheduleName = "hyperbolic"

@@ -96,10 +96,11 @@ class AnswerIndex:
         No "can't tell", no repeats, none set aside, and of what was settled the one that holds.
         """
         n_heeded = sum(n for name, n in list(self._n_comparisons.items()) if name not in self._aside)
+        heeded = self._heeded
         return n_heeded - sum(
             is_comparison(account.current.get(query_id))
             for query_id, holds in self._settled.items()
-            for account in self._heeded
+            for account in heeded
             if account.name != holds
         )
 

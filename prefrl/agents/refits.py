@@ -153,7 +153,8 @@ class Refits:
         return math.ceil(settings.epochs * min(1.0, share / MUCH_IS_NEW))
 
     def _warn_of_ties(self, n_comparisons: int) -> None:
-        """Warn, once, where nearly nothing was preferred."""
+        """Warn, once, where nearly nothing was preferred, or nearly all was rated alike."""
+        self._warn_of_one_level()
         n_known = self._trainer.n_known
         if self._has_warned or n_comparisons < ENOUGH_ANSWERS or len(self._ties) <= MANY_TIES * n_known:
             return
@@ -163,6 +164,20 @@ class Refits:
             "true reward is nearly the same in all clips. Make segments longer, choose another teacher, or start "
             "from behaviour that sometimes earns something.",
             stacklevel=4,
+        )
+
+    def _warn_of_one_level(self) -> None:
+        """Warn, once, where nearly all ratings are of one level."""
+        counts = self._trainer.level_counts
+        n_rated = int(counts.sum())
+        if self._has_warned or n_rated < ENOUGH_ANSWERS or counts.max() <= MANY_TIES * n_rated:
+            return
+        self._has_warned = True
+        warnings.warn(
+            f"{counts.max()} of {n_rated} ratings are {1 + counts.argmax()}, from which the reward learns next to "
+            "nothing. Have the levels tell what the agent does now apart (of a synthetic teacher, by its "
+            "`rating_range`), or ask for pairs.",
+            stacklevel=5,
         )
 
 

@@ -138,6 +138,8 @@ class UniformStrategy:
             SettingError: No segment of `length` steps fits into `recent_steps`.
         """
         everywhere = _enough(source.places(length), n_segments, length)
+        if n_segments == 1:
+            return self._draw_alone(source, n, length, everywhere, rng)
         n_all = n * n_segments
         is_recent = np.arange(n_all) < round(n_all * self._settings.recent_share)
         rng.shuffle(is_recent)
@@ -155,6 +157,24 @@ class UniformStrategy:
                 others = among[~is_taken]
                 groups[group, place] = others[rng.integers(len(others))]
         return groups
+
+    def _draw_alone(
+        self, source: SegmentSource, n: int, length: int, everywhere: Places, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Return the places of `n` single segments, shape [n, 1, 3]: none twice, unless there are too few.
+
+        Two pairs that share a segment tell two things; the same segment, alone, is asked about for nothing.
+        """
+        recent_share = self._settings.recent_share
+        lately = self._lately(source, 1, length, everywhere) if recent_share > 0 else everywhere
+        first = lately[_some(rng, len(lately), min(round(n * recent_share), len(lately)))]
+        sizes = tuple(everywhere.max(axis=0) + 1)
+        others = everywhere[~np.isin(_numbers(everywhere, sizes), _numbers(first, sizes))]
+        n_others = n - len(first)
+        rest = others[_some(rng, len(others), min(n_others, len(others)))]
+        drawn = rng.permutation(np.concatenate([first, rest]))
+        repeated = drawn[rng.integers(len(drawn), size=n - len(drawn))]
+        return np.concatenate([drawn, repeated])[:, None]  # where only some are taken, these come last
 
     def _lately(self, source: SegmentSource, n_segments: int, length: int, everywhere: Places) -> Places:
         """Return the recent places; where episodes have just begun and there are none, all."""
@@ -197,6 +217,8 @@ class DisagreementStrategy:
         if n == 0:
             return []
         pool = self._pool.draw(source, n * POOL_FACTOR, n_segments=n_segments, length=length, rng=rng)
+        if n_segments == 1:
+            pool = _without_repeats(pool, at_least=n)
         returns = _look_at(pool.reshape(-1, 3), source, predict_returns)
         returns = returns.reshape(len(returns), len(pool), n_segments)
         if n_segments == 1:
@@ -351,6 +373,23 @@ def _look_at(places: Places, source: SegmentSource, predict_returns: PredictRetu
             yield predict_returns([source.segment_at(place) for place in places[start : start + AT_ONCE]])
 
     return np.concatenate(list(parts()), axis=1)
+
+
+def _without_repeats(groups: npt.NDArray[np.int64], *, at_least: int) -> npt.NDArray[np.int64]:
+    """Return the different groups in their order; all of them where the different ones are fewer than that."""
+    _, first = np.unique(groups, axis=0, return_index=True)
+    return groups[np.sort(first)] if len(first) >= at_least else groups
+
+
+def _numbers(places: Places, sizes: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    """Return a number for each place, shape [n], the same for the same one."""
+    numbers: npt.NDArray[np.int64] = np.ravel_multi_index(tuple(places.T), sizes)
+    return numbers
+
+
+def _some(rng: np.random.Generator, n: int, size: int) -> npt.NDArray[np.int64]:
+    """Return `size` numbers below `n`, none twice."""
+    return rng.choice(n, size=size, replace=False)
 
 
 def _enough(places: Places, n_segments: int, length: int) -> Places:

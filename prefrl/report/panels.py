@@ -12,8 +12,8 @@ import numpy as np
 
 from prefrl.report.charts import FULL, HALF, SMALL, Line, Values, line_chart, stacked_chart
 from prefrl.report.data import Example, RunData, Table
-from prefrl.segments import Answer, feedback_kind
-from prefrl.segments.answers import PAIR
+from prefrl.segments import Answer, Rating, feedback_kind
+from prefrl.segments.answers import LEVELS, PAIR
 
 _STEPS, _LABELS = "environment steps", "comparisons answered"
 _EPISODES = "Mean over the last 100 training episodes."
@@ -28,7 +28,8 @@ _ANSWERS = {
     Answer.CANNOT_TELL: "can't tell",
 }
 _RANKED = "ranked"
-_WORDS = (*_ANSWERS.values(), _RANKED)
+_RATED = {str(Rating(level)): f"rated {Rating(level)}" for level in range(1, LEVELS + 1)}
+_WORDS = (*_ANSWERS.values(), _RANKED, *_RATED.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,7 @@ def reward_model_panels(runs: Sequence[RunData]) -> list[Panel]:
     ]
     # Who guesses among more answers than two loses more.
     kinds = {run.config.get("feedback", {}).get("kind", PAIR.name) for run in runs}
-    has_guess = not any(feedback_kind(kind).asks_strength for kind in kinds)
+    has_guess = not any(feedback_kind(kind).asks_strength or feedback_kind(kind).is_rating for kind in kinds)
     return [
         *_curves(
             runs,
@@ -296,7 +297,9 @@ def _answers_of_one(run: RunData, size: tuple[float, float], *, wide: bool) -> P
 
 def _words(said: str) -> str:
     """Return in words what a row of the table of answers says; rankings alike, whatever the order."""
-    return _ANSWERS[Answer(said)] if said in set(Answer) else _RANKED
+    if said in set(Answer):
+        return _ANSWERS[Answer(said)]
+    return _RATED.get(said, _RANKED)
 
 
 def shares(table: Table) -> str:

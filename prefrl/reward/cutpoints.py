@@ -18,6 +18,8 @@ from prefrl.parts import Arrays
 from prefrl.reward.adam import MemberAdam
 from prefrl.segments.answers import LEVELS
 
+LEAST_GAP = 1e-3
+"""A level that is never named gets narrower and narrower; of no width, its likelihood would have no gradient."""
 LEARNING_RATE = 0.01
 """Ten times that of networks: their returns are sums over many steps, and move as much faster."""
 
@@ -37,12 +39,12 @@ class Cutpoints:
         ends = torch.as_tensor(np.log(shares / (1 - shares)), dtype=torch.float32, device=device)
         self._first = nn.Parameter(ends[:1].repeat(n_members, 1))
         # Softplus of these is from one end to the next, so that ends stay in their order.
-        self._gaps = nn.Parameter(torch.expm1(ends.diff()).log().repeat(n_members, 1))
+        self._gaps = nn.Parameter(torch.expm1(ends.diff() - LEAST_GAP).log().repeat(n_members, 1))
         self.optimizer = MemberAdam([self._first, self._gaps], n_members, learning_rate=LEARNING_RATE)
 
     def ends(self) -> Tensor:
         """Return the return at which each level but the best ends, shape [E, LEVELS - 1]."""
-        gaps = nn.functional.softplus(self._gaps)
+        gaps = nn.functional.softplus(self._gaps) + LEAST_GAP
         return torch.cat([self._first, self._first + gaps.cumsum(dim=1)], dim=1)
 
     def state(self) -> Arrays:

@@ -27,7 +27,7 @@ class Evaluation(NamedTuple):
     """
 
     right: FloatArray
-    """Whether the mean of members ranks each as answered, 1 or 0; NaN for ties."""
+    """Whether the mean of members ranks each as answered, 1 or 0, or the share of its pairs; NaN for ties."""
     log_loss: FloatArray
     """Of that mean, -log P' of the answer in nats; NaN for ties."""
     disagreement: FloatArray

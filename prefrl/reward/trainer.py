@@ -30,6 +30,7 @@ from prefrl.reward.losses import (
 )
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison
+from prefrl.segments.answers import LEVELS
 from prefrl.settings import RewardSettings
 
 FloatArray = npt.NDArray[np.float64]
@@ -120,6 +121,13 @@ class RewardTrainer:
     def seqs(self) -> IntArray:
         """Number in the store of each comparison that is trained on, in the order of their coming, shape [n]."""
         return self._seqs
+
+    @property
+    def level_counts(self) -> IntArray:
+        """How many of the ratings that are trained on are of each level, the worst first, shape [LEVELS]."""
+        ratings = self._data.ratings
+        said = np.empty(0, dtype=np.int64) if ratings is None else ratings.cpu().numpy().astype(np.int64)
+        return np.bincount(said, minlength=LEVELS + 1)[1:]
 
     @property
     def draws(self) -> IntArray:

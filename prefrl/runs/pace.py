@@ -62,7 +62,7 @@ class PacedCallback(PreferenceCallback):
     def n_missing(self) -> int:
         """Labels without which the agent does not go on: those due by the schedule, less the slack.
 
-        None where people have nothing to answer: then only new experience helps.
+        0 where people have nothing to answer: then only new experience helps.
         """
         if not self.preferences.labels.n_open:
             return 0

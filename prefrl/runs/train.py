@@ -344,9 +344,12 @@ def _stop_requests() -> Iterator[threading.Event]:
         yield stop
         return
 
+    received: list[int] = []  # the page may have asked for a stop before, which is no signal
+
     def request(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        if received:
             raise KeyboardInterrupt
+        received.append(number)
         stop.set()
 
     before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -30,7 +30,7 @@ from prefrl.store.leases import (
     restart_leases,
 )
 from prefrl.store.people import ensure_labeler
-from prefrl.store.queries import segment_places, unknown_query
+from prefrl.store.queries import IS_UNSETTLED, segment_places, unknown_query
 
 _query, _lease, _answer = schema.query, schema.lease, schema.answer
 _now: BindParameter[int] = bindparam("now")
@@ -71,6 +71,7 @@ _NEXT = (
     select(_query.c.id)
     .where(
         text(schema.OPEN),
+        IS_UNSETTLED,
         OF_THE_NEWEST_RUN,
         FITS,
         _query.c.n_answers + n_in_hand(_now) < _query.c.overlap,

@@ -15,15 +15,29 @@ _query, _gold, _answer = schema.query, schema.gold, schema.answer
 
 
 def is_gold() -> ColumnElement[bool]:
-    """Hold for the answers of the enclosing statement that others are measured by."""
-    return exists().where(_gold.c.query_id == _answer.c.query_id, _gold.c.labeler == _answer.c.labeler)
+    """Hold for the answers of the enclosing statement that others are measured by.
+
+    None of a query that was settled for somebody else.
+    """
+    return exists().where(
+        _gold.c.query_id == _answer.c.query_id, _gold.c.labeler == _answer.c.labeler, ~_is_settled_otherwise()
+    )
 
 
-_IS_KNOWN = exists().where(
-    _answer.c.query_id == _gold.c.query_id,
-    _answer.c.labeler == _gold.c.labeler,
-    _answer.c.value != as_value(Answer.CANNOT_TELL),  # nor NULL
-    IS_CURRENT,
+def _is_settled_otherwise() -> ColumnElement[bool]:
+    """Hold for gold of a query whose answer was settled, and is another person's."""
+    settled = schema.settled
+    return exists().where(settled.c.query_id == _gold.c.query_id, settled.c.labeler != _gold.c.labeler)
+
+
+_IS_KNOWN = (
+    exists().where(
+        _answer.c.query_id == _gold.c.query_id,
+        _answer.c.labeler == _gold.c.labeler,
+        _answer.c.value != as_value(Answer.CANNOT_TELL),  # nor NULL
+        IS_CURRENT,
+    )
+    & ~_is_settled_otherwise()
 )
 _asking: BindParameter[str] = bindparam("asking")
 _other = _query.alias("other")
@@ -72,8 +86,8 @@ class GoldMethods(StoreBase):
             labeler: Whose answer it is.
 
         Raises:
-            AnswerConflictError: The query asks another one again, or this person says nothing of it that others
-                could be measured by.
+            AnswerConflictError: The query asks another one again, this person says nothing of it that others
+                could be measured by, or it was settled that somebody else's answer holds.
             StoreError: The query is unknown.
         """
         with self._database.write() as connection:
@@ -84,10 +98,12 @@ class GoldMethods(StoreBase):
                 _answer.c.query_id == query_id, _answer.c.labeler == labeler, IS_CURRENT
             )
             nothing = (None, as_value(Answer.CANNOT_TELL))
-            if row.repeat_of is not None or connection.execute(said).scalar() in nothing:
+            holds = select(schema.settled.c.labeler).where(schema.settled.c.query_id == query_id)
+            is_wrong = connection.execute(holds).scalar() not in (None, labeler)
+            if is_wrong or row.repeat_of is not None or connection.execute(said).scalar() in nothing:
                 raise AnswerConflictError(
-                    f"Query {query_id!r} cannot be gold: {labeler!r} has not said which is better, or was asked "
-                    "it a second time."
+                    f"Query {query_id!r} cannot be gold: {labeler!r} has not said which is better, was asked it a "
+                    "second time, or it was settled that another answer holds."
                 )
             connection.execute(delete(_gold).where(_gold.c.query_id == query_id))
             values = {"query_id": query_id, "labeler": labeler, "created_at": self._clock()}

@@ -27,6 +27,9 @@ from prefrl.store.blobs import SegmentBlobs
 from prefrl.store.database import among, chunks
 from prefrl.store.leases import n_in_hand
 
+IS_UNSETTLED = ~exists().where(schema.settled.c.query_id == schema.query.c.id)
+"""Holds for a query of which nobody has settled who is right: what others say of a settled one is of no use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenQuery:
@@ -145,7 +148,7 @@ class QueryMethods(StoreBase):
                 .label("n_segments"),
                 _asked_before().label("asked_before"),
             )
-            .where(text(schema.OPEN))
+            .where(text(schema.OPEN), IS_UNSETTLED)
             .order_by(table.c.run_id, table.c.num_timesteps, table.c.ordinal)
         )
         if run is not None:

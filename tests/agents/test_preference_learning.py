@@ -24,7 +24,7 @@ from prefrl.parts import State
 from prefrl.registry import SCHEDULES
 from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
-from prefrl.segments import Answer, Query
+from prefrl.segments import Answer, Query, Rating
 from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import NewAnswer, Store
 from prefrl_envs.testing import EXAMPLE_SPACES, CountingEnv, SpacesEnv
@@ -184,6 +184,26 @@ def test_ties_are_trained_on_as_ties(drift_venv: MakeVenv) -> None:
         with pytest.warns(UserWarning, match="20 of 20 answers are ties"):
             make_model("ppo", preferences.venv).learn(640, callback=preferences.callback())
         assert [comparison.preference for comparison in store.comparisons()] == [0.5] * 20
+
+
+@pytest.mark.parametrize("n_alike", [17, 16])
+def test_ratings_that_are_nearly_all_alike_are_warned_of(drift_venv: MakeVenv, n_alike: int) -> None:
+    """More than 80 % of 20, whatever the true reward is."""
+
+    class Rates(OracleTeacher):
+        def rate(self, query: Query) -> Rating:
+            return Rating(2 if query.ordinal < n_alike else 4)
+
+    teacher = Rates(rating_range=(0.0, 1.0))
+    with Store() as store:
+        preferences = small(drift_venv(), store=store, teacher=teacher, kind="rating", initial_share=1.0)
+        model = make_model("ppo", preferences.venv)
+        if n_alike == 17:
+            with pytest.warns(UserWarning, match="17 of 20 ratings are 2, from which the reward learns next to"):
+                model.learn(320, callback=preferences.callback())
+        else:
+            model.learn(320, callback=preferences.callback())  # where a warning is an error
+        assert preferences.trainer.level_counts.tolist() == [0, n_alike, 0, 20 - n_alike, 0]
 
 
 # --- asking, step by step ---------------------------------------------------------------------------------

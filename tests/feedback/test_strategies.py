@@ -391,3 +391,30 @@ def test_single_segments_of_most_disagreement_are_those_that_members_place_other
     variances = np.array([pvariance([1 / (1 + exp(-a)) for a in own]) for own in above.T])
     best = [pool[i] for i in np.argsort(-variances, kind="stable")[:5]]
     assert [place(segment) for (segment,) in chosen] == [place(segment) for segment in best]
+
+
+@pytest.mark.parametrize("recent_share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_no_single_segment_is_asked_about_twice(name: str, recent_share: float, rng: np.random.Generator) -> None:
+    """Unless there are fewer than are asked for; an ensemble that is sure of all makes no difference."""
+    strategy = make_strategy(
+        FeedbackSettings(segment_length=6, strategy=name, recent_share=recent_share, recent_steps=400)
+    )
+    for n_steps, n, expected in ((500, 30, 30), (25, 30, 20)):
+        groups = strategy.select(
+            recorded(n_steps),
+            n,
+            n_segments=1,
+            length=6,
+            rng=rng,
+            predict_returns=lambda segments: np.zeros((3, len(segments))),
+        )
+        assert len(groups) == n
+        assert len({place(segment) for (segment,) in groups}) == expected
+
+
+def test_as_many_single_segments_are_recent_as_the_settings_say(rng: np.random.Generator) -> None:
+    strategy = UniformStrategy(FeedbackSettings(segment_length=5, recent_share=0.5, recent_steps=50))
+    drawn = strategy.draw(recorded(1000), 40, n_segments=1, length=5, rng=rng)
+    assert drawn.shape == (40, 1, 3)
+    assert 20 <= (drawn[:, 0, 0] >= 950).sum() <= 26  # and some of the others by chance

@@ -113,10 +113,15 @@ def test_rankings_are_shown_with_all_their_clips(finished: Path, tmp_path: Path)
     assert any(" > " in row["answer"] for row in rows(run / "report" / "answers.csv"))
 
 
-def test_ratings_are_shown_with_their_clip(tmp_path: Path) -> None:
+def test_ratings_are_shown_with_their_clip(finished: Path, tmp_path: Path) -> None:
     run = trained(tmp_path / "rated", kind="rating", teacher_settings={"rating_range": [-10, 0]})
     page = html.unescape((run / "report.html").read_text())
     assert re.search(r"oracle: [1-5] of 5", page)
+    assert re.search(r"\d+ % rated [1-5] of 5", page)
+    assert "ranked" not in page
+    assert page.count("guessing") < (finished / "report.html").read_text().count("guessing"), (
+        "that of the accuracy stays"
+    )
     assert re.search(r"The learned reward predicts a return of [−-]?[\d.,]+\. True return: [−-]?[\d.,]+\.", page)
     assert {row["side"] for row in rows(run / "report" / "example_rewards.csv")} == {"1"}
     assert {row["answer"] for row in rows(run / "report" / "answers.csv")} <= {f"{n} of 5" for n in range(1, 6)}

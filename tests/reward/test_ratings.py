@@ -277,3 +277,20 @@ def test_a_state_from_before_there_were_ratings_is_read_and_a_damaged_one_is_not
     ):
         with pytest.raises(RewardModelError, match=r"The ends of levels \(`first`\) .* must have shape \(3, 1\)"):
             RewardTrainer(make_ensemble(), seed=0).restore(old | damaged, values)
+
+
+def test_a_level_that_nobody_names_gets_narrow_and_harms_nothing(
+    make_ensemble: MakeEnsemble, make_comparisons: MakeComparisons
+) -> None:
+    """As it would be after tens of thousands of steps, where people never say "3"."""
+    trainer = RewardTrainer(make_ensemble(), seed=0)
+    trainer.add([one for one in rated(make_comparisons(40)) if one.rating != 3])
+    arrays, values = trainer.state()
+    arrays["cutpoints.gaps"][:, 1] = -60
+    said = [one for one in rated(make_comparisons(40)) if one.rating != 3]
+    trainer.restore(arrays, values)
+    trainer.refill(said)
+    metrics = trainer.fit(3)
+    assert np.isfinite([metrics.train_loss, metrics.validation_loss]).all()
+    assert np.isfinite(trainer.ensemble.returns(list(said[0].segments))).all()
+    assert torch.isfinite(trainer.cutpoints.ends()).all()

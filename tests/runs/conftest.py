@@ -23,7 +23,7 @@ _REPLAY = {"learning_starts": 64, "batch_size": 8, "train_freq": 2, "gradient_st
 
 def _small_config(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> RunConfig:
     """Settings of 10 rollouts of 64 steps (A2C: 40 of 16, off-policy 160 of 4), asking 24 labels from step 128."""
-    values = load_preset(task, algo).to_json()
+    values = load_preset(task, algo, teacher=changes.get("teacher")).to_json()
     values |= {
         "total_timesteps": 640,
         "labels": 24,

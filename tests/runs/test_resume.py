@@ -424,3 +424,13 @@ def test_drafts_of_a_killed_save_are_removed(small_config: MakeConfig, tmp_path:
     (draft / "agent.zip").write_bytes(b"cut sho")
     resume(tmp_path / "run", quiet)
     assert sorted(entry.name for entry in draft.parent.iterdir()) == ["000000000128", "000000000256"]
+
+
+def test_a_stop_that_the_page_asks_for_is_no_first_signal() -> None:
+    """So that one Ctrl-C after it still lets the training save."""
+    with train._stop_requests() as stop:
+        stop.set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

@@ -164,3 +164,32 @@ def test_runs_have_their_own(disputed: tuple[Store, Query], about: RunAbout) -> 
     store.settle(query.id, "ann", "owner")
     assert (store.settled(run=2), store.disagreements(run=2)) == ({}, [])
     assert len(store.disagreements()) == len(store.disagreements(run=1)) == 1
+
+
+def test_a_settled_query_is_asked_of_nobody_else(timed: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    timed.add_queries([query], overlap=3)
+    for name, answer in (("ann", Answer.FIRST), ("bob", Answer.SECOND)):
+        say(timed, query.id, name, answer)
+    timed.settle(query.id, "bob", "owner")
+    assert timed.open_queries() == []
+    assert timed.claim("cid", 1) == []
+    timed.unsettle(query.id)
+    assert [one.query_id for one in timed.open_queries()] == [query.id]
+    assert [claim.query_id for claim in timed.claim("cid", 1)] == [query.id]
+
+
+def test_what_was_settled_as_wrong_is_no_gold(timed: Store, make_query: MakeQuery) -> None:
+    query = make_query(0)
+    timed.add_queries([query], overlap=2)
+    for name, answer in (("ann", Answer.FIRST), ("bob", Answer.SECOND)):
+        say(timed, query.id, name, answer)
+    timed.mark_gold(query.id, "ann")
+    assert [item.is_gold for item in timed.history("ann")] == [True]
+    timed.settle(query.id, "bob", "owner")
+    assert [item.is_gold for item in timed.history("ann")] == [False]
+    assert timed.add_gold("cid") is None
+    with pytest.raises(AnswerConflictError, match="another answer holds"):
+        timed.mark_gold(query.id, "ann")
+    timed.mark_gold(query.id, "bob")
+    assert [item.is_gold for item in timed.history("bob")] == [True]

@@ -32,7 +32,7 @@ const KNOWN = {
     average: 5,
     ...SHARE,
   },
-  labels: { title: "Answers learned from", says: "Comparisons that the reward is fitted to so far." },
+  labels: { title: "Answers learned from", says: "Answers that the reward is fitted to so far." },
 };
 const ORDER = Object.keys(KNOWN); // what the task itself measures comes after the true return
 
