@@ -44,7 +44,7 @@ def learning(
     venv: VecEnv,
     store: Store,
     *,
-    teacher: Teacher | People = OracleTeacher(rating_range=(-1.0, 1.0)),
+    teacher: Teacher | People = OracleTeacher(rating_range=(-0.2, 0.2)),
     n_labels: int = 20,
     seed: int = 0,
     old_labels: OldLabels = "refuse",

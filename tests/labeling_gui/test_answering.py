@@ -308,8 +308,11 @@ def test_before_the_trainer_has_begun_the_page_says_so(
     assert reply["progress"]["trainer"] == {
         **dict.fromkeys(reply["progress"]["trainer"], None),
         "alive": False,
+        "listens": False,
     }
-    assert client.get("/api/training").json() == {"curves": {"num_timesteps": []}, "showcase": []}
+    training = client.get("/api/training").json()
+    assert (training["curves"], training["showcase"]) == ({"num_timesteps": []}, [])
+    assert training["resume_command"] == f"prefrl resume {run}"
     begun = make_run(tmp_path / "begun", task="gridworld", n_queries=2, segment_length=6)
     with Store(begun) as theirs:
         begin_like(theirs, served.store)
