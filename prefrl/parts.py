@@ -38,9 +38,12 @@ def joined(parts: Mapping[str, Part]) -> State:
     return arrays, values
 
 
+def under(prefix: str, arrays: Arrays) -> Arrays:
+    """Return the arrays whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
 def restore_parts(parts: Mapping[str, Part], arrays: Arrays, values: Json) -> None:
     """Restore several parts, in their order, from what `joined` returned for them."""
     for name, part in parts.items():
-        start = f"{name}/"
-        own = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
-        part.restore(own, values[name])
+        part.restore(under(f"{name}/", arrays), values[name])

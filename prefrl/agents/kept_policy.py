@@ -9,7 +9,7 @@ from stable_baselines3.common.policies import BasePolicy
 
 from prefrl.agents.normalizer_statistics import begin_statistics, packed_statistics, put_statistics
 from prefrl.agents.progress_watch import Window, packed, unpacked
-from prefrl.parts import Arrays, Json, State
+from prefrl.parts import Arrays, Json, State, under
 
 
 class KeptPolicy(NamedTuple):
@@ -94,11 +94,6 @@ def fresh_policy(model: BaseAlgorithm, seed: int) -> BasePolicy:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return model.policy_class(model.observation_space, model.action_space, model.lr_schedule, **settings)
-
-
-def under(prefix: str, arrays: Arrays) -> Arrays:
-    """Return the arrays whose names begin with the prefix, without it."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _put(model: OnPolicyAlgorithm, weights: dict[str, torch.Tensor]) -> None:

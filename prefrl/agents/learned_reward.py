@@ -21,7 +21,7 @@ from prefrl.agents.environments import check_venv
 from prefrl.agents.progress_watch import ProgressWatch, Steps
 from prefrl.agents.reward_fn import RewardFn, check_takes_three, reward_fn_of
 from prefrl.errors import FaultyEnvError, SettingError
-from prefrl.parts import Arrays, Json, State
+from prefrl.parts import Arrays, Json, State, under
 from prefrl.segments import SegmentRecorder
 
 WINDOW = 100
@@ -174,8 +174,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.task_metrics = {
             name: deque(numbers, maxlen=self.window) for name, numbers in values["task_metrics"].items()
         }
-        prefix = "observations."
-        named = {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+        named = under("observations.", arrays)
         self._last_observations = named.get("", named or None)
         self._render_states = arrays.get("render_states")
 

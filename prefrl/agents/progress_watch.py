@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from prefrl.parts import Arrays, Json, State
+from prefrl.parts import Arrays, Json, State, under
 
 STEPS_PER_WINDOW = 1024
 """Steps kept of a window: their mean reward is then known to 1/32 of its standard deviation."""
@@ -185,8 +185,7 @@ def unpacked(arrays: Arrays, prefix: str, values: Json) -> Window:
     """Return what `packed` was given; its arrays have `prefix` before their names."""
     fields: dict[str, Any] = {}
     for field in Steps._fields:
-        start = f"{prefix}{field}:"
-        named = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+        named = under(f"{prefix}{field}:", arrays)
         fields[field] = named or arrays[f"{prefix}{field}"]
     return Window(values["until"], Steps(**fields), values["episode_length"])
 

@@ -19,10 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from prefrl.agents.kept_policy import KeptPolicy, put_fresh_policy, under
+from prefrl.agents.kept_policy import KeptPolicy, put_fresh_policy
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
 from prefrl.agents.progress_watch import NOWHEN, ProgressWatch, Window, joined_windows, packed, thinned, unpacked
-from prefrl.parts import Arrays, Json, State
+from prefrl.parts import Arrays, Json, State, under
 from prefrl.seeding import Streams
 from prefrl.settings import RestartSettings
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from prefrl.errors import RewardModelError
-from prefrl.parts import Arrays
+from prefrl.parts import Arrays, under
 from prefrl.reward.adam import MemberAdam
 from prefrl.segments.answers import LEVELS
 
@@ -68,8 +68,7 @@ class Cutpoints:
                 )
             with torch.no_grad():
                 parameter.copy_(torch.as_tensor(found))
-        prefix = "adam."
-        self.optimizer.restore({k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)})
+        self.optimizer.restore(under("adam.", arrays))
 
 
 def rating_log_probabilities(returns: Tensor, ends: Tensor, error_rate: float) -> Tensor:

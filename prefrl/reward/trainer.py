@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prefrl.errors import NotEnoughExperienceError, RewardModelError, SettingError
-from prefrl.parts import Arrays, Json, State
+from prefrl.parts import Arrays, Json, State, under
 from prefrl.reward.adam import MemberAdam
 from prefrl.reward.comparisons import make_data
 from prefrl.reward.cutpoints import Cutpoints, rating_loss
@@ -221,8 +221,8 @@ class RewardTrainer:
             raise RewardModelError(
                 f"The state of the reward's training is damaged, or of another number of members: {error}."
             ) from error
-        self.optimizer.restore(_part(arrays, "adam."))
-        ends = _part(arrays, "cutpoints.")
+        self.optimizer.restore(under("adam.", arrays))
+        ends = under("cutpoints.", arrays)
         if ends:  # a state from before there were ratings has none
             self.cutpoints.restore(ends)
         self._seqs, self._draws, self._past, self.seed = seqs, draws, past, seed
@@ -396,10 +396,6 @@ class RewardTrainer:
             l2=float(self.l2.mean()),
             n_comparisons=self.n_comparisons,
         )
-
-
-def _part(arrays: Arrays, prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _seqs_of(comparisons: Sequence[Comparison]) -> IntArray:
