@@ -16,6 +16,7 @@ from prefrl.feedback import News
 from prefrl.memory import give_back_memory
 from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
+from prefrl.reward.evaluation import Predicted, evaluate, predict
 from prefrl.segments import Comparison, SegmentRecorder
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
@@ -39,15 +40,11 @@ class Refit(NamedTuple):
 
 
 class Fresh(NamedTuple):
-    """What the reward said of a comparison before it was trained on it; NaN before the first fit."""
+    """A comparison that the reward was not trained on yet, and what the reward said of it when it came."""
 
     seq: int
-    right: float
-    """1 or 0; NaN for a tie."""
-    log_loss: float
-    """In nats; NaN for a tie."""
-    disagreement: float
-    """Standard deviation over members of the preference they predict."""
+    said: Predicted | None
+    """None before the first fit, and of comparisons that are not new."""
 
 
 class Refits:
@@ -88,7 +85,10 @@ class Refits:
         comparisons = news.comparisons
         if not comparisons:
             return
-        self._fresh += self._judged(comparisons, is_new)
+        # Judged at the next fit, as ratings are beside each other, and people's come one by one.
+        is_judged = is_new and self._reward.fitted
+        said = predict(self._reward, comparisons) if is_judged else [None] * len(comparisons)
+        self._fresh += [Fresh(one.seq, theirs) for one, theirs in zip(comparisons, said, strict=True)]
         self._ties.update(comparison.seq for comparison in comparisons if comparison.is_tie)
         self._trainer.add(comparisons)
 
@@ -107,15 +107,17 @@ class Refits:
             _check_finite(observations, actions)
             inputs.update(observations, actions)
         metrics = self._trainer.fit(n_epochs)
+        said = [one.said for one in self._fresh if one.said is not None]
+        fresh = evaluate(said, self._trainer.settings.error_rate)
         # Only now: what a fit was stopped in is fitted again.
-        fresh, self._fresh, self._n_changed = self._fresh, [], 0
+        self._fresh, self._n_changed = [], 0
         give_back_memory()
         self._warn_of_ties(metrics.n_comparisons)
         return Refit(
             metrics,
-            fresh_accuracy=_mean([one.right for one in fresh]),
-            fresh_log_loss=_mean([one.log_loss for one in fresh]),
-            fresh_disagreement=_mean([one.disagreement for one in fresh]),
+            fresh_accuracy=_mean(fresh.right),
+            fresh_log_loss=_mean(fresh.log_loss),
+            fresh_disagreement=_mean(fresh.disagreement),
             seconds=0.0,
         )
 
@@ -123,7 +125,7 @@ class Refits:
         """Return what is pending, for JSON."""
         return {
             "normalised_until": self._normalised_until,
-            "fresh": [[None if value != value else value for value in fresh] for fresh in self._fresh],
+            "fresh": [[one.seq, _said_json(one.said)] for one in self._fresh],
             "n_changed": self._n_changed,
             "ties": sorted(self._ties),
         }
@@ -131,18 +133,9 @@ class Refits:
     def restore(self, values: Json) -> None:
         """Go on where `values` was called."""
         self._normalised_until = values["normalised_until"]
-        self._fresh = [
-            Fresh._make(math.nan if value is None else value for value in fresh) for fresh in values["fresh"]
-        ]
+        # In checkpoints of before what was said of each is three numbers: of these few no more is told.
+        self._fresh = [Fresh(seq, _said_of(said[0]) if len(said) == 1 else None) for seq, *said in values["fresh"]]
         self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
-
-    def _judged(self, comparisons: list[Comparison], are_new: bool) -> list[Fresh]:
-        """Return what the reward says of comparisons, as long as it was not trained on them."""
-        seqs = [comparison.seq for comparison in comparisons]
-        if not self._reward.fitted or not are_new:
-            return [Fresh(seq, math.nan, math.nan, math.nan) for seq in seqs]
-        said = self._trainer.evaluate(comparisons)
-        return list(map(Fresh, seqs, said.right.tolist(), said.log_loss.tolist(), said.disagreement.tolist()))
 
     def _n_epochs(self) -> int:
         """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""
@@ -192,7 +185,19 @@ def _check_finite(observations: npt.NDArray[Any], actions: npt.NDArray[Any]) -> 
                 )
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: npt.NDArray[np.float64]) -> float:
     """Mean of those that are numbers; NaN if none is."""
-    numbers = [value for value in values if not math.isnan(value)]
-    return float(np.mean(numbers)) if numbers else math.nan
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else math.nan
+
+
+def _said_json(said: Predicted | None) -> Json | None:
+    if said is None:
+        return None
+    return {"returns": said.returns.tolist(), "preferences": list(said.preferences), "rating": said.rating}
+
+
+def _said_of(values: Json | None) -> Predicted | None:
+    if values is None:
+        return None
+    return Predicted(np.array(values["returns"]), values["preferences"], values["rating"])

@@ -18,12 +18,23 @@ MOST_RATED = 256
 """Rated segments that others are compared with, at most: of thousands, each two would not fit into memory."""
 
 
+class Predicted(NamedTuple):
+    """What members say of one comparison, and what was answered."""
+
+    returns: FloatArray
+    """Of its segments, shape [E, K]."""
+    preferences: Sequence[float]
+    """Of each two of them, as in `Comparison`."""
+    rating: int | None
+    """As there."""
+
+
 class Evaluation(NamedTuple):
     """What the ensemble says of comparisons, each of shape [n].
 
-    Of a ranking it is the mean of its pairs of segments. A rating is compared with the others that came with it:
-    of each two of different levels, the higher one is better. Of a rating that came alone nothing is known, which
-    is NaN.
+    Of a ranking it is the mean of its pairs of segments. A rating is compared with the others among the comparisons:
+    of each two of different levels, the higher one is better. Of one that nothing can be compared with nothing is
+    known, which is NaN.
     """
 
     right: FloatArray
@@ -34,27 +45,32 @@ class Evaluation(NamedTuple):
     """Standard deviation over members of the preference they predict, from 0 to 1/2."""
 
 
-def evaluate(ensemble: RewardEnsemble, comparisons: Sequence[Comparison], error_rate: float) -> Evaluation:
-    """Return what an ensemble says of comparisons.
+def predict(ensemble: RewardEnsemble, comparisons: Sequence[Comparison]) -> list[Predicted]:
+    """Return what members say of comparisons, of any number of segments each."""
+    if not comparisons:
+        return []
+    returns = ensemble.returns([segment for comparison in comparisons for segment in comparison.segments])
+    ends = np.cumsum([len(comparison.segments) for comparison in comparisons])
+    own = np.split(returns, ends[:-1], axis=1)
+    return [Predicted(these, one.preferences, one.rating) for these, one in zip(own, comparisons, strict=True)]
+
+
+def evaluate(predicted: Sequence[Predicted], error_rate: float) -> Evaluation:
+    """Return how right members are about comparisons, those that were rated beside each other.
 
     Args:
-        ensemble: Which.
-        comparisons: Of any number of segments each.
+        predicted: What they say of them.
         error_rate: As in `prefrl.reward.losses.preference_log_probabilities`.
     """
-    if not comparisons:
-        return Evaluation(*np.empty((3, 0)))
-    returns = ensemble.returns([segment for comparison in comparisons for segment in comparison.segments])
-    counts = np.array([len(comparison.segments) for comparison in comparisons])
-    begins = np.cumsum(counts) - counts
-    is_rated = counts == 1
-    found = np.full((3, len(comparisons)), np.nan)
+    is_rated = np.array([one.rating is not None for one in predicted], dtype=bool)
+    found = np.full((3, len(predicted)), np.nan)
     if not is_rated.all():
-        of_several = [one for one, alone in zip(comparisons, is_rated, strict=True) if not alone]
-        found[:, ~is_rated] = _of_several(returns, of_several, begins[~is_rated], error_rate)
+        of_several = [one for one in predicted if one.rating is None]
+        found[:, ~is_rated] = _of_several(of_several, error_rate)
     if is_rated.any():
-        levels = np.array([comparison.rating for comparison in comparisons if comparison.rating is not None])
-        found[:, is_rated] = _of_rated(returns[:, begins[is_rated]], levels, error_rate)
+        levels = np.array([one.rating for one in predicted if one.rating is not None])
+        returns = np.hstack([one.returns for one in predicted if one.rating is not None])
+        found[:, is_rated] = _of_rated(returns, levels, error_rate)
     return Evaluation(*found)
 
 
@@ -77,22 +93,16 @@ def rated_pairs(returns: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:
     return preference_logits(returns[:, some]), preferences
 
 
-def _of_several(
-    returns: FloatArray, comparisons: Sequence[Comparison], begins: npt.NDArray[np.int64], error_rate: float
-) -> FloatArray:
-    """Return rightness, loss and disagreement, shape [3, n], of comparisons of two segments or more.
-
-    Args:
-        returns: Of all segments, shape [E, S].
-        comparisons: Which.
-        begins: Where in `returns` the segments of each lie, shape [n].
-        error_rate: As in `evaluate`.
-    """
-    pairs = [pairs_of(len(comparison.segments)) for comparison in comparisons]
+def _of_several(predicted: Sequence[Predicted], error_rate: float) -> FloatArray:
+    """Return rightness, loss and disagreement, shape [3, n], of comparisons of two segments or more."""
+    returns = np.hstack([one.returns for one in predicted])
+    sizes = np.array([one.returns.shape[1] for one in predicted])
+    pairs = [pairs_of(size) for size in sizes]
     counts = np.array([len(own) for own in pairs])
+    begins = np.cumsum(sizes) - sizes
     both = np.array([(i + at, j + at) for at, own in zip(begins, pairs, strict=True) for i, j in own])
     logits = preference_logits(torch.as_tensor(returns[:, both]))[..., 0]
-    preferences = np.concatenate([comparison.preferences for comparison in comparisons])
+    preferences = np.concatenate([one.preferences for one in predicted])
     right, log_loss, disagreement = _of_pairs(logits, preferences, error_rate)
     decided = preferences != 0.5
     return np.stack(

@@ -20,7 +20,7 @@ from prefrl.reward.comparisons import make_data
 from prefrl.reward.cutpoints import Cutpoints, rating_loss
 from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
-from prefrl.reward.evaluation import Evaluation, evaluate, rated_pairs
+from prefrl.reward.evaluation import Evaluation, evaluate, predict, rated_pairs
 from prefrl.reward.losses import (
     comparison_loss,
     masked_mean,
@@ -189,7 +189,7 @@ class RewardTrainer:
 
     def evaluate(self, comparisons: Sequence[Comparison]) -> Evaluation:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
-        return evaluate(self.ensemble, comparisons, self.settings.error_rate)
+        return evaluate(predict(self.ensemble, comparisons), self.settings.error_rate)
 
     def state(self) -> State:
         """Return what training depends on besides ensemble and comparisons."""

@@ -306,8 +306,47 @@ def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeV
         assert len(preferences.trainer.draws[0]) > seen
 
 
-def say(store: Store, query_id: str, answer: Answer | None, number: int, **more: Any) -> None:
+def say(store: Store, query_id: str, answer: Answer | Rating | None, number: int, **more: Any) -> None:
     store.add_answers([NewAnswer(id=f"a{number}", query_id=query_id, answer=answer, labeler="Ann", **more)])
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_ratings_that_come_one_by_one_are_judged_together(drift_venv: MakeVenv, is_old: bool) -> None:
+    """Also by a training that goes on from a checkpoint between them; one of an older format tells no more of those."""
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), kind="rating", labels_per_round=6, store=store)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 64)
+        queries = [query.query_id for query in store.open_queries()]
+        for number, query_id in enumerate(queries[:3]):
+            say(store, query_id, Rating(1 + number), number, kind="rating")
+        assert at(preferences, 68, at_least=1) is not None
+        before = copy.deepcopy(preferences.trainer)
+        levels = [4, 2, 4, 1, 5, 2]
+        for number, level in enumerate(levels, start=3):
+            say(store, store.open_queries()[0].query_id, Rating(level), number, kind="rating")
+            if number < 8:
+                assert at(preferences, 72) is None
+        arrays, values = copied(preferences.state())
+        resumed = small(
+            drift_venv(), teacher=People(), kind="rating", labels_per_round=6, store=store, old_labels="replay"
+        )
+        resumed.plan(640)
+        if is_old:
+            values["fresh"] = [[seq, None, None, None] for seq, _ in values["fresh"]]
+        resumed.restore(arrays, values)
+        refit = at(resumed, 76)
+        assert refit is not None
+        said = before.evaluate(store.comparisons(after=3))
+        assert not np.isnan(said.right).any()
+        assert 0 < np.mean(said.right) < 1, "or a wrong one would not show"
+        if is_old:
+            assert math.isnan(refit.fresh_accuracy), "one was judged, beside none"
+        else:
+            assert refit.fresh_accuracy == np.mean(said.right)
+            assert refit.fresh_log_loss == pytest.approx(np.mean(said.log_loss))
+            assert refit.fresh_disagreement == pytest.approx(np.mean(said.disagreement))
 
 
 def test_people_answer_when_they_like(drift_venv: MakeVenv) -> None:
