@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 
 from benchmarks.tables.rows import Row, Run
+from prefrl.registry import OFF_POLICY
 
-STEPS_PER_SECOND = 3000.0
-"""Before anything was measured: a MuJoCo task, two runs at a time on two cores."""
+STEPS_PER_SECOND, OFF_POLICY_STEPS_PER_SECOND = 3000.0, 100.0
+"""Before anything of the kind was measured: a MuJoCo task, two runs at a time on two cores."""
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0}
 
 
@@ -28,15 +29,17 @@ def estimate(run: Run, rows: Sequence[Row]) -> float:
     """Return the seconds that a run will take.
 
     As long as the same with other seeds took; else, in proportion to its steps, as the same task with the same
-    algorithm; else as all runs; else as `STEPS_PER_SECOND` says.
+    algorithm; else as all runs of its kind, as off-policy a step takes far longer; else as the constants say.
     """
     same = [row.wall_s for row in rows if _arm(row) == _arm(run)]
     if same:
         return mean(same)
-    alike = [row for row in rows if (row.task, row.algo) == (run.task, run.algo)] or rows
+    is_off_policy = run.algo in OFF_POLICY
+    of_kind = [row for row in rows if (row.algo in OFF_POLICY) == is_off_policy]
+    alike = [row for row in of_kind if (row.task, row.algo) == (run.task, run.algo)] or of_kind
     if alike:
         return run.steps * sum(row.wall_s for row in alike) / sum(row.steps for row in alike)
-    return run.steps / STEPS_PER_SECOND
+    return run.steps / (OFF_POLICY_STEPS_PER_SECOND if is_off_policy else STEPS_PER_SECOND)
 
 
 def hours(runs: Sequence[Run], rows: Sequence[Row], jobs: int) -> float:

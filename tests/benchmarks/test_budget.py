@@ -2,7 +2,14 @@
 
 import pytest
 
-from benchmarks.tables.budget import STEPS_PER_SECOND, Budget, estimate, hours, seconds_of
+from benchmarks.tables.budget import (
+    OFF_POLICY_STEPS_PER_SECOND,
+    STEPS_PER_SECOND,
+    Budget,
+    estimate,
+    hours,
+    seconds_of,
+)
 from tests.benchmarks.conftest import MakeRow, MakeRun
 
 
@@ -32,6 +39,14 @@ def test_a_run_takes_as_long_as_its_like(make_run: MakeRun, make_row: MakeRow) -
     # Another task: as all of them, 1,600 s / 2 million steps.
     assert estimate(make_run(task="reacher", steps=1_000_000), rows) == pytest.approx(800)
     assert estimate(make_run(), []) == 500_000 / STEPS_PER_SECOND
+
+
+def test_off_policy_a_run_takes_as_long_as_others_off_policy(make_run: MakeRun, make_row: MakeRow) -> None:
+    fast, slow = make_row(seed=1, wall_s=100.0), make_row(task="ant", algo="td3", seed=1, wall_s=6000.0)
+    run = make_run(algo="sac", steps=250_000)
+    assert estimate(run, [fast]) == 250_000 / OFF_POLICY_STEPS_PER_SECOND
+    assert estimate(run, [fast, slow]) == pytest.approx(3000)
+    assert estimate(make_run(task="reacher"), [fast, slow]) == pytest.approx(100)
 
 
 def test_hours_are_shared_by_the_jobs(make_run: MakeRun, make_row: MakeRow) -> None:
