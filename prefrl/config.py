@@ -74,7 +74,8 @@ class RunConfig:
     reward: RewardSource = "preferences"
     """What the agent learns from; "true" and "constant" are the controls."""
     teacher: TeacherName = "oracle"
-    """Who compares: "oracle" knows the true return, "human" opens the labelling page, others are programs."""
+    """Who compares: "oracle" knows the true return, "boltzmann" sees it with noise, "simulated" has the faults
+    that `teacher_settings` give it, "human" opens the labelling page."""
     teacher_settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Fields of the teacher's class, in a file only."""
     oracle: Literal["gymnasium", "paper"] | None = None

@@ -29,6 +29,7 @@ SCHEDULES: MutableMapping[str, str] = {
 TEACHERS: MutableMapping[str, str] = {
     "oracle": "prefrl.feedback.teachers:OracleTeacher",
     "boltzmann": "prefrl.feedback.teachers:BoltzmannTeacher",
+    "simulated": "prefrl.feedback.simulated_teacher:SimulatedTeacher",
     "human": "prefrl.feedback.teachers:People",
 }
 """Who compares: dataclasses made of `teacher_settings`, and of the run's seed where they have a field `seed`."""

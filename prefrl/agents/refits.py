@@ -17,7 +17,7 @@ from prefrl.memory import give_back_memory
 from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.evaluation import Predicted, evaluate, predict
-from prefrl.segments import Comparison, SegmentRecorder
+from prefrl.segments import SegmentRecorder
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
 """Where more than this share of so many answers are ties, they teach next to nothing."""

@@ -9,6 +9,7 @@ from prefrl.feedback.schedules import (
     LabelSchedule,
     make_schedule,
 )
+from prefrl.feedback.simulated_teacher import SimulatedTeacher
 from prefrl.feedback.strategies import (
     DisagreementStrategy,
     QueryStrategy,
@@ -43,6 +44,7 @@ __all__ = [
     "QueryStrategy",
     "SegmentSource",
     "ShuffledTeacher",
+    "SimulatedTeacher",
     "SpreadStrategy",
     "Teacher",
     "TeacherLabels",

@@ -4,18 +4,21 @@ Any object with a `name` and an `answer` method is a teacher: a program, a model
 when they like, through the store; `People` says how they are asked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
 from math import copysign, inf, isfinite, log, sqrt
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from prefrl.errors import SegmentError, SettingError
 from prefrl.registry import TEACHERS, look_up
 from prefrl.segments import Answer, FeedbackKind, Judgement, Query, Ranking, Rating
 from prefrl.segments.answers import LEVELS, PAIR, RANKING, RATING, STRENGTH
+
+FloatArray = npt.NDArray[np.floating[Any]]
 
 EULER = 0.5772156649015329
 """Mean of Gumbel's distribution."""
@@ -40,10 +43,11 @@ class Teacher(Protocol):
 class OracleTeacher:
     """Prefers the segment of greater true return, and calls exactly equal returns equal.
 
-    The oracle of Christiano et al. 2017: no noise, no discount.
+    The oracle of Christiano et al. 2017: no noise, and no discount unless one is set.
 
     Raises:
-        SettingError: `much_from` is not above 0, or `rating_range` not two numbers, the lower first.
+        SettingError: `much_from` is not above 0, `discount` not above 0 and at most 1, or `rating_range` not two
+            numbers, the lower first.
     """
 
     much_from: float = 0.8
@@ -53,11 +57,14 @@ class OracleTeacher:
     """Where ratings are asked: the mean true rewards of a step between which the levels lie, all equally wide.
     What is lower, or higher, is of the worst, or best, level. Nobody can say how good one clip is without knowing
     what can be; some presets say it."""
+    discount: float = 1.0
+    """How much less a step counts than the one after it; below 1 the teacher is myopic, and goes by how a clip
+    ends (B-Pref: 0.9; Lee et al. 2021). Levels and effect sizes are then of means in which steps weigh so."""
 
     name = "oracle"
 
     def __post_init__(self) -> None:
-        """Refuse what is no effect size and no range, before anything is asked."""
+        """Refuse what is no effect size, no range and no discount, before anything is asked."""
         if not isinstance(self.much_from, float | int) or not 0 < self.much_from < inf:
             raise SettingError(f"`much_from` of an oracle must be finite and above 0. Received {self.much_from}.")
         if self.rating_range is not None and not _is_range(self.rating_range):
@@ -65,6 +72,8 @@ class OracleTeacher:
                 "`rating_range` must be two finite numbers, the lower first, such as [0, 3]. Received "
                 f"{self.rating_range}."
             )
+        if not isinstance(self.discount, float | int) or not 0 < self.discount <= 1:
+            raise SettingError(f"`discount` must be above 0, and at most 1. Received {self.discount}.")
 
     def lacks(self, kind: FeedbackKind) -> str | None:
         """Return what is needed for a kind of feedback and not there."""
@@ -76,38 +85,38 @@ class OracleTeacher:
         return None
 
     def answer(self, query: Query) -> Answer:
-        """Compare the true returns of two segments.
+        """Compare two segments.
 
         Raises:
             SegmentError: There are more than two segments, or a true return is not finite.
         """
-        if len(query.segments) != 2:
-            raise SegmentError(f"The oracle compares two segments. Received {len(query.segments)}.")
-        first, second = true_returns(query)
-        if first == second:
-            return Answer.EQUAL
-        return Answer.FIRST if first > second else Answer.SECOND
+        return self.strength(query).direction
 
     def strength(self, query: Query) -> Answer:
-        """Compare the true returns of two segments, and say where the difference is large.
+        """Compare two segments, and say where the difference is large.
 
         Raises:
             SegmentError: As `answer`.
         """
-        answer = self.answer(query)
-        if answer is Answer.EQUAL or abs(self._perceived(query)) < self.much_from:
-            return answer
-        return Answer.MUCH_FIRST if answer is Answer.FIRST else Answer.MUCH_SECOND
+        if len(query.segments) != 2:
+            raise SegmentError(f"The oracle compares two segments. Received {len(query.segments)}.")
+        first, second = self._returns(query)
+        if first == second:
+            return Answer.EQUAL
+        perceived = self._perceived(query)
+        if abs(perceived) < self.much_from:
+            return Answer.FIRST if perceived > 0 else Answer.SECOND
+        return Answer.MUCH_FIRST if perceived > 0 else Answer.MUCH_SECOND
 
-    def rank(self, query: Query) -> Ranking:
-        """Order segments by their true returns; exactly equal ones share a rank.
+    def rank(self, query: Query) -> Judgement:
+        """Order segments by their returns, as it perceives them; exactly equal ones share a rank.
 
         Raises:
             SegmentError: A true return is not finite.
         """
-        return Ranking.by(true_returns(query))
+        return Ranking.by(self._perceived_returns(query))
 
-    def rate(self, query: Query) -> Rating:
+    def rate(self, query: Query) -> Judgement:
         """Say in which part of `rating_range` the mean true reward of a segment lies.
 
         Raises:
@@ -123,13 +132,20 @@ class OracleTeacher:
         share = (perceived / query.segments[0].n_steps - low) / (high - low)
         return Rating(1 + int(min(max(LEVELS * share, 0), LEVELS - 1)))
 
+    def _returns(self, query: Query) -> list[float]:
+        """Return the true return of each segment, as if all of its steps were as those that count."""
+        returns = true_returns(query)
+        if self.discount == 1:
+            return returns
+        return [_myopic_return(segment.env_rewards, self.discount) for segment in query.segments]
+
     def _perceived(self, query: Query) -> float:
         """Return how much better the first is, as an effect size."""
-        return effect_size(query)
+        return effect_size(query, self._returns(query))
 
     def _perceived_returns(self, query: Query) -> list[float]:
         """Return what it takes for the true return of each segment."""
-        return true_returns(query)
+        return self._returns(query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +164,8 @@ class BoltzmannTeacher(OracleTeacher):
     """
 
     rationality: float = 2.0
-    """Inverse temperature β: at 2 it is right in 83 % of the pairs whose difference is just large (d = 0.8)."""
+    """Inverse temperature β: at 2 it is right in 83 % of the pairs whose difference is just large (d = 0.8), at
+    infinity in all."""
     seed: int = 0
     """Of the noise."""
 
@@ -157,40 +174,22 @@ class BoltzmannTeacher(OracleTeacher):
     def __post_init__(self) -> None:
         """Refuse what cannot be, before anything is asked."""
         super().__post_init__()
-        if not isinstance(self.rationality, float | int) or not 0 < self.rationality < inf:
-            raise SettingError(f"`rationality` must be finite and above 0. Received {self.rationality}.")
-
-    def answer(self, query: Query) -> Answer:
-        """Say which of two segments it perceives as better; exactly equal returns are equal to it, too.
-
-        Raises:
-            SegmentError: As an oracle's.
-        """
-        if super().answer(query) is Answer.EQUAL:
-            return Answer.EQUAL
-        return Answer.FIRST if self._perceived(query) > 0 else Answer.SECOND
-
-    def rank(self, query: Query) -> Ranking:
-        """Order segments as it perceives them.
-
-        Raises:
-            SegmentError: A true return is not finite.
-        """
-        return Ranking.by(self._perceived_returns(query))
+        if not isinstance(self.rationality, float | int) or not self.rationality > 0:
+            raise SettingError(f"`rationality` must be above 0. Received {self.rationality}.")
 
     def _perceived_returns(self, query: Query) -> list[float]:
-        returns = true_returns(query)
+        returns = self._returns(query)
         # A deviation for a segment of mean length; where it is 0, every difference is infinitely large.
-        scale = _deviation(query) * sum(segment.n_steps for segment in query.segments) / len(returns)
+        scale = deviation(query) * sum(segment.n_steps for segment in query.segments) / len(returns)
         perceived: dict[float, float] = {}  # by return, so that exactly equal ones are equal
         for place, value in enumerate(returns):
-            gumbel = -log(-log(_chance(f"{self.seed}:{query.id}:{place}"))) - EULER
+            gumbel = -log(-log(chance_of(f"{self.seed}:{query.id}:{place}"))) - EULER
             perceived.setdefault(value, value + scale * gumbel / self.rationality)
         return [perceived[value] for value in returns]
 
     def _perceived(self, query: Query) -> float:
-        chance = _chance(f"{self.seed}:{query.id}")
-        return effect_size(query) + log(chance / (1 - chance)) / self.rationality
+        chance = chance_of(f"{self.seed}:{query.id}")
+        return super()._perceived(query) + log(chance / (1 - chance)) / self.rationality
 
 
 def true_returns(query: Query) -> list[float]:
@@ -205,25 +204,35 @@ def true_returns(query: Query) -> list[float]:
     return returns
 
 
-def effect_size(query: Query) -> float:
+def effect_size(query: Query, returns: Sequence[float] | None = None) -> float:
     """Return Cohen's d of the true rewards of two segments: their difference over the deviation within both.
 
     It needs no scale of the task: what counts as large is measured by how much reward changes within a clip. The
     difference is that of the returns, for a step of a segment of mean length: of segments of one length, that of
     the means. Where reward does not change within them at all, every difference is infinitely large.
+
+    Args:
+        query: Of two segments.
+        returns: What is compared in place of their true returns.
     """
-    first, second = (segment.env_rewards.astype(np.float64) for segment in query.segments)
-    difference = 2 * float(first.sum() - second.sum()) / (len(first) + len(second))
+    first, second = true_returns(query) if returns is None else returns
+    difference = 2 * (first - second) / sum(segment.n_steps for segment in query.segments)
     if difference == 0:
         return 0.0
-    deviation = _deviation(query)
-    return difference / deviation if deviation > 0 else copysign(inf, difference)
+    spread = deviation(query)
+    return difference / spread if spread > 0 else copysign(inf, difference)
 
 
-def _deviation(query: Query) -> float:
+def deviation(query: Query) -> float:
     """Return the standard deviation of the true rewards within the segments, over the steps of all."""
     rewards = [segment.env_rewards.astype(np.float64) for segment in query.segments]
     return sqrt(sum(own.var() * len(own) for own in rewards) / sum(map(len, rewards)))
+
+
+def _myopic_return(rewards: FloatArray, discount: float) -> float:
+    """Return the mean of rewards in which each weighs `discount` times the next, times their number."""
+    weights = discount ** np.arange(len(rewards) - 1, -1, -1, dtype=np.float64)
+    return len(rewards) * float(weights @ rewards.astype(np.float64)) / float(weights.sum())
 
 
 def _is_range(given: object) -> bool:
@@ -233,7 +242,7 @@ def _is_range(given: object) -> bool:
     return all(isinstance(one, float | int) and isfinite(one) for one in given) and low < high
 
 
-def _chance(key: str) -> float:
+def chance_of(key: str) -> float:
     """Return a number between 0 and 1, both left out, that looks random and belongs to a key."""
     return (int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) + 0.5) / 2**64
 
@@ -268,7 +277,7 @@ class ShuffledTeacher:
         said = ask(self._teacher, RANKING, query)
         if not isinstance(said, Ranking):
             return said
-        order = sorted(range(len(said.ranks)), key=lambda place: _chance(f"{self._seed}:{query.id}:{place}"))
+        order = sorted(range(len(said.ranks)), key=lambda place: chance_of(f"{self._seed}:{query.id}:{place}"))
         return Ranking(tuple(said.ranks[place] for place in order))
 
     def rate(self, query: Query) -> Judgement:
@@ -276,7 +285,7 @@ class ShuffledTeacher:
         said = ask(self._teacher, RATING, query)
         if not isinstance(said, Rating):
             return said
-        return Rating(1 + int(LEVELS * _chance(f"{self._seed}:{query.id}")))
+        return Rating(1 + int(LEVELS * chance_of(f"{self._seed}:{query.id}")))
 
     def lacks(self, kind: FeedbackKind) -> str | None:
         """Return what the other teacher needs for a kind of feedback and has not."""

@@ -32,9 +32,9 @@ class Predicted(NamedTuple):
 class Evaluation(NamedTuple):
     """What the ensemble says of comparisons, each of shape [n].
 
-    Of a ranking it is the mean of its pairs of segments. A rating is compared with the others among the comparisons:
-    of each two of different levels, the higher one is better. Of one that nothing can be compared with nothing is
-    known, which is NaN.
+    Of a ranking it is the mean of its pairs of segments. A rating is compared with the others among the
+    comparisons: of each two of different levels, the higher one is better. Of one that can be compared with none
+    nothing is known, which is NaN.
     """
 
     right: FloatArray

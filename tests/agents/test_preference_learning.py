@@ -312,7 +312,7 @@ def say(store: Store, query_id: str, answer: Answer | Rating | None, number: int
 
 @pytest.mark.parametrize("is_old", [False, True])
 def test_ratings_that_come_one_by_one_are_judged_together(drift_venv: MakeVenv, is_old: bool) -> None:
-    """Also by a training that goes on from a checkpoint between them; one of an older format tells no more of those."""
+    """Also after a checkpoint between them; one of an older format tells no more of those before it."""
     with Store() as store:
         preferences = small(drift_venv(), teacher=People(), kind="rating", labels_per_round=6, store=store)
         preferences.plan(640)

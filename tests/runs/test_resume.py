@@ -182,7 +182,14 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("gridworld", {"feedback": {"strategy": "disagreement"}, "shuffle_labels": True}),
         ("pendulum", {"reward": "true"}),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "strength"}}),
-        ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "ranking", "strategy": "disagreement"}}),
+        (
+            "pendulum",
+            {
+                "teacher": "simulated",
+                "teacher_settings": {"rationality": 2.0, "mistakes": 0.2, "cannot_tell": 0.2, "discount": 0.9},
+                "feedback": {"kind": "ranking", "strategy": "disagreement"},
+            },
+        ),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "rating", "strategy": "disagreement"}}),
         ("pendulum", {"reward_model": {"next_observation": True}, "restarts": {"first_policies": 1}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
