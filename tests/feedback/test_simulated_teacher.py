@@ -115,6 +115,7 @@ def test_of_a_ranking_those_share_a_rank_that_follow_closely() -> None:
     assert ask(SimulatedTeacher(equal_below=0.25), RANKING, one) == Ranking((3, 2, 0, 2, 1))
     assert ask(SimulatedTeacher(equal_below=1.2), RANKING, one) == Ranking((1, 1, 0, 1, 1))
     assert ask(SimulatedTeacher(), RANKING, one) == Ranking((4, 3, 0, 2, 1))
+    assert ask(SimulatedTeacher(), RANKING, query([1.0, 2.0], [0.0, 0.0], [2.0, 1.0])) == Ranking((0, 1, 0))
     assert ask(SimulatedTeacher(equal_below=0.4, mistakes=1.0), RANKING, one) == Ranking((0, 0, 2, 0, 1))
 
 
@@ -160,6 +161,8 @@ def test_who_is_myopic_goes_by_how_a_clip_ends(teacher: type[OracleTeacher]) -> 
     assert teacher().answer(one) is Answer.FIRST
     assert teacher(discount=0.95).answer(one) is Answer.FIRST  # 9 * 0.95^3 = 7.7
     assert teacher(discount=0.9).answer(one) is Answer.SECOND  # 6.6
+    assert teacher(discount=0.9).answer(query([1.0, 0.0], [0.0, 1.0])) is Answer.SECOND
+    assert teacher(discount=0.9).answer(query([1.0, 0.0], [1.0, 0.0])) is Answer.EQUAL
     assert ask(teacher(discount=0.9), RANKING, query(early, late, [1.0] * 4)) == Ranking((1, 0, 2))
     rng = np.random.default_rng(1)
     for _ in range(50):
