@@ -39,8 +39,19 @@ _FORMATS: dict[Codec, tuple[str, dict[str, str]]] = {
     "vp9": ("webm", {}),
 }
 _ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
-    # No frame waits for a later one: a third of the time of "veryfast" with them, for twice the bytes.
-    "h264": ("libx264", {"crf": "23", "preset": "superfast", "bf": "0", "refs": "1", "rc-lookahead": "0"}),
+    # No frame waits for a later one: a third of the time of "veryfast" with them, for twice the bytes. Nor are
+    # cuts looked for, which no clip has: a sixth of the time, for the same pictures and bytes.
+    "h264": (
+        "libx264",
+        {
+            "crf": "23",
+            "preset": "superfast",
+            "bf": "0",
+            "refs": "1",
+            "rc-lookahead": "0",
+            "sc_threshold": "0",
+        },
+    ),
     "vp9": ("libvpx-vp9", {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "6"}),
 }
 

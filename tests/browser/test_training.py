@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
 
-from prefrl.feedback import OracleTeacher
-from prefrl.feedback.teachers import ask
+from prefrl.config import load_preset
+from prefrl.feedback.teachers import ask, make_teacher
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer, Query, Ranking, Rating, Segment, feedback_kind
 from prefrl.store import Store
 
 LOGGER = logging.getLogger(__name__)
+TASK = "hopper-backflip"
 
 # Milliseconds from each key to the next pair, ready to play; until the first pair was there; and for how long
 # there was none after that.
@@ -61,6 +62,8 @@ class Labeler:
         self.page, self.store, self.kind = page, store, kind
         self.errs, self.skips, self.thinks = errs, skips, thinks
         self.random = random.Random(seed)
+        # What the oracle of this task is told, so that it can say how good a single clip is.
+        self.teacher = make_teacher("oracle", load_preset(TASK).teacher_settings, seed=seed)
         self.n_answers = 0
 
     def segments(self) -> tuple[Segment, ...]:
@@ -77,7 +80,7 @@ class Labeler:
         if self.random.random() < self.skips:
             return ["ArrowDown"]
         seen = Query(segments=self.segments(), ordinal=0)
-        answer = ask(OracleTeacher(), feedback_kind(self.kind), seen)
+        answer = ask(self.teacher, feedback_kind(self.kind), seen)
         if self.random.random() < self.errs:
             answer = answer.turned_round
         if isinstance(answer, Ranking):
@@ -114,7 +117,7 @@ def ranking_keys(ranking: Ranking) -> list[str]:
 @contextmanager
 def training(run: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Train with people; give the process and the address of the page."""
-    command = [sys.executable, "-m", "prefrl", "train", "hopper-backflip", "--teacher", "human"]
+    command = [sys.executable, "-m", "prefrl", "train", TASK, "--teacher", "human"]
     error = (run.parent / "stderr").open("w+")
     process = subprocess.Popen([*command, "--out", str(run), *options], stderr=error, text=True)
     try:
@@ -137,8 +140,8 @@ EXACT, ERRS = (0.0, 0.0), (0.1, 0.05)
 @pytest.mark.parametrize("seed", range(100, 105))
 @pytest.mark.parametrize(
     ("errs", "skips", "kind"),
-    [(*EXACT, "pair"), (*ERRS, "pair"), (*EXACT, "strength"), (*EXACT, "ranking")],
-    ids=["exact", "errs and skips", "strength", "ranking"],
+    [(*EXACT, "pair"), (*ERRS, "pair"), (*EXACT, "strength"), (*EXACT, "ranking"), (*EXACT, "rating")],
+    ids=["exact", "errs and skips", "strength", "ranking", "rating"],
 )
 def test_a_hopper_learns_to_backflip_from_clicks(
     errs: float, skips: float, kind: str, seed: int, chromium: Browser, tmp_path: Path
