@@ -5,7 +5,9 @@ A copy of the store's answers that grows with them by sequence number; the store
 
 import threading
 from collections import Counter, deque
-from math import nan
+from collections.abc import Iterable
+from math import inf, nan
+from typing import NamedTuple
 
 from prefrl.feedback.agreement import Rate, answer_rate
 from prefrl.segments import Answer
@@ -57,6 +59,16 @@ class Account:
         self.last_time = answer.server_time
 
 
+class Worker(NamedTuple):
+    """Somebody who is at work."""
+
+    name: str
+    per_second: float
+    """Answers."""
+    n_left: float
+    """Comparisons that this person is still asked for at most; infinity without a quota."""
+
+
 class AnswerIndex:
     """All answers of the newest run of a store, by person.
 
@@ -76,6 +88,7 @@ class AnswerIndex:
         self._n_comparisons: Counter[str] = Counter()
         self._aside: frozenset[str] = frozenset()
         self._settled: dict[str, str] = {}
+        self._quotas: dict[str, int] = {}
         self._seq = 0
         self._run: int | None = None
 
@@ -110,22 +123,41 @@ class AnswerIndex:
         n_answers = sum(len(account.current) for account in self._heeded)
         return self.n_comparisons / n_answers if n_answers else 1.0
 
-    def seconds_each(self, since: int) -> float:
-        """Return after how many seconds the next answer comes, as a rule, from all who are at work.
+    def workers(self, since: int) -> list[Worker]:
+        """Return who is at work, of those whose answers count and whose pace is known.
 
         Args:
             since: Who has answered after that is at work, milliseconds since 1970 UTC.
-
-        Returns:
-            NaN while that is not known of anybody.
         """
-        rates = [
-            account.rate.seconds_each
-            for account in self._heeded
-            if account.last_time is not None and account.last_time >= since
-        ]
-        per_second = sum(1 / seconds for seconds in rates if seconds > 0)  # not for NaN either
-        return 1 / per_second if per_second else nan
+        workers = []
+        for account in self._heeded:
+            seconds = account.rate.seconds_each
+            if account.last_time is not None and account.last_time >= since and seconds > 0:  # not for NaN
+                left = self.n_left(account.name)
+                workers.append(Worker(account.name, 1 / seconds, inf if left is None else left))
+        return workers
+
+    def n_counted(self, name: str) -> int:
+        """Return the present answers of a person that count towards their quota: those that cost budget.
+
+        No "can't tell", and nothing that was asked a second time or is gold. What was set aside or settled
+        otherwise was given all the same.
+        """
+        return self._n_comparisons[name]
+
+    def quota(self, name: str) -> int | None:
+        """Return how many comparisons a person is asked for at most; None for no bound."""
+        return self._quotas.get(name)
+
+    def n_left(self, name: str) -> int | None:
+        """Return how many comparisons a person is still asked for at most; None for no bound."""
+        quota = self.quota(name)
+        return None if quota is None else max(0, quota - self.n_counted(name))
+
+    def n_in_hand(self, name: str, query_ids: Iterable[str]) -> int:
+        """Return how many of some queries will count once this person has answered them, as far as is known."""
+        answered = self.account(name).current
+        return sum(query_id not in self._repeats and query_id not in answered for query_id in query_ids)
 
     @property
     def _heeded(self) -> list[Account]:
@@ -176,6 +208,7 @@ class AnswerIndex:
             if run != self._run:  # another training asks now, which knows nothing of these
                 self._run, self._accounts, self._n_comparisons = run, {}, Counter()
             self._aside, self._settled = self._store.aside(), self._store.settled(run=run)
+            self._quotas = self._store.quotas()
             for answer in self._store.answers(self._seq, run=run):
                 account = self._accounts.setdefault(answer.labeler, Account(answer.labeler))
                 if answer.query_id not in self._repeats:
@@ -205,3 +238,30 @@ def _is_comparison(answer: StoredAnswer | None) -> int:
 
 def _cannot_tell(answer: StoredAnswer | None) -> int:
     return int(answer is not None and answer.answer is Answer.CANNOT_TELL)
+
+
+def seconds_until(n: float, workers: Iterable[Worker], comparison_share: float) -> float:
+    """Return after how many seconds some comparisons more will have been given by all who are at work.
+
+    Args:
+        n: How many, from 0.
+        workers: Who is at work; each stops at their quota.
+        comparison_share: Share of the answers that are comparisons, above 0.
+
+    Returns:
+        NaN where they never give as many.
+    """
+    if n <= 0:
+        return 0.0
+    paces = [
+        (one.n_left / (one.per_second * comparison_share), one.per_second * comparison_share) for one in workers
+    ]
+    paces.sort()
+    now = 0.0
+    for k, (stops, _) in enumerate(paces):
+        per_second = sum(pace for _, pace in paces[k:])
+        if n <= per_second * (stops - now):
+            return now + n / per_second
+        n -= per_second * (stops - now)
+        now = stops
+    return nan

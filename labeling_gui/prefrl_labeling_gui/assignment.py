@@ -71,7 +71,7 @@ class Assignment:
     def claim(
         self, name: str, n: int, *, kind: FeedbackKind, holding: Sequence[str], repeats: bool
     ) -> list[Claim]:
-        """Give a person up to `n` queries besides those they hold.
+        """Give a person up to `n` queries besides those they hold, and no more than their quota leaves.
 
         Args:
             name: Who asks.
@@ -83,6 +83,9 @@ class Assignment:
         Raises:
             StoreError: The store cannot be written.
         """
+        left = self._answer_index.n_left(name)
+        if left is not None:  # what they hold is theirs, and counts as soon as it is answered
+            n = min(n, max(0, left - self._answer_index.n_in_hand(name, holding)))
         if repeats and n > 0:
             self._ask_again(name, kind)
         claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding, sizes=_sizes(kind))

@@ -27,7 +27,9 @@ KnownName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Rank = Annotated[int, Field(ge=0, lt=RANKING.most_segments)]
 Level = Annotated[int, Field(ge=1, le=LEVELS, strict=True)]
-Reason = Literal["none_open", "budget_used", "finished"]
+Quota = Annotated[int, Field(ge=1, lt=2**31)]
+"""Comparisons that somebody is asked for at most."""
+Reason = Literal["none_open", "quota_given", "budget_used", "finished"]
 
 
 class _Request(BaseModel):
@@ -93,6 +95,15 @@ class InvitationRequest(_Request):
     name: NewName
     role: Role = "labeler"
     """An owner sees what all say, invites, and says what the agent does."""
+    quota: Quota | None = None
+    """None for no bound; owners have none."""
+
+
+class QuotaRequest(_Request):
+    """Ask somebody for so many comparisons at most."""
+
+    quota: Quota | None
+    """None for no bound."""
 
 
 class AsideRequest(_Request):
@@ -154,6 +165,10 @@ class Progress(_Reply):
     per_minute: float | None
     seconds_left: float | None
     open: int
+    quota: int | None
+    """Comparisons that this person is asked for at most."""
+    counted: int
+    """This person's answers that count towards it."""
     trainer: TrainerProgress
 
 
@@ -341,6 +356,10 @@ class PeopleEntry(_Reply):
     """Can get a new link, or be locked out: everybody but the owner whose run it is."""
     set_aside: bool
     """What this person says is kept, and not learned from."""
+    quota: int | None
+    """Comparisons that this person is asked for at most."""
+    counted: int
+    """This person's answers that count towards it."""
     last_seen: int | None
     quality: QualityReply | None
     """None before the first answer."""
@@ -361,6 +380,8 @@ class PeopleReply(_Reply):
     agreement: AgreementReply
     n_disagreements: int
     """Queries of which people say opposite things, and that nobody has settled."""
+    shortfall: int
+    """Comparisons that the training wants and nobody who was invited will give, for all of them have quotas."""
     local_only: bool
     """Links are of use on this machine only."""
 
@@ -370,6 +391,13 @@ class InvitationReply(_Reply):
 
     name: str
     link: str
+
+
+class QuotaReply(_Reply):
+    """How much is asked of somebody at most."""
+
+    name: str
+    quota: int | None
 
 
 class AsideReply(_Reply):

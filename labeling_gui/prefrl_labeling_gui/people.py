@@ -117,15 +117,17 @@ class People:
         now = self._by_name.get(person.name)
         return now is not None and not now.revoked and now.token_hash == person.token_hash
 
-    def invite(self, name: str, role: Role = "labeler") -> str:
+    def invite(self, name: str, role: Role = "labeler", quota: int | None = None) -> str:
         """Add somebody and return the token of the invitation.
 
         Args:
             name: Of the person; kept as `clean_name` writes it.
             role: What this person may do: answer, or all that an owner may.
+            quota: How many comparisons are asked for at most; None for no bound.
 
         Raises:
-            SettingError: The name is taken, looks like one that is, or cannot be shown safely.
+            SettingError: The name is taken, looks like one that is, or cannot be shown safely; or the quota is
+                below 1, or an owner's.
             StoreError: The store cannot be written.
         """
         name = clean_name(name)
@@ -134,7 +136,7 @@ class People:
             other = look_alike(name, self._by_name)
             if other is not None:
                 raise SettingError(f"{name} looks like {other}, who is here already; choose another name.")
-            self._store.add_labeler(name, role=role, token_hash=token_hash(token))
+            self._store.add_labeler(name, role=role, token_hash=token_hash(token), quota=quota)
             self._read()
         return token
 
@@ -168,6 +170,17 @@ class People:
         """
         with self._changing:
             self._store.set_aside(name, aside)
+            self._read()
+
+    def set_quota(self, name: str, quota: int | None) -> None:
+        """Ask somebody for so many comparisons at most, None for no bound.
+
+        Raises:
+            SettingError: The quota is below 1, or an owner's.
+            StoreError: There is nobody of that name, or the store cannot be written.
+        """
+        with self._changing:
+            self._store.set_quota(name, quota)
             self._read()
 
     def _is_ticket(self, token: str) -> bool:

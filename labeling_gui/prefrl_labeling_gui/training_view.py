@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 
 from prefrl.store import RunRecord, Store, TrainerRecord, Wish, WishRecord
-from prefrl_labeling_gui.answer_index import AnswerIndex
+from prefrl_labeling_gui.answer_index import AnswerIndex, Worker, seconds_until
 from prefrl_labeling_gui.messages import Progress, TrainerProgress
 
 ALIVE_SECONDS = 15.0
@@ -32,7 +32,7 @@ class TrainingView:
         self._trainer: TrainerRecord | None = None
         self._wish: WishRecord | None = None
         self._open: tuple[str, ...] = ()
-        self._seconds_each = math.nan  # read with all else, as every page asks for progress twice a second
+        self._workers: list[Worker] = []  # read with all else, as every page asks for progress twice a second
         self.run: RunRecord | None = None
         """What the run is about; None while the trainer has not begun."""
         self.n_news = 0
@@ -95,7 +95,7 @@ class TrainingView:
             StoreError: The store cannot be read.
         """
         self._answer_index.refresh()
-        self._seconds_each = self._answer_index.seconds_each(since=time.time_ns() // 1_000_000 - WORKING_MS)
+        self._workers = self._answer_index.workers(since=time.time_ns() // 1_000_000 - WORKING_MS)
         self._trainer = self._store.published(TrainerRecord)
         self._wish = self._store.published(WishRecord)
         found = self._store.open_queries(run=self._answer_index.run)
@@ -116,20 +116,33 @@ class TrainingView:
             total=self._answer_index.n_comparisons,
             budget=self.budget,
             per_minute=number_or_none(account.per_minute),
-            seconds_left=number_or_none(self._seconds_left(alive=trainer.alive)),
+            seconds_left=number_or_none(self._seconds_left(name, alive=trainer.alive)),
+            quota=self._answer_index.quota(name),
+            counted=self._answer_index.n_counted(name),
             open=self.n_open,
             trainer=trainer,
         )
 
-    def _seconds_left(self, *, alive: bool) -> float:
-        """Return how long everybody who is at work has yet to answer, NaN where nobody knows or nobody waits.
+    @property
+    def n_missing(self) -> int:
+        """Comparisons that the run still wants; 0 where it is over, or not known."""
+        if self.budget is None or self.is_finished:
+            return 0
+        return max(0, self.budget - self._answer_index.n_comparisons)
 
-        More answers than comparisons are needed where some say "can't tell", and where some are asked twice.
+    def _seconds_left(self, name: str, *, alive: bool) -> float:
+        """Return how long this person has yet to answer, NaN where nobody knows or nobody waits.
+
+        That is as long as everybody who is at work, or until their own quota is given. More answers than
+        comparisons are needed where some say "can't tell", and where some are asked twice.
         """
-        index = self._answer_index
-        if self.budget is None or not alive or index.comparison_share == 0:
+        share = self._answer_index.comparison_share
+        if self.budget is None or not alive or share == 0:
             return math.nan
-        return max(0, self.budget - index.n_comparisons) / index.comparison_share * self._seconds_each
+        team = seconds_until(self.n_missing, self._workers, share)
+        own = [worker.n_left / (worker.per_second * share) for worker in self._workers if worker.name == name]
+        known = [seconds for seconds in (team, *own) if math.isfinite(seconds)]
+        return min(known, default=math.nan)
 
     def _trainer_progress(self) -> TrainerProgress:
         said = self._trainer

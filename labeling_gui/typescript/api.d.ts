@@ -111,7 +111,7 @@ export interface components {
             /** Queries */
             queries: components["schemas"]["QueryReply"][];
             /** Reason */
-            reason: ("none_open" | "budget_used" | "finished") | null;
+            reason: ("none_open" | "quota_given" | "budget_used" | "finished") | null;
             progress: components["schemas"]["Progress"];
         };
         /**
@@ -282,6 +282,8 @@ export interface components {
              * @enum {string}
              */
             role: "owner" | "labeler";
+            /** Quota */
+            quota?: number | null;
         };
         /**
          * LegendEntry
@@ -334,6 +336,10 @@ export interface components {
             comes_by_link: boolean;
             /** Set Aside */
             set_aside: boolean;
+            /** Quota */
+            quota: number | null;
+            /** Counted */
+            counted: number;
             /** Last Seen */
             last_seen: number | null;
             quality: components["schemas"]["QualityReply"] | null;
@@ -348,6 +354,8 @@ export interface components {
             agreement: components["schemas"]["AgreementReply"];
             /** N Disagreements */
             n_disagreements: number;
+            /** Shortfall */
+            shortfall: number;
             /** Local Only */
             local_only: boolean;
         };
@@ -391,6 +399,10 @@ export interface components {
             seconds_left: number | null;
             /** Open */
             open: number;
+            /** Quota */
+            quota: number | null;
+            /** Counted */
+            counted: number;
             trainer: components["schemas"]["TrainerProgress"];
         };
         /**
@@ -430,6 +442,24 @@ export interface components {
             lease_expires_at: number;
             /** Clips */
             clips: components["schemas"]["ClipReply"][];
+        };
+        /**
+         * QuotaReply
+         * @description How much is asked of somebody at most.
+         */
+        QuotaReply: {
+            /** Name */
+            name: string;
+            /** Quota */
+            quota: number | null;
+        };
+        /**
+         * QuotaRequest
+         * @description Ask somebody for so many comparisons at most.
+         */
+        QuotaRequest: {
+            /** Quota */
+            quota: number | null;
         };
         /**
          * Remark
@@ -636,6 +666,8 @@ export type PredictionsReply = components['schemas']['PredictionsReply'];
 export type Progress = components['schemas']['Progress'];
 export type QualityReply = components['schemas']['QualityReply'];
 export type QueryReply = components['schemas']['QueryReply'];
+export type QuotaReply = components['schemas']['QuotaReply'];
+export type QuotaRequest = components['schemas']['QuotaRequest'];
 export type Remark = components['schemas']['Remark'];
 export type RevokedReply = components['schemas']['RevokedReply'];
 export type RunReply = components['schemas']['RunReply'];

@@ -31,22 +31,40 @@ class Labeler:
     """When the person was added, milliseconds since 1970 UTC."""
     set_aside: bool = False
     """What this person says is kept, and not learned from."""
+    quota: int | None = None
+    """How many comparisons of a run this person is asked for at most; None for no bound."""
 
 
 class PeopleMethods(StoreBase):
     """Who may answer."""
 
-    def add_labeler(self, name: str, *, role: Role = "labeler", token_hash: str | None = None) -> Labeler:
+    def add_labeler(
+        self, name: str, *, role: Role = "labeler", token_hash: str | None = None, quota: int | None = None
+    ) -> Labeler:
         """Add a person. Whoever answers or claims under a new name is added too, as a labeler without a token.
 
+        Args:
+            name: Of the person.
+            role: What this person may do.
+            token_hash: SHA-256 in hex of the token that lets this person in.
+            quota: As in `set_quota`.
+
         Raises:
-            SettingError: `name` is empty or taken, or there is no such role.
+            SettingError: `name` is empty or taken, there is no such role, or the quota is below 1 or an owner's.
         """
         if not name:
             raise SettingError("`name` must not be empty.")
         if role not in get_args(Role):
             raise SettingError(f"`role` must be one of {', '.join(get_args(Role))}. Received {role!r}.")
-        values = {"name": name, "role": role, "token_hash": token_hash, "revoked": 0, "set_aside": 0}
+        _check_quota(quota, role)
+        values = {
+            "name": name,
+            "role": role,
+            "token_hash": token_hash,
+            "revoked": 0,
+            "set_aside": 0,
+            "quota": quota,
+        }
         with self._database.write() as connection:
             if _is_known(connection, name):
                 raise SettingError(f"There is a labeler {name!r} already; choose another name.")
@@ -89,6 +107,29 @@ class PeopleMethods(StoreBase):
         with self._database.write() as connection:
             _update(connection, name, set_aside=int(aside))
 
+    def set_quota(self, name: str, quota: int | None) -> None:
+        """Say how many comparisons somebody is asked for at most in a run, None for no bound.
+
+        It is what claims go by in the labelling page; an answer is never refused for it. Owners have none: whoever
+        sets the quotas gives what others do not.
+
+        Raises:
+            SettingError: The quota is below 1, or an owner's.
+            StoreError: There is nobody of that name.
+        """
+        with self._database.write() as connection:
+            role = connection.execute(select(_labeler.c.role).where(_labeler.c.name == name)).scalar()
+            _check_quota(quota, role)
+            _update(connection, name, quota=quota)
+
+    def quotas(self) -> dict[str, int]:
+        """Return how many comparisons of a run people are asked for at most, by name, of those who have a bound."""
+        with self._database.read() as connection:
+            found = connection.execute(
+                select(_labeler.c.name, _labeler.c.quota).where(_labeler.c.quota.is_not(None))
+            )
+            return {name: quota for name, quota in found}
+
     def aside(self) -> frozenset[str]:
         """Return the names of those whose answers are set aside."""
         with self._database.read() as connection:
@@ -112,6 +153,15 @@ def ensure_labeler(connection: Connection, name: str, now: int) -> None:
     """Add somebody who is not known yet."""
     if not _is_known(connection, name):
         connection.execute(insert(_labeler).values(name=name, created_at=now))
+
+
+def _check_quota(quota: int | None, role: str | None) -> None:
+    if quota is None:
+        return
+    if not 1 <= quota < 2**31:
+        raise SettingError(f"`quota` must be at least 1, or None for no bound. Received {quota}.")
+    if role == "owner":
+        raise SettingError("An owner has no quota: whoever sets the quotas gives what others do not.")
 
 
 def _is_known(connection: Connection, name: str) -> bool:

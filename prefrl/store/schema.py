@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 """Newest migration; versions are compared as text, so they keep their four digits."""
 
 metadata = MetaData(
@@ -108,6 +108,7 @@ labeler = Table(
     Column(
         "set_aside", Integer, nullable=False, server_default="0", comment="1: what they say is not learned from"
     ),
+    Column("quota", Integer, comment="comparisons of a run that are asked for at most; NULL for no bound"),
     Index("ix_labeler_token_hash", "token_hash", unique=True),
     sqlite_strict=True,
 )

@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Page, Playwright, expect
 
 from prefrl.segments import Query
-from prefrl.store import Store
+from prefrl.store import RunRecord, Store
 from prefrl_labeling_gui.assignment import sides_of
 
 GONE_MS = 3_600_000
@@ -429,3 +430,78 @@ def test_everybody_can_use_the_page_on_a_phone(
         page = visitor.open(path)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_owner_bounds_what_is_asked_of_people(visit: Callable[..., Any], small_office: Callable[..., Any]) -> None:
+    here = small_office()
+    with Store(here.server.run) as store:
+        wanted = store.published(RunRecord)
+        assert wanted is not None
+        store.publish(replace(wanted, n_labels=7))
+    page = visit(here, "owner").open("/people")
+    names, quota, make = page.get_by_label("Names"), page.get_by_label("at most"), page.get_by_text("Make links")
+    shortfall = page.locator("#shortfall")
+    expect(shortfall).to_be_hidden()
+    names.fill("Mary, Emmy")
+    quota.fill("2")
+    make.click()
+    for name in ("Mary", "Emmy"):
+        expect(page.get_by_role("row", name=name)).to_contain_text("0 of at most 2")
+    expect(shortfall).to_have_text(
+        "These limits leave 3 answers that nobody gives, and the training would wait for ever: raise them, invite "
+        "others, or answer those yourself."
+    )
+
+    row = page.get_by_role("row", name="Mary")
+    row.get_by_role("button", name="Limit").click()
+    dialog = page.get_by_role("dialog", name="How many answers of Mary?")
+    field = dialog.get_by_label("At most")
+    expect(field).to_have_value("2")
+    field.fill("0")
+    dialog.get_by_role("button", name="Set").click()
+    expect(dialog).to_be_visible()  # the browser says that it must be at least 1
+    field.fill("4")
+    field.press("Enter")
+    expect(row).to_contain_text("0 of at most 4")
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#announcement")).to_have_text("Mary is asked for 4 answers at most.")
+    expect(shortfall).to_contain_text("leave 1 answer that nobody gives")
+    row.get_by_role("button", name="Limit").click()
+    field.fill("")
+    dialog.get_by_role("button", name="Set").click()
+    expect(row).not_to_contain_text("at most")
+    expect(shortfall).to_be_hidden()
+
+    page.get_by_label("as", exact=True).select_option("owner")
+    expect(quota).to_be_disabled()
+    names.fill("Barbara L.")
+    make.click()
+    barbara = page.get_by_role("row", name="Barbara L.")
+    expect(barbara).to_contain_text("owner")
+    expect(barbara.get_by_role("button", name="Limit")).to_have_count(0)
+    with Store(here.server.run) as store:
+        assert store.quotas() == {"Emmy": 2}
+
+
+def test_who_has_given_their_share_is_thanked(visit: Callable[..., Any], small_office: Callable[..., Any]) -> None:
+    here = small_office("--repeat-share", "0")
+    ada = visit(here, "Ada")
+    with Store(here.server.run) as store:
+        store.set_quota("Ada", 2)
+    page = ada.page
+    page.wait_for_timeout(1_000)  # the server looks twice a second
+    ada.label()
+    expect(page.locator("#progress")).to_contain_text("0 of the 2 asked of you")
+    ada.press("ArrowLeft")
+    ada.press("?")
+    last = ada.press("ArrowRight")
+    rest = page.locator("#rest")
+    expect(rest).to_contain_text("Your share is done")
+    expect(rest).to_contain_text("You gave as many answers as you were asked for, and others go on.")
+    expect(page.locator("#progress")).to_contain_text("2 of the 2 asked of you")
+    ada.all_saved()
+    page.keyboard.press("u")
+    assert ada.see_pair() == last
+    expect(page.locator("#progress")).to_contain_text("1 of the 2 asked of you")
+    ada.press("ArrowLeft")
+    expect(rest).to_contain_text("Your share is done")

@@ -9,7 +9,7 @@ import pytest
 
 from prefrl.segments import Answer, Query
 from prefrl.store import NewAnswer, RunAbout, Store
-from prefrl_labeling_gui.answer_index import RATE_ANSWERS, AnswerIndex
+from prefrl_labeling_gui.answer_index import RATE_ANSWERS, AnswerIndex, Worker, seconds_until
 
 NAMES = ("Ann", "Bo")
 
@@ -86,3 +86,29 @@ def test_the_pace_is_the_present_one(some_query: Callable[[int], Query], about: 
     assert answer_index.account("Ann").per_minute == pytest.approx(20.0)
     assert answer_index.account("Ann").last_time == clock.now
     assert answer_index.account("nobody").current == {}
+
+
+ENDLESS = Worker("Ann", 0.5, math.inf)
+SHORT = Worker("Bo", 1.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("n", "workers", "share", "seconds"),
+    [
+        (30, [ENDLESS], 1.0, 60.0),
+        (30, [ENDLESS], 0.5, 120.0),
+        (15, [ENDLESS, SHORT], 1.0, 10.0),
+        (20, [ENDLESS, SHORT], 1.0, 20.0),  # 15 in the first 10 s, and the rest by Ann alone
+        (20, [SHORT, ENDLESS], 0.5, 40.0),
+        (10, [SHORT], 1.0, 10.0),
+        (11, [SHORT], 1.0, math.nan),
+        (14, [SHORT, Worker("Cid", 0.25, 4)], 1.0, 16.0),
+        (15, [SHORT, Worker("Cid", 0.25, 4)], 1.0, math.nan),
+        (1, [], 1.0, math.nan),
+        (0, [], 1.0, 0.0),
+    ],
+)
+def test_people_give_answers_until_their_quota(
+    n: float, workers: list[Worker], share: float, seconds: float
+) -> None:
+    assert seconds_until(n, workers, share) == pytest.approx(seconds, nan_ok=True)

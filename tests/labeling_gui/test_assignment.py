@@ -272,3 +272,60 @@ def test_nothing_is_repeated_when_nobody_waits_for_answers(desk: Callable[..., D
         own.answer(claim)
     assert own.claim(repeats=False) is None
     assert own.claim(repeats=True) is not None
+
+
+def test_a_quota_bounds_what_costs_budget_and_nothing_else(desk: Callable[..., Desk]) -> None:
+    here = desk(40, repeat_share=1.0)
+    here.store.add_labeler("Ann", quota=15)
+    here.restart()
+    skipped = here.claim()
+    assert skipped is not None
+    here.answer(skipped, "cannot_tell")
+    done = here.work()
+    assert [claim.repeat_of for claim in done].count(None) == 15, "what says nothing costs nothing"
+    assert len(done) > 15, "nor do repeats"
+    assert here.answer_index.n_left("Ann") == 0
+    here.restart()
+    assert here.claim() is None
+    assert len(here.work(name="Bo", n=20)) == 20, "others go on"
+
+    here.store.set_quota("Ann", 16)
+    here.answer_index.refresh()
+    assert [claim.repeat_of for claim in here.work()].count(None) == 1
+
+
+def test_an_undo_gives_one_back(desk: Callable[..., Desk]) -> None:
+    here = desk(5, repeat_share=0.0)
+    here.store.add_labeler("Ann", quota=2)
+    here.restart()
+    _, last = here.work()
+    [*_, said] = here.store.answers()
+    here.assignment.answer(last, "Ann", None, kind=PAIR, answer_id=uuid4(), supersedes=UUID(said.id))
+    here.answer_index.refresh()
+    assert here.answer_index.n_left("Ann") == 1
+    again = here.claim()
+    assert again is not None
+    here.answer(again, "right")
+    assert here.claim() is None
+
+
+def test_what_is_in_hand_counts_towards_a_quota(desk: Callable[..., Desk]) -> None:
+    here = desk(9, repeat_share=0.0)
+    here.store.add_labeler("Ann", quota=4)
+    here.restart()
+
+    def claim(n: int, holding: Sequence[str] = ()) -> list[str]:
+        claims = here.assignment.claim("Ann", n, kind=PAIR, holding=holding, repeats=True)
+        return [claim.query_id for claim in claims]
+
+    first = claim(3)
+    assert len(first) == 3
+    last = claim(3, first)
+    assert len(last) == 1
+    assert claim(3, [*first, *last]) == []
+    given = here.assignment.given("Ann", first[0])
+    assert given is not None
+    here.answer(given)
+    assert claim(3, [*first, *last]) == [], "the page may not know yet that the first is stored"
+    here.answer_index.add_repeat(last[0], "some query", "Ann")
+    assert len(claim(3, [*first, *last])) == 1, "a repeat in hand costs nothing"

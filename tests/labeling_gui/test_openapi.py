@@ -52,5 +52,5 @@ def test_no_request_breaks_the_server(served: Any, name: str) -> None:
 
         with suppress(Unsatisfiable):  # where nothing is asked for, nothing can be wrong
             fuzz()
-    assert len(operations) == 19
+    assert len(operations) == 20
     assert {200, 404, 422} <= statuses  # some of it is well-formed, some is not

@@ -179,6 +179,25 @@ def test_the_forecast_is_the_teams(
         assert training_view.progress("Ann").seconds_left == pytest.approx(79 * 4), "Ann has left"
 
 
+def test_the_forecast_knows_who_stops_when(
+    session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory
+) -> None:
+    session.store.add_labeler("Ann", quota=30)
+    with time_machine.travel(1_800_000_000, tick=False) as clock:
+        for _ in range(20):
+            clock.shift(4)
+            session.answers("Ann")
+            session.answers("Bo")
+        session.store.publish(trainer_record(updated_at=time.time_ns() // 1_000_000))
+        training_view.look()
+        assert training_view.progress("Ann").seconds_left == pytest.approx(10 * 4), "until her own quota"
+        assert training_view.progress("Bo").seconds_left == pytest.approx(70 * 4), "alone for 60 after her last"
+        session.store.set_quota("Bo", 30)
+        training_view.look()
+        assert training_view.progress("Bo").seconds_left == pytest.approx(10 * 4)
+        assert training_view.progress("Cid").seconds_left is None, "nobody gives the other sixty"
+
+
 @pytest.mark.parametrize("state", ["stopped", "finished"])
 def test_nothing_is_foretold_where_nobody_waits(
     session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory, state: str

@@ -109,7 +109,7 @@ def test_a_store_of_the_first_schema_goes_on(tmp_path: Path, make_query: MakeQue
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0006",)]
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0007",)]
 
 
 def test_the_pair_of_an_old_query_is_known_in_either_order(tmp_path: Path, make_query: MakeQuery) -> None:
@@ -258,7 +258,7 @@ def test_every_row_of_the_second_schema_survives(tmp_path: Path, old_queries: li
         store.counts()
     after = rows_of(tmp_path)
     assert after.pop("run") == [{"id": 0, "created_at": _OLD_TIME + 100, "about": None}]
-    assert after.pop("labeler") == [row | {"set_aside": 0} for row in before.pop("labeler")]
+    assert after.pop("labeler") == [row | {"set_aside": 0, "quota": None} for row in before.pop("labeler")]
     for table in ("segment", "query_segment", "lease", "status", "showcase", "prediction"):
         assert after[table] == before[table]
     assert after["query"] == [row | {"run_id": 0} for row in before["query"]]
@@ -366,3 +366,16 @@ def test_keys_are_checked_again_after_a_migration(tmp_path: Path, old_queries: l
     write_0002(tmp_path, old_queries)
     with Store(tmp_path) as store, store._database.read() as connection:
         assert connection.execute(text("PRAGMA foreign_keys")).scalar_one() == 1
+
+
+def test_everybody_of_the_sixth_schema_is_asked_without_a_bound(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.sqlite'}", module=sqlite_module()[0])
+    with engine.begin() as connection:
+        upgrade(connection, "0006")
+        connection.execute(text("INSERT INTO labeler (name, created_at, set_aside) VALUES ('ann', 77, 1)"))
+    engine.dispose()
+    with Store(tmp_path) as store:
+        [ann] = store.labelers()
+        assert (ann.name, ann.set_aside, ann.quota) == ("ann", True, None)
+        store.set_quota("ann", 5)
+        assert store.quotas() == {"ann": 5}

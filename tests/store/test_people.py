@@ -143,3 +143,39 @@ def test_comparisons_of_people_as_they_were(timed: Store, make_query: MakeQuery)
     assert then(3, frozenset({"bob"}), holds="bob") == []
     for query_ids, found in (([query.id], [2, 3]), (["another"], []), ([], [])):
         assert timed.comparison_seqs_then(3, aside=(), settled={}, query_ids=query_ids) == found
+
+
+def test_somebody_is_asked_for_so_much_at_most(timed: Store) -> None:
+    ann = timed.add_labeler("ann", quota=100)
+    bob = timed.add_labeler("bob")
+    timed.add_labeler("eva", role="owner")
+    assert (ann.quota, bob.quota) == (100, None)
+    assert timed.labeler("ann") == ann
+    assert timed.quotas() == {"ann": 100}
+    timed.set_quota("bob", 7)
+    timed.set_quota("ann", None)
+    assert timed.quotas() == {"bob": 7}
+    assert [person.quota for person in timed.labelers()] == [None, 7, None]
+
+
+@pytest.mark.parametrize("quota", [0, -1, 2**31])
+def test_a_quota_is_a_number_of_answers(timed: Store, quota: int) -> None:
+    timed.add_labeler("ann", quota=3)
+    with pytest.raises(SettingError, match=f"`quota` must be at least 1.* Received {quota}"):
+        timed.set_quota("ann", quota)
+    with pytest.raises(SettingError, match="`quota` must be at least 1"):
+        timed.add_labeler("bob", quota=quota)
+    assert timed.quotas() == {"ann": 3}
+    assert timed.labeler("bob") is None
+    with pytest.raises(StoreError, match="There is no labeler 'nobody'"):
+        timed.set_quota("nobody", 3)
+
+
+def test_an_owner_has_no_quota(timed: Store) -> None:
+    timed.add_labeler("eva", role="owner")
+    with pytest.raises(SettingError, match="An owner has no quota"):
+        timed.set_quota("eva", 3)
+    with pytest.raises(SettingError, match="An owner has no quota"):
+        timed.add_labeler("edna", role="owner", quota=3)
+    timed.set_quota("eva", None)
+    assert timed.quotas() == {}

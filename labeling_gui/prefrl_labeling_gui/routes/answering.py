@@ -1,5 +1,6 @@
 """Queries to answer, answers, and a person's own past answers."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import FastAPI, Query
@@ -116,7 +117,7 @@ def claims(body: ClaimsRequest, context: Shared, person: Person) -> ClaimsReply:
     context.draw_ahead([segment_id for claim in given for segment_id in claim.segment_ids])
     return ClaimsReply(
         queries=[_query(context, claim) for claim in given],
-        reason=None if given else _reason(context),
+        reason=None if given else _reason(context, person.name, body.holding),
         progress=training_view.progress(person.name),
     )
 
@@ -213,10 +214,15 @@ def export(
     return Response(text, media_type=EXPORT_TYPES[kind], headers=headers)
 
 
-def _reason(context: ServerContext) -> Reason:
+def _reason(context: ServerContext, name: str, holding: Sequence[str]) -> Reason:
+    """Return why there is nothing for somebody who holds some queries."""
     if context.training_view.is_finished:
         return "finished"
-    return "budget_used" if context.training_view.budget_is_used else "none_open"
+    if context.training_view.budget_is_used:
+        return "budget_used"
+    left = context.answer_index.n_left(name)
+    is_given = left is not None and left <= context.answer_index.n_in_hand(name, holding)
+    return "quota_given" if is_given else "none_open"
 
 
 def _said(body: AnswerRequest, kind: FeedbackKind, *, n_clips: int) -> OnScreen | None:

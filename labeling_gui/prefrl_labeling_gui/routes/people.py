@@ -19,6 +19,8 @@ from prefrl_labeling_gui.messages import (
     PeopleEntry,
     PeopleReply,
     QualityReply,
+    QuotaReply,
+    QuotaRequest,
     RevokedReply,
 )
 from prefrl_labeling_gui.training_view import number_or_none
@@ -31,6 +33,7 @@ def add_to(app: FastAPI) -> None:
     app.post("/api/people/{name}/revoke")(revoke)
     app.post("/api/people/{name}/link")(renew_link)
     app.post("/api/people/{name}/aside")(set_aside)
+    app.post("/api/people/{name}/quota")(set_quota)
     app.post("/api/gold")(gold)
 
 
@@ -49,6 +52,7 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
             n_pairs=agreement.n_pairs,
         ),
         n_disagreements=sum(one.holds is None for one in disagreements),
+        shortfall=_shortfall(context),
         local_only=context.settings.is_local,
     )
 
@@ -56,9 +60,10 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
 def invite(body: InvitationRequest, request: Request, context: Shared, owner: Owner) -> InvitationReply:
     """Make a link for somebody new."""
     try:
-        token = context.people.invite(body.name, body.role)
+        token = context.people.invite(body.name, body.role, body.quota)
     except SettingError as error:
         raise Refusal(409, str(error)) from error
+    context.answer_index.refresh()  # it knows the quotas
     return InvitationReply(name=body.name, link=_link(request, token))
 
 
@@ -88,6 +93,17 @@ def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> A
     return AsideReply(name=name, aside=body.aside)
 
 
+def set_quota(name: str, body: QuotaRequest, context: Shared, owner: Owner) -> QuotaReply:
+    """Ask somebody for so many comparisons at most, or for as many as there are."""
+    person = _invited(context, name)
+    try:
+        context.people.set_quota(person.name, body.quota)
+    except SettingError as error:
+        raise Refusal(409, str(error)) from error
+    context.answer_index.refresh()
+    return QuotaReply(name=name, quota=body.quota)
+
+
 def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
     """Have a query come to everybody else, to see whether they say what the owner has said; or no more."""
     if body.gold:
@@ -105,6 +121,23 @@ def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
     else:
         context.store.unmark_gold(body.query_id)
     return GoldReply(query_id=body.query_id, gold=body.gold)
+
+
+def _shortfall(context: ServerContext) -> int:
+    """Return how many comparisons will be missing once everybody who was invited has given their quota.
+
+    Owners are not counted on: whoever sets quotas wants others to answer, and hears what is left to do.
+    """
+    asked = [
+        person
+        for person in context.people.all()
+        if person.role == "labeler" and not person.revoked and not person.set_aside
+    ]
+    left = [context.answer_index.n_left(person.name) for person in asked]
+    bounded = [n for n in left if n is not None]
+    if not asked or len(bounded) < len(left):  # then nobody was asked yet, or somebody gives as much as there is
+        return 0
+    return max(0, context.training_view.n_missing - sum(bounded))
 
 
 def _invited(context: ServerContext, name: str) -> Labeler:
@@ -136,6 +169,8 @@ def _entry(
         revoked=person.revoked,
         comes_by_link=person != context.people.owner,
         set_aside=person.set_aside,
+        quota=person.quota,
+        counted=context.answer_index.n_counted(person.name),
         last_seen=context.last_seen(person.name),
         quality=None if quality is None else _quality(quality),
     )

@@ -19,11 +19,12 @@ let linked = new Set();
 
 async function look() {
   try {
-    const { people, agreement, n_disagreements, local_only } = await request("/api/people");
+    const { people, agreement, n_disagreements, shortfall, local_only } = await request("/api/people");
     linked = new Set(people.map(({ name }) => name));
     showEverybody(people);
     showAgreement(agreement);
     byId("disagreements").textContent = `${count(n_disagreements, "disagreement")} to settle`;
+    showShortfall(shortfall);
     byId("local").hidden = !local_only;
     banner("people", "");
   } catch (error) {
@@ -67,6 +68,7 @@ function marks(person) {
   const words = person.role === "owner" ? ["owner"] : [];
   if (person.revoked) words.push("locked out");
   if (person.set_aside) words.push("set aside");
+  if (person.quota !== null) words.push(`${number(person.counted)} of at most ${number(person.quota)}`);
   return words.map((word) => element("span", { class: "badge" }, word));
 }
 
@@ -94,8 +96,9 @@ function acts(person) {
   const aside = button("aside", person.set_aside ? "Count again" : "Set aside", () => setAside(person));
   if (!person.comes_by_link) return [aside];
   const link = button("link", "New link", () => newLink(person.name));
+  const limit = person.role === "owner" ? [] : [button("limit", "Limit", () => askForQuota(person))];
   const lock = button("lock", "Lock out", () => askToLockOut(person.name));
-  return person.revoked ? [link, aside] : [link, aside, lock];
+  return person.revoked ? [link, aside] : [...limit, link, aside, lock];
 }
 
 /** @param {string} text */
@@ -126,6 +129,27 @@ function showAgreement({ raw, alpha, n_pairs }) {
 }
 
 /**
+ * Say so where all who were invited will have given what they were asked for, and the training still waits.
+ * @param {number} n Answers that are missing then.
+ */
+function showShortfall(n) {
+  const place = byId("shortfall");
+  place.hidden = n === 0;
+  if (n > 0) place.textContent = `These limits leave ${count(n, "answer")} that nobody gives, and the training would wait for ever: raise them, invite others, or answer those yourself.`;
+}
+
+/** @param {string} id */
+function quotaField(id) {
+  const about = { id, type: "number", inputMode: "numeric", min: 1, max: 2 ** 31 - 1, step: 1, placeholder: "no limit" };
+  return element("input", { ...about, class: "quota", autocomplete: "off" });
+}
+
+/** @param {HTMLInputElement} field What it says; null where it says nothing. */
+function quotaIn(field) {
+  return field.value === "" ? null : field.valueAsNumber;
+}
+
+/**
  * Invite everybody whose name was written, one after the other; a name that is refused stays to be written anew.
  * @param {SubmitEvent} event
  */
@@ -133,12 +157,13 @@ async function invite(event) {
   event.preventDefault();
   const field = byId("names");
   const role = byId("role").value;
+  const quota = role === "owner" ? null : quotaIn(byId("quota"));
   const names = field.value.split(SEPARATORS).map((name) => name.trim()).filter((name) => name !== "");
   beginAct();
   const refused = [];
   for (const name of names) {
     try {
-      const reply = await request("/api/people", { body: { name, role } });
+      const reply = await request("/api/people", { body: { name, role, quota } });
       showLink(reply.name, reply.link, role === "owner" ? OWNS : "");
     } catch (error) {
       refused.push(name);
@@ -205,6 +230,36 @@ async function setAside({ name, set_aside }) {
   look();
 }
 
+/** Ask how many answers somebody is asked for at most. @param {Entry} person */
+function askForQuota({ name, quota }) {
+  const field = quotaField("new-quota");
+  field.value = quota === null ? "" : String(quota);
+  const set = async () => {
+    if (!field.reportValidity()) return;
+    dialog.close();
+    beginAct();
+    try {
+      const reply = await request(`/api/people/${encodeURIComponent(name)}/quota`, { body: { quota: quotaIn(field) } });
+      announce(reply.quota === null ? `${name} is asked as long as there is anything.` : `${name} is asked for ${count(reply.quota, "answer")} at most.`);
+    } catch (error) {
+      banner("act", sentenceOf(error));
+    }
+    look();
+  };
+  const dialog = openDialog(
+    `How many answers of ${name}?`,
+    element("p", { class: "row" }, element("label", { htmlFor: "new-quota" }, "At most"), field),
+    element("p", { class: "quiet" }, "Who has given them is thanked, and others go on. “Can’t tell”, what is asked a second time and gold do not count."),
+  );
+  addAct(dialog, "Set", set);
+  field.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // else it presses the button that has the focus once the dialog is closed
+    set();
+  });
+  field.focus();
+}
+
 /** @param {string} name */
 function askToLockOut(name) {
   const lock = async () => {
@@ -235,12 +290,15 @@ byId("invitation").append(
     element("label", { htmlFor: "role" }, "as"),
     element(
       "select",
-      { id: "role" },
+      { id: "role", onchange: () => (byId("quota").disabled = byId("role").value === "owner") },
       element("option", { value: "labeler" }, "labellers"),
       element("option", { value: "owner" }, "owners, who may do all you may"),
     ),
+    element("label", { htmlFor: "quota" }, "answers of each, at most"),
+    quotaField("quota"),
     element("button", { type: "submit", class: "main" }, "Make links"),
   ),
+  element("p", { id: "shortfall", class: "warning", role: "status", hidden: true }),
   element(
     "p",
     { id: "local", class: "quiet", hidden: true },

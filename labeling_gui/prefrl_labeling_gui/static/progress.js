@@ -22,6 +22,10 @@ export function showProgress(root, progress, unsent, connected, unit) {
   const facts = [element("span", {}, done)];
   // The two differ: "can't tell" is an answer but no comparison, and others answer too.
   if (mine !== total) facts.push(element("span", { class: "mine" }, `you gave ${count(mine, "answer")}`));
+  if (progress.quota !== null) {
+    const given = Math.min(progress.counted + unsent.comparisons, progress.quota);
+    facts.push(element("span", { class: "quota" }, `${number(given)} of the ${number(progress.quota)} asked of you`));
+  }
   if (progress.per_minute) {
     facts.push(element("span", { class: "pace" }, `${number(Math.round(progress.per_minute))} a minute`));
   }

@@ -15,7 +15,7 @@ const RETRY_AFTER = 3_000;
 export class Queue extends EventTarget {
   /** @type {Query[]} The first is to be answered now. */
   queries = [];
-  /** @type {string | null} Why there are no more: "none_open", "budget_used", "finished". */
+  /** @type {string | null} Why there are no more: "none_open", "quota_given", "budget_used", "finished". */
   reason = null;
   /** @type {Error | null} Why the last claim failed; null when it did not. */
   failure = null;

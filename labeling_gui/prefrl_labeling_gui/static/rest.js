@@ -53,6 +53,11 @@ function messageFor(reason, trainer, answered) {
     const line = "Thank you! The agent goes on alone with what it learned from them. This is what it does now.";
     return { title: "Every question is answered", lines: [line], clip: true, links: true };
   }
+  if (reason === "quota_given") {
+    const line =
+      "Thank you! You gave as many answers as you were asked for, and others go on. Undo gives you one back. This is what the agent does now.";
+    return { title: "Your share is done", lines: [line], clip: true, links: true };
+  }
   const begun = trainer !== null && trainer.state !== null;
   if (begun && (trainer.state === "stopped" || !trainer.alive)) {
     const line =
