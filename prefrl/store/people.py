@@ -123,7 +123,7 @@ class PeopleMethods(StoreBase):
             _update(connection, name, quota=quota)
 
     def quotas(self) -> dict[str, int]:
-        """Return how many comparisons of a run people are asked for at most, by name, of those who have a bound."""
+        """Return how many comparisons of a run people are asked for at most, by name, where there is a bound."""
         with self._database.read() as connection:
             found = connection.execute(
                 select(_labeler.c.name, _labeler.c.quota).where(_labeler.c.quota.is_not(None))
