@@ -17,7 +17,8 @@ import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
 
 from prefrl.config import load_preset
-from prefrl.feedback.teachers import ask, make_teacher
+from prefrl.feedback import OracleTeacher
+from prefrl.feedback.teachers import ask
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.segments import Answer, Query, Ranking, Rating, Segment, feedback_kind
 from prefrl.store import Store
@@ -63,7 +64,7 @@ class Labeler:
         self.errs, self.skips, self.thinks = errs, skips, thinks
         self.random = random.Random(seed)
         # What the oracle of this task is told, so that it can say how good a single clip is.
-        self.teacher = make_teacher("oracle", load_preset(TASK).teacher_settings, seed=seed)
+        self.teacher = OracleTeacher(**load_preset(TASK).teacher_settings)
         self.n_answers = 0
 
     def segments(self) -> tuple[Segment, ...]:
