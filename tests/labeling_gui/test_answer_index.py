@@ -100,6 +100,7 @@ SHORT = Worker("Bo", 1.0, 10)
         (15, [ENDLESS, SHORT], 1.0, 10.0),
         (20, [ENDLESS, SHORT], 1.0, 20.0),  # 15 in the first 10 s, and the rest by Ann alone
         (20, [SHORT, ENDLESS], 0.5, 40.0),
+        (45, [ENDLESS, SHORT, Worker("Cid", 1.0, 20)], 1.0, 30.0),  # 25, then 15, then 5 by Ann alone
         (10, [SHORT], 1.0, 10.0),
         (11, [SHORT], 1.0, math.nan),
         (14, [SHORT, Worker("Cid", 0.25, 4)], 1.0, 16.0),
