@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from prefrl.errors import StoreError
-from prefrl.store.schema import SCHEMA_VERSION
+from prefrl.store.schema import SCHEMA_VERSION, metadata
 
 _T = TypeVar("_T")
 
@@ -241,11 +241,20 @@ def _check_and_upgrade(engine: Engine, name: str) -> None:
                 f"{name} was written by a newer prefrl (schema {version}, this one knows {SCHEMA_VERSION}); "
                 "upgrade prefrl to open it."
             )
-        if version != SCHEMA_VERSION:
+        if version is None and connection.dialect.name == "sqlite" and not inspect(connection).get_table_names():
+            _create(connection)
+        elif version != SCHEMA_VERSION:
             from prefrl.store.migrations import upgrade  # Alembic is slow to import and seldom needed
 
             upgrade(connection)
             _check_foreign_keys(connection, name)
+
+
+def _create(connection: Connection) -> None:
+    """Make the tables of a new database at once; a test has the migrations build the same ones."""
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:version)"), {"version": SCHEMA_VERSION})
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from prefrl.errors import StoreError
 from prefrl.segments import Answer, Query
 from prefrl.store import NewAnswer, RunAbout, Store, StoreCounts, database, schema
 from prefrl.store.database import Database, sqlite_module
+from prefrl.store.migrations import upgrade
 
 MakeQuery = Callable[..., Query]
 
@@ -40,17 +41,28 @@ def tables(connection: Any) -> dict[str, list[str]]:
 
 
 def test_the_migrations_build_the_tables_of_the_code() -> None:
-    created = create_engine("sqlite://", module=sqlite_module()[0])
-    migrated = Database(URL.create("sqlite", database=":memory:"))
-    with created.begin() as left, migrated.read() as right:
-        schema.metadata.create_all(left)
+    created = Database(URL.create("sqlite", database=":memory:"))
+    migrated = create_engine("sqlite://", module=sqlite_module()[0])
+    with created.read() as left, migrated.begin() as right:
+        upgrade(right)
         assert tables(left) == tables(right)
+        versions = [one.execute(text("SELECT * FROM alembic_version")).all() for one in (left, right)]
+        assert versions[0] == versions[1] == [(schema.SCHEMA_VERSION,)]
         for name in ("answer", "run"):
             assert any("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT" in part for part in tables(right)[name])
         for name in schema.metadata.tables:
             assert "STRICT" in tables(right)[name]
-    created.dispose()
-    migrated.close()
+    created.close()
+    migrated.dispose()
+
+
+def test_a_new_store_needs_no_migration(monkeypatch: pytest.MonkeyPatch) -> None:
+    def needed(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("prefrl.store.migrations.upgrade", needed)
+    with Store() as store:
+        assert store.counts().queries == 0
 
 
 def test_the_version_in_the_code_is_that_of_the_newest_migration() -> None:
