@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Playwright, Route, expect
 
+from tests.browser.test_layout import resize
+
 KEYS = {
     "ArrowLeft": "left",
     "ArrowRight": "right",
@@ -501,27 +503,22 @@ OVERFLOWING = """() => [...document.querySelectorAll("button, #progress p, #ques
 }).map(({id, className}) => id || className)"""
 
 
-@pytest.mark.parametrize("size", [(844, 390), (750, 342), (568, 320), (320, 568)], ids=str)
-def test_a_small_screen_leaves_the_clips_their_room(
-    visit: Callable[..., Any], office: Any, size: tuple[int, int]
-) -> None:
-    viewport = {"width": size[0], "height": size[1]}
-    visitor = visit(office, viewport=viewport, has_touch=True, is_mobile=True)
+def test_a_small_screen_leaves_the_clips_their_room(visit: Callable[..., Any], office: Any) -> None:
+    """However the telephone is turned."""
+    visitor = visit(office, viewport={"width": 844, "height": 390}, has_touch=True, is_mobile=True)
     page = visitor.label()
-    expect(page.locator("#progress .sentence")).to_be_visible()
-    height, clips = heights(page)
-    assert clips >= 0.45 * height
-    assert page.evaluate(OVERFLOWING) == []
-    status = page.locator("#progress .sentence").bounding_box()
-    assert status is not None
-    assert status["height"] < 24, "one line"
-
-    beside = size[0] > size[1]
-    words = {True: "Left is better", False: "Upper is better"}
-    expect(visitor.button("left")).to_have_accessible_name(words[beside])
-    page.set_viewport_size({"width": size[1], "height": size[0]})  # turned
-    expect(visitor.button("left")).to_have_accessible_name(words[not beside])
-    expect(visitor.button("left").locator(".swipe")).to_have_text("↑" if beside else "←")
+    for size in ((844, 390), (750, 342), (568, 320), (320, 568), (390, 844)):
+        resize(page, size)
+        beside = size[0] > size[1]
+        expect(visitor.button("left")).to_have_accessible_name("Left is better" if beside else "Upper is better")
+        expect(visitor.button("left").locator(".swipe")).to_have_text("←" if beside else "↑")
+        expect(page.locator("#progress .sentence")).to_be_visible()
+        height, clips = heights(page)
+        assert clips >= 0.45 * height, size
+        assert page.evaluate(OVERFLOWING) == [], size
+        status = page.locator("#progress .sentence").bounding_box()
+        assert status is not None
+        assert status["height"] < 24, f"one line at {size}"
 
 
 ANSWERED = """(choice) => {

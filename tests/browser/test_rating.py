@@ -13,10 +13,10 @@ from prefrl.segments.answers import LEVELS
 from prefrl.store import Store
 from prefrl_labeling_gui.assignment import OnScreen
 from tests.browser.conftest import Office, ServerProcess
-from tests.browser.test_layout import SIZES, cut_off
+from tests.browser.test_layout import SIZES, cut_off, cut_off_at, resize
 from tests.browser.test_network import OFFLINE
 from tests.browser.test_pages import faults
-from tests.browser.test_ranking import AT_REST, BOXES, crowded
+from tests.browser.test_ranking import BOXES, crowded
 from tests.browser.test_strength import TOO_TALL
 
 ALL = range(1, LEVELS + 1)
@@ -326,11 +326,6 @@ def test_nothing_is_cut_off_where_a_clip_is_rated(
     assert {place: sentences for place, sentences in found.items() if sentences} == {}
 
 
-def resize(page: Page, size: tuple[int, int]) -> None:
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.wait_for_function(AT_REST)
-
-
 def lopsided(page: Page) -> list[str]:
     """Return what is wrong with the buttons: the levels lie in one row, the worst on the left, all as wide."""
     boxes = [page.locator(f"#do-level_{level}").bounding_box() for level in ALL]
@@ -345,27 +340,24 @@ def lopsided(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("size", [(640, 900), (1024, 768), (1440, 900)], ids=str)
-def test_nothing_is_cut_off_in_text_of_twice_the_size(
-    rating_office: Office, with_large_text: Browser, size: tuple[int, int]
-) -> None:
-    page = with_large_text.new_page(viewport={"width": size[0], "height": size[1]})
-    page.goto(rating_office.invite(f"Reader {size[0]}"))
-    found = {"help": cut_off(page)}
+def test_nothing_is_cut_off_in_text_of_twice_the_size(rating_office: Office, with_large_text: Browser) -> None:
+    sizes = ((640, 900), (1024, 768), (1440, 900))
+    page = with_large_text.new_page(viewport={"width": 640, "height": 900})
+    page.goto(rating_office.invite("Reader"))
+    found: dict[Any, Any] = {"help": cut_off_at(page, sizes)}
     page.get_by_role("button", name="Close").click()
     expect(page.locator("#stage")).to_have_attribute("data-seen", "true")
-    found["label"] = cut_off(page) + page.evaluate(TOO_TALL)
+    for size in sizes:
+        resize(page, size)
+        found[size, "label"] = cut_off(page) + page.evaluate(TOO_TALL)
     page.locator("#settings").click()
-    found["settings"] = cut_off(page)
+    found["settings"] = cut_off_at(page, sizes)
     page.close()
     assert {place: sentences for place, sentences in found.items() if sentences} == {}
 
 
-@pytest.mark.parametrize(
-    "colours", [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}], ids=str
-)
-def test_everybody_can_rate(visit: Callable[..., Any], rating_office: Office, colours: dict[str, str]) -> None:
-    visitor = visit(rating_office, reduced_motion="reduce", **colours)
+def test_everybody_can_rate(visit: Callable[..., Any], rating_office: Office) -> None:
+    visitor = visit(rating_office, reduced_motion="reduce")
     page = visitor.label(looked=False)
     assert not faults(page)  # before the clip has played
     page.keyboard.press(" ")
