@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -93,8 +94,9 @@ def about() -> RunAbout:
     return ABOUT
 
 
+@cache
 def random_experience(env_id: str, n_steps: int, seed: int = 0) -> SegmentRecorder:
-    """What a random policy does in one environment."""
+    """What a random policy does in one environment; to be drawn from, not to be added to."""
     env = SimulatorState(gymnasium.make(env_id))
     recorder = SegmentRecorder(env.observation_space, env.action_space, 1, capacity=n_steps)
     env.action_space.seed(seed)

@@ -267,8 +267,9 @@ def test_actions_that_an_environment_masks_are_not_taken() -> None:
         feedback=FeedbackSettings(segment_length=8, initial_timesteps=256, labels_per_round=5),
         restarts=RestartSettings(first_policies=1),
     )
-    model = MaskablePPO("MlpPolicy", VecNormalize(prefs.venv), n_steps=128, batch_size=64, seed=0, device="cpu")
-    model.learn(8000, callback=prefs.callback())
+    quick = {"n_steps": 128, "batch_size": 64, "n_epochs": 5, "learning_rate": 3e-3, "gamma": 0.5}
+    model = MaskablePPO("MlpPolicy", VecNormalize(prefs.venv), seed=0, device="cpu", **quick)
+    model.learn(2560, callback=prefs.callback())
     assert prefs.labels.n_labels == 40
     assert prefs.restarts.n_policies >= 2
     assert np.mean([episode["r"] for episode in list(model.ep_info_buffer or [])[-10:]]) > 20, "chance: 10 of 30"
