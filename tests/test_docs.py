@@ -16,9 +16,15 @@ import gymnasium
 import numpy as np
 import pytest
 import yaml
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.logger import KVWriter, Logger
 
+from prefrl.agents import PreferenceLearning
+from prefrl.feedback import OracleTeacher
 from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS
 from prefrl.reward import RewardEnsemble
+from prefrl.settings import FeedbackSettings
 
 ROOT = Path(__file__).parents[1]
 ABOUT_CODE = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]
@@ -209,42 +215,54 @@ def test_hooks_before_a_commit_download_nothing() -> None:
 # --- for users --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", SCRIPTS, ids=lambda page: page.stem)
-def test_scripts_in_the_documents_run_to_their_end(page: Path, tmp_path: Path) -> None:
-    """One after another in one folder; all they have less of is steps and labels."""
-    blocks = PYTHON.findall(page.read_text(encoding="utf-8"))
-    own = [block for block in blocks if not any(imports(block, package) for package in FOREIGN)]
-    assert own
-    run_blocks(own, tmp_path)
-    assert (tmp_path / "reward_model").is_dir()
+@pytest.mark.timeout(900)
+def test_scripts_in_the_documents_run_to_their_end(tmp_path: Path) -> None:
+    """Those of a page one after another in one folder; all they have less of is steps and labels."""
+    files = []
+    for page in SCRIPTS:
+        blocks = PYTHON.findall(page.read_text(encoding="utf-8"))
+        own = [block for block in blocks if not any(imports(block, package) for package in FOREIGN)]
+        assert own
+        (tmp_path / page.stem).mkdir()
+        files += written(own, tmp_path / page.stem)
+    run_scripts(files)
+    assert all((tmp_path / page.stem / "reward_model").is_dir() for page in SCRIPTS)
 
 
 def imports(block: str, package: str) -> bool:
     return re.search(rf"^(import|from) {package}\b", block, re.MULTILINE) is not None
 
 
-SHORT_PPO = """
-import inspect, runpy, sys
+SHORT = """
+import inspect, os, runpy, sys
 from stable_baselines3 import PPO
-short = {"n_steps": 512, "n_epochs": 1}  # where a script says nothing else
+short = {"n_steps": 128, "n_epochs": 1}  # where a script says nothing else
 known = inspect.signature(PPO.__init__).parameters.values()
 given = [one for one in known if one.default is not inspect.Parameter.empty]
 PPO.__init__.__defaults__ = tuple(short.get(one.name, one.default) for one in given)
-[runpy.run_path(path) for path in sys.argv[1:]]
+from prefrl.settings import FeedbackSettings
+FeedbackSettings.__init__.__kwdefaults__["initial_timesteps"] = 512
+for path in sys.argv[1:]:
+    os.chdir(os.path.dirname(path))
+    runpy.run_path(path)
 """
 
 
-def run_blocks(blocks: list[str], folder: Path) -> None:
-    """Run scripts one after another in one process; one that begins with the name of its file gets that name."""
+def written(blocks: list[str], folder: Path) -> list[Path]:
+    """Write scripts into files; one that begins with the name of its file gets that name."""
     files = []
     for number, block in enumerate(blocks):
         name = re.match(r"# (\w+\.py)\n", block)
         files.append(folder / (name[1] if name else f"block{number}.py"))
         files[-1].write_text(shortened(block), encoding="utf-8")
+    return files
+
+
+def run_scripts(files: list[Path]) -> None:
+    """Run scripts one after another in one process, which takes long to start; each in its own folder."""
     warnings = ["-W", "error::UserWarning:__main__", "-W", "error::UserWarning:prefrl"]
     done = subprocess.run(
-        [sys.executable, *warnings, "-c", SHORT_PPO, *map(str, files)],
-        cwd=folder,
+        [sys.executable, *warnings, "-c", SHORT, *map(str, files)],
         capture_output=True,
         text=True,
         check=False,
@@ -255,10 +273,11 @@ def run_blocks(blocks: list[str], folder: Path) -> None:
 def shortened(example: str) -> str:
     shorter = {
         "n_envs=16": "n_envs=2",
-        "1_000_000": "7_000",
-        "20_000": "8_192",
-        "40_000": "16_384",
-        "=2_560": "=1_024",
+        "1_000_000": "2_048",
+        "20_000": "2_048",
+        "40_000": "4_096",
+        "=2_560": "=256",
+        "512": "128",
         "n_labels=700": "n_labels=70",
     }
     for long, short in shorter.items():
@@ -271,14 +290,14 @@ def shortened(example: str) -> str:
 def test_scripts_with_other_libraries_run_where_these_are_installed(package: str, tmp_path: Path) -> None:
     pytest.importorskip(package)
     first, *blocks = PYTHON.findall(OTHER_LIBRARIES.read_text(encoding="utf-8"))
-    run_blocks([first, *(block for block in blocks if imports(block, package))], tmp_path)
+    run_scripts(written([first, *(block for block in blocks if imports(block, package))], tmp_path))
 
 
 @pytest.mark.slow
 def test_the_settings_of_rl_zoo_train_on_the_saved_reward(tmp_path: Path) -> None:
     pytest.importorskip("rl_zoo3")
     page = OTHER_LIBRARIES.read_text(encoding="utf-8")
-    run_blocks([PYTHON.findall(page)[0]], tmp_path)
+    run_scripts(written([PYTHON.findall(page)[0]], tmp_path))
     [settings] = re.findall(r"^```yaml\n# learned.yml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "learned.yml").write_text(shortened(settings), encoding="utf-8")
     [command] = re.findall(r"^python (-m rl_zoo3\.train .*)$", page, re.MULTILINE)
@@ -321,42 +340,32 @@ def test_what_was_tried_with_other_libraries_is_said_of_each() -> None:
         assert section in headings(OTHER_LIBRARIES), library
 
 
-LOGGED = """
-import json
-from stable_baselines3 import PPO
-from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.logger import KVWriter, Logger
-from prefrl.agents import PreferenceLearning
-from prefrl.feedback import OracleTeacher
-from prefrl.settings import FeedbackSettings
-
 class Keys(KVWriter):
-    found = set()
-    def write(self, key_values, key_excluded, step=0):
-        self.found |= set(key_values)
-    def close(self):
-        pass
+    """Remembers under which names anything was logged."""
 
-prefs = PreferenceLearning(
-    make_vec_env("Pendulum-v1", n_envs=2),
-    teacher=OracleTeacher(),
-    n_labels=40,
-    feedback=FeedbackSettings(initial_timesteps=512, labels_per_round=5, segment_length=10),
-)
-model = PPO("MlpPolicy", prefs.venv, n_steps=256)
-model.set_logger(Logger(None, [Keys()]))
-model.learn(6144, callback=prefs.callback())
-print(json.dumps(sorted(Keys.found)))
-"""
+    def __init__(self) -> None:
+        self.found: set[str] = set()
+
+    def write(self, key_values: dict[str, Any], key_excluded: dict[str, Any], step: int = 0) -> None:
+        self.found |= set(key_values)
+
+    def close(self) -> None:
+        pass
 
 
 def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
     page = (ROOT / "docs" / "logging.md").read_text(encoding="utf-8")
     said = set(re.findall(r"`((?:rollout|labels|policy|reward_model)/\w+)`", page))
-    done = subprocess.run([sys.executable, "-c", LOGGED], capture_output=True, text=True, check=True)
-    logged = {
-        key for key in json.loads(done.stdout.splitlines()[-1]) if key.split("/")[0] not in ("time", "train")
-    }
+    prefs = PreferenceLearning(
+        make_vec_env("Pendulum-v1", n_envs=2),
+        teacher=OracleTeacher(),
+        n_labels=40,
+        feedback=FeedbackSettings(initial_timesteps=512, labels_per_round=5, segment_length=10),
+    )
+    model, keys = PPO("MlpPolicy", prefs.venv, n_steps=256, n_epochs=1), Keys()
+    model.set_logger(Logger(None, [keys]))
+    model.learn(6144, callback=prefs.callback())
+    logged = {key for key in keys.found if key.split("/")[0] not in ("time", "train")}
     assert logged == said - {"rollout/exploration_rate"}
 
 

@@ -267,7 +267,7 @@ def test_actions_that_an_environment_masks_are_not_taken() -> None:
         feedback=FeedbackSettings(segment_length=8, initial_timesteps=256, labels_per_round=5),
         restarts=RestartSettings(first_policies=1),
     )
-    quick = {"n_steps": 128, "batch_size": 64, "n_epochs": 5, "learning_rate": 3e-3, "gamma": 0.5}
+    quick: dict[str, Any] = {"n_steps": 128, "batch_size": 64, "n_epochs": 5, "learning_rate": 3e-3, "gamma": 0.5}
     model = MaskablePPO("MlpPolicy", VecNormalize(prefs.venv), seed=0, device="cpu", **quick)
     model.learn(2560, callback=prefs.callback())
     assert prefs.labels.n_labels == 40

@@ -123,7 +123,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     ("algo", "total_timesteps", "n_labels", "n_kills"),
     [
-        ("ppo", 2048, 24, 2),
+        ("ppo", 1024, 16, 2),
         pytest.param("ppo", 20_000, 120, 10, marks=SLOW),
         *(pytest.param(algo, 6_000, 60, 10, marks=SLOW) for algo in ("sac", "td3", "dqn")),
     ],

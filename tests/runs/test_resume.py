@@ -1,5 +1,6 @@
 """A run that was stopped or killed and resumed ends as one that was never stopped, to the last bit."""
 
+import json
 import os
 import shutil
 import signal
@@ -29,6 +30,7 @@ from prefrl.store import Store
 
 MakeConfig = Callable[..., RunConfig]
 Listener = Callable[[TrainingProgress], None]
+WholeOf = Callable[[RunConfig], dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("train_only")
 WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/refit_seconds"}
@@ -118,6 +120,22 @@ def assert_same(first: Any, second: Any, where: str = "outcome") -> None:
         assert first == second, where
 
 
+@pytest.fixture(scope="module")
+def whole_of(tmp_path_factory: pytest.TempPathFactory) -> WholeOf:
+    """`whole_of(config)`: what a run leaves that was never stopped; many tests compare with the same one."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def outcome_of(config: RunConfig) -> dict[str, Any]:
+        settings = json.dumps(config.to_json())
+        if settings not in known:
+            run = tmp_path_factory.mktemp("whole") / "run"
+            start(config, run, lambda progress: None)
+            known[settings] = outcome(run)
+        return known[settings]
+
+    return outcome_of
+
+
 def start_or_resume(config: RunConfig, path: Path, listener: Listener) -> None:
     if path.exists():
         resume(path, listener)
@@ -136,7 +154,7 @@ def stopped_and_resumed(config: RunConfig, path: Path, stops: list[int], quiet: 
 
 @pytest.mark.parametrize(("reward", "first"), [("preferences", 0), ("preferences", 2), ("true", 0)])
 def test_a_run_whose_policies_were_replaced_goes_on_exactly(
-    reward: str, first: int, small_config: MakeConfig, tmp_path: Path, quiet: Listener
+    reward: str, first: int, small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener
 ) -> None:
     """The learning rate falls from its beginning with each policy, and the best one is kept."""
     config = small_config(
@@ -146,8 +164,7 @@ def test_a_run_whose_policies_were_replaced_goes_on_exactly(
         restarts={"window_share": 0.1, "patience": 1, "least_gain": 9.0, "first_policies": first},
         agent={"settings": {"learning_rate": "lin_1e-2"}},
     )
-    start(config, tmp_path / "whole", quiet)
-    whole = outcome(tmp_path / "whole")
+    whole = whole_of(config)
     restarts = whole["values"]["restarts"] if reward == "true" else whole["values"]["preferences"]["restarts"]
     assert restarts["n_policies"] >= 3
     # In the first windows, with a fresh policy, with the third.
@@ -162,11 +179,10 @@ LIKE_ANOTHER = ("ddpg", "tqc", "crossq", "qrdqn")
     "algo", [pytest.param(algo, marks=pytest.mark.slow if algo in LIKE_ANOTHER else ()) for algo in ALGORITHMS]
 )
 def test_stopped_run_ends_as_one_never_stopped(
-    algo: str, small_config: MakeConfig, tmp_path: Path, quiet: Listener
+    algo: str, small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener
 ) -> None:
     config = small_config("cartpole" if algo in ("dqn", "qrdqn") else "pendulum", algo)
-    start(config, tmp_path / "whole", quiet)
-    whole = outcome(tmp_path / "whole")
+    whole = whole_of(config)
     # In the first rollout, when some labels were asked, when all were.
     stopped = stopped_and_resumed(config, tmp_path / "stopped", [64, 192, 448], quiet)
     assert whole["counts"].comparisons == 24
@@ -212,12 +228,17 @@ def test_stopped_run_ends_as_one_never_stopped(
 )
 @pytest.mark.filterwarnings("ignore:.*answers are ties")  # in a few steps of Pong nobody scores
 def test_stopped_run_of_other_kinds(
-    task: str, changes: dict[str, Any], small_config: MakeConfig, tmp_path: Path, quiet: Listener
+    task: str,
+    changes: dict[str, Any],
+    small_config: MakeConfig,
+    whole_of: WholeOf,
+    tmp_path: Path,
+    quiet: Listener,
 ) -> None:
     config = small_config(task, total_timesteps=384, env_kwargs={"max_episode_steps": 50}, **changes)
-    start(config, tmp_path / "whole", quiet)
+    whole = whole_of(config)
     stopped = stopped_and_resumed(config, tmp_path / "stopped", [192], quiet)
-    assert_same(outcome(tmp_path / "whole"), stopped)
+    assert_same(whole, stopped)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +255,7 @@ def test_with_simulators_that_cannot_be_saved(
     package: str,
     changes: dict[str, Any],
     small_config: MakeConfig,
+    whole_of: WholeOf,
     tmp_path: Path,
     quiet: Listener,
 ) -> None:
@@ -241,8 +263,7 @@ def test_with_simulators_that_cannot_be_saved(
     pytest.importorskip(package)
     settings = {"total_timesteps": 384, "env_kwargs": {"max_episode_steps": 50}, "checkpoint_every": 256} | changes
     config = small_config(task, stepping=stepping, **settings)
-    start(config, tmp_path / "whole", quiet)
-    whole = outcome(tmp_path / "whole")
+    whole = whole_of(config)
     assert whole["values"]["environments"]["documents"] == []
     stopped = stopped_and_resumed(config, tmp_path / "stopped", [128], quiet)
     assert_same(whole, stopped)
@@ -256,14 +277,14 @@ def test_with_simulators_that_cannot_be_saved(
 def test_tensorboard_changes_nothing_and_shows_every_line_once(
     algo: str,
     small_config: MakeConfig,
+    whole_of: WholeOf,
     tmp_path: Path,
     quiet: Listener,
     read_events: Callable[[Path], SimpleNamespace],
 ) -> None:
     """With pictures, after stops, a kill that undoes lines, and a kill before the first checkpoint."""
     config = small_config("pendulum", algo, checkpoint_every=256)
-    start(config, tmp_path / "without", quiet)
-    without = outcome(tmp_path / "without")
+    without = whole_of(config)
     config = replace(config, tensorboard=True)
     start(config, tmp_path / "whole", quiet)
     assert_same(without, outcome(tmp_path / "whole"))
@@ -290,11 +311,11 @@ def test_tensorboard_changes_nothing_and_shows_every_line_once(
     ],
 )
 def test_killed_run_ends_as_one_never_killed(
-    kills: list[int], small_config: MakeConfig, tmp_path: Path, quiet: Listener
+    kills: list[int], small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener
 ) -> None:
     """What came after the last checkpoint is done again, with the answers that the store has already."""
     config = small_config("pendulum", checkpoint_every=256)
-    start(config, tmp_path / "whole", quiet)
+    whole = whole_of(config)
     for steps in kills:
         with pytest.raises(Killed):
             start_or_resume(config, tmp_path / "killed", killed_at(steps))
@@ -303,15 +324,15 @@ def test_killed_run_ends_as_one_never_killed(
     resume(tmp_path / "killed", quiet)
     with Store(tmp_path / "killed") as store:
         assert store.answers()[: len(acknowledged)] == acknowledged
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+    assert_same(whole, outcome(tmp_path / "killed"))
 
 
 def test_queries_without_answers_are_answered_once(
-    small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
+    small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill between the two writes of a round leaves questions that nobody has answered."""
     config = small_config("pendulum")
-    start(config, tmp_path / "whole", quiet)
+    whole = whole_of(config)
 
     def killed(store: Store, answers: Any) -> Any:
         raise Killed
@@ -325,15 +346,15 @@ def test_queries_without_answers_are_answered_once(
     assert counts.queries > 0
     assert counts.answers == 0
     resume(tmp_path / "killed", quiet)
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "killed"))
+    assert_same(whole, outcome(tmp_path / "killed"))
 
 
 def test_stopped_before_the_first_step(
-    small_config: MakeConfig, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
+    small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The environments have been reset by then, and must not be reset again."""
     config = small_config("pendulum", total_timesteps=256)
-    start(config, tmp_path / "whole", quiet)
+    whole = whole_of(config)
 
     @contextmanager
     def stop_at_once() -> Iterator[threading.Event]:
@@ -347,7 +368,7 @@ def test_stopped_before_the_first_step(
             start(config, tmp_path / "stopped", quiet)
     assert [folder.name for folder in checkpoints(tmp_path / "stopped" / "checkpoints")] == ["000000000000"]
     resume(tmp_path / "stopped", quiet)
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "stopped"))
+    assert_same(whole, outcome(tmp_path / "stopped"))
 
 
 def test_seed_decides_the_outcome(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
@@ -359,10 +380,10 @@ def test_seed_decides_the_outcome(small_config: MakeConfig, tmp_path: Path, quie
 
 
 def test_damaged_newest_checkpoint_can_be_removed(
-    small_config: MakeConfig, tmp_path: Path, quiet: Listener
+    small_config: MakeConfig, whole_of: WholeOf, tmp_path: Path, quiet: Listener
 ) -> None:
     config = small_config("pendulum")
-    start(config, tmp_path / "whole", quiet)
+    whole = whole_of(config)
     with pytest.raises(Killed):
         start(config, tmp_path / "run", killed_at(512))
     saved = checkpoints(tmp_path / "run" / "checkpoints")
@@ -372,7 +393,7 @@ def test_damaged_newest_checkpoint_can_be_removed(
         resume(tmp_path / "run", quiet)
     shutil.rmtree(saved[-1])
     resume(tmp_path / "run", quiet)
-    assert_same(outcome(tmp_path / "whole"), outcome(tmp_path / "run"))
+    assert_same(whole, outcome(tmp_path / "run"))
 
 
 def test_complete_run_is_not_trained_again(small_config: MakeConfig, tmp_path: Path, quiet: Listener) -> None:
