@@ -59,6 +59,8 @@ def progress(answered: int) -> Progress:
         per_minute=None,
         seconds_left=None,
         open=0,
+        quota=None,
+        counted=0,
         trainer=TrainerProgress(alive=False),
     )
 
