@@ -175,10 +175,10 @@ def test_a_database_cut_short_is_refused(tmp_path: Path, make_query: MakeQuery) 
 def test_a_newer_schema_is_refused_and_left_as_it_is(tmp_path: Path, make_query: MakeQuery) -> None:
     fill(tmp_path, make_query, n=1)
     with sqlite3.connect(tmp_path / "store.sqlite") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0007'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     before = (tmp_path / "store.sqlite").read_bytes()
-    with pytest.raises(StoreError, match=r"written by a newer prefrl \(schema 0007, this one knows 0006\)"):
+    with pytest.raises(StoreError, match=r"written by a newer prefrl \(schema 9999, this one knows \d{4}\)"):
         store_counts(tmp_path)
     assert (tmp_path / "store.sqlite").read_bytes() == before
 
