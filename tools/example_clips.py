@@ -1,34 +1,56 @@
-"""Makes the examples of a task that the labelling page ships, from the segments of a run that were compared.
+"""Makes what the labelling page ships of a task: examples, and clips to practise on, from segments of runs.
 
-    python tools/example_clips.py RUN --good 0.9 --bad 0 --tricky 0.3
+    python tools/example_clips.py RUN [RUN ...] --look PICTURE [--from 0.4 --to 0.6]
+    python tools/example_clips.py RUN [RUN ...] --good 0.98 --bad 0 --tricky 0.3 --practice 0 0.1 0.3 0.5 0.8 1
 
-Each share is the place of a segment when all are put in order of their true return: 0 the worst, 1 the best.
-`--look` writes film strips of eleven places to a picture instead, to choose by.
+The segments are those that were compared, put in order of their true return. A share is a place in it: 0 is the
+worst, 1 the best. `--look` writes film strips of places in even steps to a picture, to choose by. What is not
+named stays as it is; what each clip shows is written into `sentences.json` by hand, once it was looked at.
 """
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 
+from prefrl.config import RunConfig
+from prefrl.runs.folder import RunFolder
 from prefrl.segments import Segment
-from prefrl.store import RunRecord, Store
+from prefrl.store import Store
 from prefrl_envs.clips import clip_timing, encode_clip
 from prefrl_envs.rendering import StateRenderer
-from prefrl_labeling_gui.examples import SHIPPED
+from prefrl_labeling_gui.examples import PRACTICE, SHIPPED, ExampleName, PracticeName
 
 SIZE = 320
 """Width and height of an example, in pixels."""
-SMALL, FRAMES = 128, 10
-"""Of the film strips."""
+SMALL, FRAMES, STRIPS = 128, 10, 11
+"""Of the film strips: width and height of a frame, frames of one, and how many."""
 
 
-def compared(store: Store) -> list[Segment]:
-    """Return the segments that were compared, those of the lowest true return first."""
-    found = {segment.id: segment for pair in store.comparisons() for segment in pair.segments}
-    return sorted(found.values(), key=lambda segment: segment.env_return)
+def in_order(runs: Sequence[Path]) -> tuple[RunConfig, list[Segment]]:
+    """Return what runs of one task are about, and their segments, those of the lowest true return first.
+
+    Raises:
+        SystemExit: They are of different tasks, or their segments differ in length.
+    """
+    about = [RunFolder.open(run).config() for run in runs]
+    with ExitStack() as stack:
+        stores = [stack.enter_context(Store(run)) for run in runs]
+        found = {
+            segment.id: segment
+            for store in stores
+            for comparison in store.comparisons()
+            for segment in comparison.segments
+        }
+    if len({(one.task, one.env_id) for one in about}) != 1:
+        raise SystemExit("The runs must be of one task.")
+    if len({segment.n_steps for segment in found.values()}) != 1:
+        raise SystemExit("The segments must be equally long, or their returns say nothing.")
+    return about[0], sorted(found.values(), key=lambda segment: segment.env_return)
 
 
 def at(segments: Sequence[Segment], share: float) -> Segment:
@@ -36,47 +58,66 @@ def at(segments: Sequence[Segment], share: float) -> Segment:
     return segments[round(share * (len(segments) - 1))]
 
 
-def write_clip(about: RunRecord, segment: Segment, path: Path) -> None:
-    """Write a segment as a clip."""
+def write_clip(about: RunConfig, segment: Segment, path: Path) -> None:
+    """Write a segment as a small file."""
     assert segment.render_states is not None
     with StateRenderer(about.env_id, SIZE, SIZE, env_kwargs=about.env_kwargs) as renderer:
         timing = clip_timing(segment.n_steps, renderer.step_seconds)
         steps = segment.render_states[timing.steps.start :: timing.stride]
-        encode_clip(renderer.frames(steps), path, timing.fps)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encode_clip(renderer.frames(steps), path, timing.fps, small=True)
 
 
-def write_strips(about: RunRecord, segments: Sequence[Segment], path: Path) -> None:
-    """Write a picture with a film strip a line, the worst segment first."""
+def write_strips(about: RunConfig, segments: Sequence[Segment], shares: Sequence[float], path: Path) -> None:
+    """Write a picture with a film strip a line, each with its share and return."""
     rows = []
     with StateRenderer(about.env_id, SMALL, SMALL, env_kwargs=about.env_kwargs) as renderer:
-        for share in np.linspace(0, 1, 11):
-            states = at(segments, share).render_states
-            assert states is not None
-            rows.append(
-                np.hstack(list(renderer.frames(states[np.linspace(0, len(states) - 1, FRAMES).astype(int)])))
-            )
-    cv2.imwrite(str(path), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+        for share in shares:
+            segment = at(segments, share)
+            assert segment.render_states is not None
+            states = segment.render_states[np.linspace(0, segment.n_steps - 1, FRAMES).astype(int)]
+            row = cv2.cvtColor(np.hstack(list(renderer.frames(states))), cv2.COLOR_RGB2BGR)
+            words = f"{share:.4f}: {segment.env_return:.1f}"
+            rows.append(cv2.putText(row, words, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 255)))
+    cv2.imwrite(str(path), np.vstack(rows))
+
+
+def arguments() -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    for name in get_args(ExampleName):
+        parser.add_argument(f"--{name}", type=float, metavar="SHARE")
+    places = len(get_args(PracticeName))
+    parser.add_argument("--practice", type=float, nargs=places, metavar="SHARE", help="the worst first")
+    parser.add_argument("--look", type=Path, metavar="PICTURE")
+    parser.add_argument("--from", type=float, default=0, metavar="SHARE", dest="low")
+    parser.add_argument("--to", type=float, default=1, metavar="SHARE", dest="high")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="where the folder of the task lies")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Write what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    for name in ("good", "bad", "tricky"):
-        parser.add_argument(f"--{name}", type=float, metavar="SHARE")
-    parser.add_argument("--look", type=Path, metavar="PICTURE")
-    given = parser.parse_args()
-    with Store(given.run) as store:
-        about, segments = store.published(RunRecord), compared(store)
-    assert about is not None
+    given = arguments()
+    about, segments = in_order(given.runs)
     if given.look is not None:
-        write_strips(about, segments, given.look)
+        write_strips(about, segments, np.linspace(given.low, given.high, STRIPS).tolist(), given.look)
         return
-    folder = SHIPPED / about.task
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("good", "bad", "tricky"):
+    folder = given.out / about.task
+    for name in get_args(ExampleName):
         if getattr(given, name) is not None:
             write_clip(about, at(segments, getattr(given, name)), folder / f"{name}.mp4")
+    if given.practice is None:
+        return
+    chosen = [at(segments, share) for share in given.practice]
+    returns = [segment.env_return for segment in chosen]
+    if returns != sorted(set(returns)):
+        raise SystemExit(
+            f"Each clip to practise on must be better than the one before. Their returns are {returns}."
+        )
+    for name, segment in zip(get_args(PracticeName), chosen, strict=True):
+        write_clip(about, segment, folder / PRACTICE / f"{name}.mp4")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ _ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
     ),
     "vp9": ("libvpx-vp9", {"crf": "32", "b": "0", "deadline": "realtime", "cpu-used": "6"}),
 }
+_SMALL = {"crf": "27", "preset": "veryslow", "bf": "8", "refs": "8", "rc-lookahead": "60"}
 
 
 class ClipTiming(NamedTuple):
@@ -118,6 +119,7 @@ def encode_clip(
     fps: float,
     *,
     codec: Codec = "h264",
+    small: bool = False,
 ) -> None:
     """Write frames as a video that browsers play, resting on the last frame for 0.2 s.
 
@@ -130,26 +132,30 @@ def encode_clip(
         path_or_buffer: A file name, or a binary file open for writing.
         fps: Frames per second of the clip.
         codec: "h264" makes an MP4 that every browser plays, "vp9" a WebM that needs no licence.
+        small: Take many times as long for a third of the bytes; for "h264" only.
 
     Raises:
-        ValueError: There is no frame, the array is no RGB clip, `fps` is not above 0, or the codec is unknown.
+        ValueError: There is no frame, the array is no RGB clip, `fps` is not above 0, the codec is unknown, or it
+            knows no `small`.
     """
     if not fps > 0:
         raise ValueError(f"`fps` must be above 0. Received {fps}.")
     if codec not in _ENCODERS:
         raise ValueError(f"`codec` must be one of {', '.join(_ENCODERS)}. Received {codec!r}.")
+    if small and codec != "h264":
+        raise ValueError(f"`small` is for the codec h264. Received {codec!r}.")
     even = map(_evened, frames)
     if not isinstance(path_or_buffer, str | os.PathLike):
         with tempfile.TemporaryDirectory() as folder:
             part = Path(folder) / "clip"
-            _encode(even, part, fps, codec)
+            _encode(even, part, fps, codec, small)
             with part.open("rb") as file:
                 shutil.copyfileobj(file, path_or_buffer)
         return
     path = Path(path_or_buffer)
     part = path.with_name(f".{path.name}.part")
     try:
-        _encode(even, part, fps, codec)
+        _encode(even, part, fps, codec, small)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -168,7 +174,7 @@ def _evened(frame: Frame) -> Frame:
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _encode(frames: Iterator[Frame], path: Path, fps: float, codec: Codec) -> None:
+def _encode(frames: Iterator[Frame], path: Path, fps: float, codec: Codec, small: bool) -> None:
     """Encode frames of even size."""
     first = next(frames, None)
     if first is None:
@@ -176,6 +182,7 @@ def _encode(frames: Iterator[Frame], path: Path, fps: float, codec: Codec) -> No
     rate = Fraction(fps).limit_denominator(1000)
     container_format, container_options = _FORMATS[codec]
     encoder, options = _ENCODERS[codec]
+    options = options | _SMALL if small else options
     with av.open(str(path), "w", format=container_format, options=container_options) as container:
         stream = container.add_stream(encoder, rate=rate, options=options)
         assert isinstance(stream, av.VideoStream)

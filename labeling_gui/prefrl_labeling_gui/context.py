@@ -17,7 +17,7 @@ from prefrl_labeling_gui.assignment import Assignment
 from prefrl_labeling_gui.clip_worker import Style
 from prefrl_labeling_gui.clips import ClipError, Clips
 from prefrl_labeling_gui.events import Streams
-from prefrl_labeling_gui.examples import Example, examples_of
+from prefrl_labeling_gui.examples import Examples, examples_in, shipped_examples
 from prefrl_labeling_gui.foreign_module import module_folder
 from prefrl_labeling_gui.messages import ClipReply, LegendEntry
 from prefrl_labeling_gui.people import People
@@ -59,7 +59,7 @@ class ServerContext:
         self._clips_refusal: str | None = None
         self._opening_clips = threading.Lock()
         self._n_news_drawn = 0
-        self._own_examples: Sequence[Example] = ()
+        self._own_examples: Examples | None = None
         self._last_seen: dict[str, int] = {}
         self._answering: dict[str, threading.Lock] = {}
 
@@ -88,24 +88,29 @@ class ServerContext:
         return [LegendEntry(name=part.name, colour=part.colour) for part in parts]
 
     @property
-    def examples(self) -> Sequence[Example]:
-        """Clips that show what is asked for, and what is not; those of a task go with its own question only."""
+    def examples(self) -> Examples:
+        """Clips that show what is asked for and what is not, and clips to practise on.
+
+        Those of a task go with its own question only.
+        """
+        if self._own_examples is not None:
+            return self._own_examples
         run = self.training_view.run
         task = None if run is None else TASKS.get(run.task)
         is_asked = task is not None and self.question in (task.question, task.rating_question)
-        return self._own_examples or examples_of(task.name if task is not None and is_asked else None, None)
+        return shipped_examples(task.name if task is not None and is_asked else None)
 
     def open(self) -> str:
         """Read what is there already, and return the owner's token.
 
         Raises:
-            SettingError: The folder of examples has none.
+            SettingError: The folder of examples has none, or is not as it should be.
             StoreError: The store cannot be read or written.
         """
         token = self.people.open()
         self.answer_index.open()
         if self.settings.examples is not None:
-            self._own_examples = examples_of(None, self.settings.examples)
+            self._own_examples = examples_in(self.settings.examples)
         self.look()
         return token
 

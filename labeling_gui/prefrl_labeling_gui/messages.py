@@ -201,6 +201,15 @@ class ExampleEntry(_Reply):
     clip: str
 
 
+class PracticeEntry(_Reply):
+    """A clip to practise on."""
+
+    sentence: str
+    """What it shows."""
+    clip: str
+    fps: float
+
+
 class RunReply(_Reply):
     """What is asked, and of whom."""
 
@@ -229,6 +238,8 @@ class RunReply(_Reply):
     """Characters that a comment may have."""
     examples: list[ExampleEntry]
     """What good looks like, and what does not."""
+    practice: list[PracticeEntry]
+    """The worst first; empty where there is nothing to practise on, or it is not known yet what is asked."""
     legend: list[LegendEntry]
     """Empty where clips have the environment's own colours."""
 

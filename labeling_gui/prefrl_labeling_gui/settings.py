@@ -40,7 +40,8 @@ class Settings:
     """What people are asked about the clips; by default what the run was started with."""
     examples: Path | None = None
     """Folder with good.mp4, bad.mp4 and tricky.mp4, any of them, that people see before the first clips and in the
-    help, and sentences.json that says what each shows; by default those of the task, where it has some."""
+    help, sentences.json that says what each shows, and practice/1.mp4 to 6.mp4, from the worst to the best, to
+    practise on; by default those of the task, where it has some."""
     least_look: float = 0.25
     """Seconds that all clips must have played before they can be compared."""
     repeat_share: float = 0.05

@@ -373,6 +373,18 @@ export interface components {
             role: "owner" | "labeler";
         };
         /**
+         * PracticeEntry
+         * @description A clip to practise on.
+         */
+        PracticeEntry: {
+            /** Sentence */
+            sentence: string;
+            /** Clip */
+            clip: string;
+            /** Fps */
+            fps: number;
+        };
+        /**
          * PredictionsReply
          * @description What the reward model makes of each step.
          */
@@ -525,6 +537,8 @@ export interface components {
             longest_comment: number;
             /** Examples */
             examples: components["schemas"]["ExampleEntry"][];
+            /** Practice */
+            practice: components["schemas"]["PracticeEntry"][];
             /** Legend */
             legend: components["schemas"]["LegendEntry"][];
         };
@@ -662,6 +676,7 @@ export type OpinionReply = components['schemas']['OpinionReply'];
 export type PeopleEntry = components['schemas']['PeopleEntry'];
 export type PeopleReply = components['schemas']['PeopleReply'];
 export type PersonReply = components['schemas']['PersonReply'];
+export type PracticeEntry = components['schemas']['PracticeEntry'];
 export type PredictionsReply = components['schemas']['PredictionsReply'];
 export type Progress = components['schemas']['Progress'];
 export type QualityReply = components['schemas']['QualityReply'];

@@ -37,6 +37,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("GET", "/training"): (401, 200, 200, 401, 200),
     ("GET", "/people"): (401, 403, 403, 401, 200),
     ("GET", "/disagreements"): (401, 403, 403, 401, 200),
+    ("GET", "/practice"): (401, 200, 200, 401, 200),
     ("GET", "/static"): (200, 200, 200, 200, 200),
     ("GET", "/api/run"): (401, 200, 200, 401, 200),
     ("GET", "/api/progress"): (401, 200, 200, 401, 200),
@@ -59,6 +60,7 @@ MATRIX: dict[tuple[str, str], tuple[int, int, int, int, int]] = {
     ("POST", "/api/settle"): (401, 403, 403, 401, 200),
     ("GET", "/clips/{name}"): (401, 200, 200, 401, 200),
     ("GET", "/examples/{name}.mp4"): (401, 404, 404, 401, 404),  # who is in learns that this task has none
+    ("GET", "/practice/{name}.mp4"): (401, 404, 404, 401, 404),
 }
 
 
@@ -97,7 +99,7 @@ def request(house: House, method: str, path: str, role: str) -> int:
     name = f"invited {uuid4().hex[:8]}"
     if path.startswith("/api/people/{name}"):
         house.served.context.people.invite(name)
-    named = {"clips": house.clip.rpartition("/")[2], "examples": "good"}
+    named = {"clips": house.clip.rpartition("/")[2], "examples": "good", "practice": "1"}
     address = path.format(token="no-token", name=named.get(path.split("/")[1], name))
     bodies = {
         "/api/claims": {"n": 1, "holding": []},

@@ -35,6 +35,7 @@ from prefrl_labeling_gui.messages import (
     HistoryReply,
     KnownName,
     PersonReply,
+    PracticeEntry,
     PredictionsReply,
     Progress,
     QueryId,
@@ -78,7 +79,11 @@ async def run(context: Shared, person: Person) -> RunReply:
         longest_comment=LONGEST_COMMENT,
         examples=[
             ExampleEntry(name=one.name, sentence=one.sentence, clip=f"/examples/{one.name}.mp4")
-            for one in context.examples
+            for one in context.examples.shown
+        ],
+        practice=[
+            PracticeEntry(sentence=one.sentence, clip=f"/practice/{one.name}.mp4", fps=one.fps)
+            for one in (() if about is None else context.examples.practice)
         ],
         legend=context.legend,
     )

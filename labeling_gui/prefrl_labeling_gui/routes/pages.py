@@ -18,7 +18,7 @@ from prefrl_labeling_gui.security import comes_from_elsewhere, is_embedded_elsew
 
 PACKAGE = Path(str(files("prefrl_labeling_gui")))
 STATIC = PACKAGE / "static"
-PAGES = ("label", "history", "training", "people", "disagreements")
+PAGES = ("label", "history", "training", "people", "disagreements", "practice")
 """Each is its content in `pages/`, in the frame that lies there, and a style and a script of its name."""
 
 
@@ -41,6 +41,7 @@ def add_to(app: FastAPI) -> None:
     app.get("/training", **options)(training_page)
     app.get("/people", **options)(people_page)
     app.get("/disagreements", **options)(disagreements_page)
+    app.get("/practice", **options)(practice_page)
     app.mount("/static", Assets(directory=STATIC), name="static")
 
 
@@ -108,6 +109,11 @@ def people_page(person: PageOwner) -> Response:
 def disagreements_page(person: PageOwner) -> Response:
     """Serve the page of what people say opposite things of."""
     return _page("disagreements")
+
+
+def practice_page(person: PageVisitor) -> Response:
+    """Serve the page on which somebody tries what counts for nothing."""
+    return _page("practice")
 
 
 def _page(name: str) -> Response:

@@ -74,11 +74,11 @@ export function buildControls(asked, says, answers, tools, act) {
     },
 
     /**
-     * @param {{answerable: boolean, paused: boolean, rate: number, undoes: string | null, speed: number | null,
-     *          remarked: boolean, ranking: import("./ranking.js").Ranking}} state What undo takes back is null where
-     *   there is nothing.
+     * @param {{answerable: boolean, playable: boolean, paused: boolean, rate: number, undoes: string | null,
+     *          speed: number | null, remarked: boolean, ranking: import("./ranking.js").Ranking}} state What undo takes
+     *   back is null where there is nothing; the speed, where it is not known.
      */
-    update({ answerable, remarked, paused, rate: playback, undoes: latest, speed: drawn, ranking }) {
+    update({ answerable, playable, remarked, paused, rate: playback, undoes: latest, speed: drawn, ranking }) {
       for (const action of says) {
         const { made } = buttons.get(action);
         made.disabled = !answerable || (action === "send" && !ranking.isComplete);
@@ -86,12 +86,13 @@ export function buildControls(asked, says, answers, tools, act) {
         made.querySelector(".says").textContent = layout.words[action];
         made.querySelector(".swipe").textContent = asked === "pair" ? layout.swipes[action] : "";
       }
-      for (const action of ["remark", "replay", "pause", "step"]) buttons.get(action).made.disabled = !answerable;
+      buttons.get("remark").made.disabled = !answerable;
+      for (const action of ["replay", "pause", "step"]) buttons.get(action).made.disabled = !playable;
       buttons.get("remark").made.setAttribute("aria-pressed", String(remarked));
       buttons.get("undo").made.disabled = latest === null;
       play.textContent = paused ? "Play" : "Pause";
       rate.dataset.rate = String(playback);
-      const [first, rest] = drawn === null ? ["", ""] : speedWords(drawn * playback);
+      const [first, rest] = drawn === null ? [`${number(playback)}×`, ""] : speedWords(drawn * playback);
       rate.replaceChildren(first, element("span", { class: "than" }, rest));
       undoes.textContent = latest === null ? "" : ` “${latest}”`;
     },

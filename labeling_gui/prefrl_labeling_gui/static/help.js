@@ -33,13 +33,20 @@ const PLAYING = [
   ["help", "this help"],
 ];
 
+const PRACTICE = "/practice";
 const WORDS = { good: "Good", bad: "Bad", tricky: "Tricky" };
 /** @type {import("../../typescript/api").ExampleEntry[]} */
 let examples = [];
+let canPractise = false;
 
-/** Say which examples the help shows. @param {typeof examples} some */
-export function setExamples(some) {
+/**
+ * Say which examples the help shows, and whether there is something to practise on.
+ * @param {typeof examples} some
+ * @param {boolean} practises
+ */
+export function setExamples(some, practises) {
   examples = some;
+  canPractise = practises;
 }
 
 /** Short clips of what is asked for, and of what is not, which play over and over. */
@@ -54,6 +61,12 @@ function exampleRow() {
   return element("div", { class: "examples" }, ...figures);
 }
 
+/** An offer to try the keys first. */
+function practice() {
+  const button = element("button", { type: "button", onclick: () => location.assign(PRACTICE) }, "Practise");
+  return element("p", { class: "practise" }, button, element("span", {}, "Try five questions first: they count for nothing."));
+}
+
 /** Show the help, and note that it was seen. */
 export function showHelp() {
   const question = document.getElementById("question")?.textContent;
@@ -66,6 +79,7 @@ export function showHelp() {
       "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
     ),
     examples.length > 0 ? exampleRow() : element("span"),
+    canPractise && location.pathname !== PRACTICE ? practice() : element("span"),
     keyList("keys", ANSWERS),
     keyList("keys several", PLAYING),
     element("p", { class: "touch" }, ...byTouch()),

@@ -1,49 +1,30 @@
-// The page on which people answer: what happens on a key, and what is shown when.
+// The page on which people answer: what is asked, what becomes of an answer, and what is shown when.
 
 import { ApiError, request } from "./api.js";
-import { SENTENCES, askedAbout, askedOf } from "./asked.js";
-import { ClipCache } from "./clips.js";
-import { buildControls } from "./controls.js";
-import { byId, element } from "./dom.js";
+import { askedAbout } from "./asked.js";
+import { Desk } from "./desk.js";
+import { byId } from "./dom.js";
 import { showHelp } from "./help.js";
-import { actionOf, keyLabel } from "./keys.js";
-import { layout } from "./layout.js";
-import { showLegend } from "./legend.js";
 import { newId } from "./outbox.js";
 import { showProgress } from "./progress.js";
 import { Queue } from "./queue.js";
-import { Ranking } from "./ranking.js";
-import { RankingBoard } from "./ranking_board.js";
-import { LEVELS, levelAction } from "./rating.js";
 import { NONE, askForRemark } from "./remark.js";
 import { showRest } from "./rest.js";
-import { NOTHING, chosen, inShort, inWords, isComparison, isSaid, ranked, rated, saidIn } from "./said.js";
-import { RATES, settings } from "./settings.js";
+import { NOTHING, inShort, inWords, isSaid, saidIn } from "./said.js";
+import { settings } from "./settings.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
-import { Stage } from "./stage.js";
-import { listenForSwipes } from "./swipe.js";
 import { showToast } from "./toast.js";
 
 const UNDO_DEPTH = 30;
 const RENEW_EVERY = 120_000;
 const AWAY_AFTER = 600_000;
 const LOAD_NEXT_AFTER = 80;
-const RANK_ALL = "Give every clip its place first.";
 
 const { run, outbox, live } = await openPage();
-const asked = askedOf(run);
-const sentences = SENTENCES[asked];
-byId("label").dataset.asked = asked;
-showQuestion(run.question ?? "", sentences.how);
-showLegend(byId("legend"), run.legend);
-
-const clips = new ClipCache();
-const ranking = new Ranking();
-const board = asked === "ranking" ? new RankingBoard(byId("stage"), { pick, exchange }) : null;
-const stage = new Stage(byId("stage"), clips, { leastLook: run.least_look_seconds, howToPlay, asked, board });
+const desk = new Desk(run, { isAsked: isFirst, answer, actions: { undo, remark, help: showHelp } });
+const { asked, clips, sentences, stage } = desk;
 const queue = new Queue(() => settings.values.ahead, () => outbox.unsentQueries, isOfThisKind);
 /**
- * @typedef {import("./said.js").Choice} Choice
  * @typedef {import("./said.js").Said} Said
  * @typedef {import("./queue.js").Query} Query
  * @typedef {{id: string, said: Said, query: Query}} Given
@@ -56,94 +37,19 @@ let recalled = Promise.resolve();
 const takenBack = new Set();
 /** @type {Map<string, import("./remark.js").Remark>} By query; kept for an answer that is taken back. */
 const remarks = new Map();
-let look = { since: 0, replays: 0 };
 let lastActive = Date.now();
 let loading = 0;
 
-const actions = {
-  left: () => answer(chosen("left")),
-  right: () => answer(chosen("right")),
-  equal: () => answer(chosen("equal")),
-  cannot_tell: () => answer(chosen("cannot_tell")),
-  much_left: () => answer(chosen("much_left")),
-  much_right: () => answer(chosen("much_right")),
-  ...Object.fromEntries(Array.from({ length: 6 }, (_, clip) => [`clip_${clip + 1}`, () => pick(clip)])),
-  ...Object.fromEntries(LEVELS.map((level) => [levelAction(level), () => answer(rated(level))])),
-  tie: () => rank(() => ranking.tie()),
-  unpick: () => rank(() => ranking.takeBack()),
-  send,
-  undo: () => (ranking.latest === null ? undo() : actions.unpick()),
-  replay: () => {
-    look.replays += 1;
-    stage.replay();
-  },
-  pause: () => stage.toggle(),
-  step: () => stage.step(),
-  slower: () => changeRate(-1),
-  faster: () => changeRate(1),
-  remark,
-  help: showHelp,
-};
-const says = {
-  pair: run.choices,
-  ranking: ["tie", ...run.choices, "send"],
-  rating: [...LEVELS.map(levelAction), ...run.choices],
-}[asked];
-if (asked === "rating") byId("answers").ariaLabel = "Your answer, from 1 for the worst to 5 for the best";
-const controls = buildControls(asked, says, byId("answers"), byId("tools"), (action) => actions[action]());
-
-/** @param {Said} said */
-function answer(said) {
-  const { query } = stage;
-  if (query === null || !isFirst(query) || !stage.settled) return;
-  // Nobody compares what they have not seen; that they cannot tell, they may say at once.
-  if (isComparison(said) && !isLookedAt()) return;
-  const seconds = look.since === 0 ? null : Math.round(performance.now() - look.since);
-  const body = { ...newBody(query, said, null), ...remarkOn(query), reaction_ms: seconds, replays: look.replays };
+/** @param {Said} said @param {Query} query */
+function answer(said, query) {
+  const body = { ...newBody(query, said, null), ...remarkOn(query), ...desk.looked };
   given = [...given, { id: body.id, said, query }].slice(-UNDO_DEPTH);
   queue.take();
   showFirst();
-  stage.forgetPointer();
-  controls.press(said.choice ?? (said.rating ? levelAction(said.rating) : "send"));
+  desk.pressed(said);
   say(inWords(said));
   outbox.add(body, { query, was: NOTHING });
   queue.fill();
-}
-
-/** Whether the clips that are seen can be compared; where not, why is said. */
-function isLookedAt() {
-  if (stage.seen && !stage.failed) return true;
-  refuse(stage.failed ? sentences.unseen : sentences.lookFirst);
-  return false;
-}
-
-/** @param {string} problem */
-function refuse(problem) {
-  showToast(problem);
-  announce(problem);
-}
-
-/** Change the ranking of the clips that are seen, and say what was done. @param {() => string} change */
-function rank(change) {
-  if (stage.query === null || !isFirst(stage.query) || !stage.settled || !isLookedAt()) return;
-  const done = change();
-  if (done !== "") announce(done);
-}
-
-/** @param {number} clip */
-function pick(clip) {
-  rank(() => ranking.pick(clip));
-}
-
-/** @param {number} one @param {number} other */
-function exchange(one, other) {
-  rank(() => ranking.exchange(one, other));
-}
-
-function send() {
-  const ranks = ranking.ranks.filter((place) => place !== null);
-  if (ranking.isComplete) answer(ranked(ranks));
-  else if (stage.query !== null) refuse(RANK_ALL);
 }
 
 /** Ask what is the matter with the clips that are seen. */
@@ -173,7 +79,7 @@ async function undo() {
   takenBack.add(last.id);
   queue.putBack(last.query);
   showFirst();
-  controls.press("undo");
+  desk.press("undo");
   say(`Taken back: ${inWords(last.said)}`);
   outbox.add(newBody(last.query, NOTHING, last.id), { query: last.query, was: last.said });
 }
@@ -204,12 +110,9 @@ function showFirst() {
   const [first] = queue.queries;
   byId("label").dataset.rests = String(first === undefined);
   if (first === undefined) {
-    stage.clear();
-    ranking.begin(0);
+    desk.clear();
   } else if (stage.query === null || !isFirst(stage.query)) {
-    look = { since: 0, replays: 0 };
-    stage.show(first);
-    ranking.begin(first.clips.length);
+    desk.show(first);
   }
   showControls();
   rest();
@@ -231,12 +134,6 @@ function loadNext() {
   for (const url of urls) clips.get(url).catch(() => undefined); // the stage shows what failed when its turn comes
 }
 
-/** The question itself, and in smaller type what may follow it. @param {string} question @param {string} how To answer. */
-function showQuestion(question, how) {
-  const end = question.indexOf("? ") + 1 || question.length;
-  byId("question").replaceChildren(`${question.slice(0, end)} `, element("span", {}, how + question.slice(end).trim()));
-}
-
 function rest() {
   showRest(byId("rest"), {
     shown: queue.queries.length === 0 && queue.asked,
@@ -246,43 +143,18 @@ function rest() {
   });
 }
 
-/** What to do where clips do not play by themselves. */
-function howToPlay() {
-  const byTouch = matchMedia("(hover: none)").matches;
-  return byTouch ? "Tap Replay to play" : `Press ${keyLabel(settings.values.keys.replay[0])} to play`;
-}
-
 function showControls() {
-  controls.update({
-    answerable: queue.queries.length > 0,
-    paused: stage.paused,
-    rate: settings.values.rate,
-    undoes: undoes(),
-    speed: stage.query?.clips[0].speed ?? null,
-    remarked: stage.query !== null && Object.values(remarkOn(stage.query)).some((said) => said !== null),
-    ranking,
-  });
-  board?.show(ranking.ranks, queue.queries.length > 0);
-}
-
-/** What an undo would take back, in short; null where there is nothing. */
-function undoes() {
-  if (ranking.latest !== null) return `clip ${ranking.latest + 1}`;
+  const { query } = stage;
   const last = given.at(-1);
-  return last === undefined ? null : inShort(last.said);
-}
-
-/** @param {number} direction */
-function changeRate(direction) {
-  const at = RATES.indexOf(settings.values.rate) + direction;
-  if (RATES[at] === undefined) return;
-  settings.set({ rate: RATES[at] });
-  announce(byId("rate").textContent);
+  desk.showControls({
+    answerable: queue.queries.length > 0,
+    undoes: last === undefined ? null : inShort(last.said),
+    remarked: query !== null && Object.values(remarkOn(query)).some((said) => said !== null),
+  });
 }
 
 function applySettings() {
-  stage.rate = settings.values.rate;
-  controls.showKeys(settings.values.keys);
+  desk.applySettings();
   showControls();
   queue.fill();
 }
@@ -327,38 +199,7 @@ function recallRemarks(said) {
   }
 }
 
-document.addEventListener("keydown", (event) => {
-  lastActive = Date.now();
-  const action = actionOf(event, settings.values.keys);
-  if (action === null) return;
-  event.preventDefault();
-  const repeats = action === "step" || action === "slower" || action === "faster";
-  if (!event.repeat || repeats) actions[action]();
-});
-addEventListener("pointerdown", () => (lastActive = Date.now()));
-if (asked === "pair") {
-  listenForSwipes(byId("stage"), {
-    stacked: () => layout.name === "stacked",
-    choices: run.choices,
-    preview: (choice) => stage.preview(choice),
-    choose: (choice) => {
-      const { query } = stage;
-      actions[choice]();
-      if (stage.query !== query) showToast(layout.words[choice]);
-    },
-  });
-  byId("stage").addEventListener("click", chooseClip);
-}
-
-/** The better clip itself was clicked. @param {any} event */
-function chooseClip(event) {
-  const side = event.target.closest(".side")?.dataset.side;
-  if (side === undefined || event.pointerType !== "mouse") return;
-  const much = `much_${side}`;
-  actions[event.shiftKey && run.choices.includes(/** @type {Choice} */ (much)) ? much : side]();
-}
-
-document.addEventListener("dialog", () => stage.cover(document.querySelector("dialog[open]") !== null));
+for (const sign of ["keydown", "pointerdown"]) addEventListener(sign, () => (lastActive = Date.now()));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   const [first] = queue.queries;
@@ -366,13 +207,7 @@ document.addEventListener("visibilitychange", () => {
   else queue.fill();
 });
 settings.addEventListener("change", applySettings);
-layout.addEventListener("change", showControls);
-stage.addEventListener("change", showControls);
-ranking.addEventListener("change", showControls);
-stage.addEventListener("shown", () => {
-  look.since = performance.now();
-  announce(sentences.isNext);
-});
+desk.addEventListener("change", showControls);
 queue.addEventListener("change", showFirst);
 queue.addEventListener("progress", (event) => live.tell(/** @type {CustomEvent} */ (event).detail));
 live.addEventListener("queries", () => queue.fill());

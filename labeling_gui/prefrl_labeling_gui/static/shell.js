@@ -16,6 +16,7 @@ const PAGES = [
   { path: "/training", name: "Training" },
   { path: "/people", name: "People", owner: true },
 ];
+const KEYED = ["/", "/practice"];
 const SAVE_STATES = { saved: "Saved", saving: "Saving…", waiting: "Waiting for network" };
 const LATE_SECONDS = 10;
 /** Makes a sentence another one without being heard or seen: a text that stays as it is, is not spoken again. */
@@ -30,7 +31,7 @@ const UNHEARD = "\u00a0";
 export async function openPage() {
   const run = await knownRun();
   document.title = [document.title, run.task, "prefrl"].filter((part) => part !== null).join(" · ");
-  setExamples(run.examples);
+  setExamples(run.examples, run.practice.length > 0);
   setChoices(run.choices, askedOf(run));
   const outbox = new Outbox(`${run.run_id}/${run.labeler.name}`);
   const live = new Live();
@@ -146,9 +147,9 @@ function showBanners(outbox) {
   );
 }
 
-/** With its key, on the page that listens to keys. */
+/** With its key, on the pages that listen to keys. */
 function helpButton() {
-  const key = element("kbd", { "aria-hidden": "true", hidden: location.pathname !== "/" });
+  const key = element("kbd", { "aria-hidden": "true", hidden: !KEYED.includes(location.pathname) });
   const showKey = () => (key.textContent = keyLabel(settings.values.keys.help[0]));
   settings.addEventListener("change", showKey);
   showKey();
