@@ -17,7 +17,9 @@ from prefrl_labeling_gui.examples import (
     PRACTICE,
     SENTENCES,
     SHIPPED,
+    Example,
     ExampleName,
+    PracticeClip,
     PracticeName,
     examples_in,
     shipped_examples,
@@ -35,16 +37,17 @@ def test_shipped_examples_are_small_clips_of_tasks_each_with_a_sentence(task: st
     shown, practice = shipped_examples(task)
     assert [example.name for example in shown] == list(get_args(ExampleName))
     assert [clip.name for clip in practice] == list(NAMES)
-    for clip in (*shown, *practice):
+    clips: list[Example | PracticeClip] = [*shown, *practice]
+    for clip in clips:
         assert clip.sentence.startswith("it ")
         assert clip.sentence.endswith(".")
         assert len(clip.sentence.split()) <= LONGEST_SENTENCE
         assert clip.path.stat().st_size < MOST_BYTES
         with av.open(str(clip.path)) as video:
             assert video.streams.video[0].codec_context.name == "h264"
-    contents = {clip.path.read_bytes() for clip in (*shown, *practice)}
-    assert len(contents) == len(shown) + len(practice)  # none is there twice
-    assert len({clip.sentence for clip in (*shown, *practice)}) == len(contents)
+    contents = {clip.path.read_bytes() for clip in clips}
+    assert len(contents) == len(clips)  # none is there twice
+    assert len({clip.sentence for clip in clips}) == len(contents)
     assert sum(map(len, contents)) < MOST_BYTES_OF_A_TASK
     known = {f"{name}.mp4" for name in (*get_args(ExampleName), *NAMES)} | {SENTENCES}
     assert {path.name for path in (SHIPPED / task).rglob("*") if path.is_file()} == known
@@ -106,7 +109,9 @@ def test_sentences_that_are_none_are_refused(own: Path) -> None:
         examples_in(own)
 
 
-@pytest.mark.parametrize("said", [None, "It is 1.", ["It."] * 5, ["It."] * 7, [1] * 6, ["It."] * 5 + [""]])
+@pytest.mark.parametrize(
+    "said", [None, "It is 1.", ["It."] * 5, ["It."] * 7, [1] * 6, ["It."] * 6 + [1], ["It."] * 5 + [""]]
+)
 def test_clips_to_practise_on_want_a_sentence_each(own: Path, said: object) -> None:
     say(own, practice=said)
     with pytest.raises(SettingError, match="a list `practice` of 6 sentences, that of the worst clip first"):
