@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 from prefrl.files import read_json
 from prefrl_labeling_gui.examples import SENTENCES, SHIPPED
 from tests.browser.conftest import Office, ServerProcess
-from tests.browser.test_layout import SIZES, cut_off
+from tests.browser.test_layout import AT_REST, SIZES, cut_off
 from tests.browser.test_pages import faults
-from tests.browser.test_ranking import AT_REST, BOXES, crowded
+from tests.browser.test_ranking import BOXES, crowded
 from tests.browser.test_strength import TOO_TALL
 
 KINDS = {"pair": 2, "strength": 2, "ranking": 4, "rating": 1}
