@@ -86,6 +86,8 @@ class Assignment:
         left = self._answer_index.n_left(name)
         if left is not None:  # what they hold is theirs, and counts as soon as it is answered
             n = min(n, max(0, left - self._answer_index.n_in_hand(name, holding)))
+            if n == 0:  # what was lowered meanwhile is others' to answer
+                self._store.let_go(name, but_for=holding)
         if repeats and n > 0:
             self._ask_again(name, kind)
         claims = self._store.claim(name, n, lease_seconds=self._lease_seconds, exclude=holding, sizes=_sizes(kind))

@@ -32,6 +32,8 @@ class TrainingView:
         self._trainer: TrainerRecord | None = None
         self._wish: WishRecord | None = None
         self._open: tuple[str, ...] = ()
+        self.overlap = 1
+        """People who are to answer each query, as far as one was seen."""
         self._workers: list[Worker] = []  # read with all else, as every page asks for progress twice a second
         self.run: RunRecord | None = None
         """What the run is about; None while the trainer has not begun."""
@@ -104,6 +106,7 @@ class TrainingView:
         if set(now_open) - set(self._open):
             self.n_news += 1
         self._open = now_open
+        self.overlap = max((query.overlap for query in found), default=self.overlap)
         self.run = self._store.published(RunRecord)
 
     def progress(self, name: str) -> Progress:

@@ -62,12 +62,12 @@ def renew_leases(
         )
 
 
-def end_leases(connection: Connection, labeler: str, now: int) -> None:
-    """End all leases of a labeler that last; the rows stay."""
+def end_leases(connection: Connection, labeler: str, now: int, *, but_for: Sequence[str] = ()) -> None:
+    """End all leases of a labeler that last, but for those of some queries; the rows stay."""
     # Of no length, so that a clock that is set back does not bring them to life again.
     connection.execute(
         update(_lease)
-        .where(_lease.c.labeler == labeler, _lease.c.expires_at > now)
+        .where(_lease.c.labeler == labeler, _lease.c.expires_at > now, _lease.c.query_id.not_in(but_for))
         .values(began_at=now, expires_at=now)
     )
 

@@ -1,5 +1,6 @@
 """The people who answer: their names, what they may do, and the hash of what lets them in."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -121,6 +122,11 @@ class PeopleMethods(StoreBase):
             role = connection.execute(select(_labeler.c.role).where(_labeler.c.name == name)).scalar()
             _check_quota(quota, role)
             _update(connection, name, quota=quota)
+
+    def let_go(self, name: str, *, but_for: Sequence[str] = ()) -> None:
+        """Have others get what a person has in hand, but for some queries, which stay there."""
+        with self._database.write() as connection:
+            end_leases(connection, name, self._clock(), but_for=but_for)
 
     def quotas(self) -> dict[str, int]:
         """Return how many comparisons of a run people are asked for at most, by name, where there is a bound."""

@@ -45,6 +45,8 @@ class OpenQuery:
     """People who have it in hand now."""
     n_segments: int = 2
     """Segments that it is about."""
+    overlap: int = 1
+    """People who are to answer it."""
     asked_before: bool = False
     """Its segments, in any order, are those of another query that somebody was given, in whichever run, or that is
     open as well. Nobody gets both, so that this one may wait for ever."""
@@ -146,6 +148,7 @@ class QueryMethods(StoreBase):
                 .where(schema.query_segment.c.query_id == table.c.id)
                 .scalar_subquery()
                 .label("n_segments"),
+                table.c.overlap,
                 _asked_before().label("asked_before"),
             )
             .where(text(schema.OPEN), IS_UNSETTLED)

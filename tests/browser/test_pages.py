@@ -460,7 +460,7 @@ def test_owner_bounds_what_is_asked_of_people(visit: Callable[..., Any], small_o
     quota.fill("2")
     make.click()
     for name in ("Mary", "Emmy"):
-        expect(page.get_by_role("row", name=name)).to_contain_text("0 of at most 2")
+        expect(page.get_by_role("row", name=name)).to_contain_text("0 of at most 2 answers")
     expect(shortfall).to_have_text(
         "These limits leave 3 answers that nobody gives, and the training would wait for ever: raise them, invite "
         "others, or answer those yourself."
@@ -476,7 +476,7 @@ def test_owner_bounds_what_is_asked_of_people(visit: Callable[..., Any], small_o
     expect(dialog).to_be_visible()  # the browser says that it must be at least 1
     field.fill("4")
     field.press("Enter")
-    expect(row).to_contain_text("0 of at most 4")
+    expect(row).to_contain_text("0 of at most 4 answers")
     expect(dialog).to_have_count(0)
     expect(page.locator("#announcement")).to_have_text("Mary is asked for 4 answers at most.")
     expect(shortfall).to_contain_text("leave 1 answer that nobody gives")

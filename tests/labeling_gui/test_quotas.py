@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from prefrl.store import RunRecord, Store
+from prefrl.segments import Answer
+from prefrl.store import NewAnswer, RunRecord, Store
 
 Claimed = Callable[..., list[dict[str, Any]]]
 Said = Callable[..., dict[str, Any]]
@@ -110,6 +111,56 @@ def test_the_owner_hears_how_much_nobody_will_give(house: Any, claimed: Claimed,
     assert shortfall() == 7, "owners are not counted on"
 
 
+def test_nobody_makes_up_for_a_second_person(
+    make_run: Callable[..., Path], serve_here: Callable[..., Any], claimed: Claimed, said: Said, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "run", task="gridworld", n_queries=BUDGET // 2, segment_length=6, overlap=2)
+    with Store(run) as store:
+        about = store.published(RunRecord)
+        assert about is not None
+        store.publish(replace(about, n_labels=BUDGET))
+    house = serve_here(run, repeat_share=0.0)
+    owner = house.owner()
+    ann, bo = invite(house, owner, "Ann", quota=10), invite(house, owner, "Bo", quota=2)
+    house.context.look()
+    assert owner.get("/api/people").json()["shortfall"] == BUDGET - (6 + 2), "Ann answers each of six once"
+    for person in (ann, bo):
+        while pairs := claimed(person, 1):
+            said(person, pairs[0]["query_id"])
+    house.context.look()
+    assert owner.get("/api/people").json()["shortfall"] == BUDGET - 8, "Ann has answered all that is open"
+    invite(house, owner, "Cid")
+    assert owner.get("/api/people").json()["shortfall"] == 0
+
+
+def test_programs_that_answer_are_not_counted_on_and_have_no_quota(house: Any) -> None:
+    owner = house.owner()
+    invite(house, owner, "Ann", quota=2)
+    query = house.store.open_queries()[0].query_id
+    house.store.add_answers([NewAnswer(id="a", query_id=query, answer=Answer.FIRST, labeler="oracle")])
+    house.context.people.open()
+    house.context.look()
+    assert owner.get("/api/people").json()["shortfall"] == BUDGET - 1 - 2
+    refused = owner.post("/api/people/oracle/quota", json={"quota": 3})
+    assert (refused.status_code, "is a program that answers" in refused.json()["error"]) == (409, True)
+
+
+def test_what_a_lowered_quota_takes_from_a_person_goes_to_others(house: Any, claimed: Claimed, said: Said) -> None:
+    owner = house.owner()
+    ann = invite(house, owner, "Ann")
+    first, *others = [pair["query_id"] for pair in claimed(ann, 5)]
+
+    def in_hand() -> set[str]:
+        return {query.query_id for query in house.store.open_queries() if query.n_leases}
+
+    said(ann, first)
+    assert in_hand() == set(others)
+    owner.post("/api/people/Ann/quota", json={"quota": 1})
+    assert reason(ann, others[:1]) == "quota_given"
+    assert in_hand() == set(others[:1]), "but for what she still holds"
+    assert said(ann, others[1])["progress"]["counted"] == 2, "what was on her screen is stored all the same"
+
+
 def test_nothing_is_missing_once_the_training_is_over(house: Any, trainer_record: Callable[..., Any]) -> None:
     owner = house.owner()
     invite(house, owner, "Ann", quota=4)
@@ -133,5 +184,6 @@ def test_owners_have_no_quota(house: Any) -> None:
     assert (refused.status_code, "An owner has no quota" in refused.json()["error"]) == (409, True)
     invite(house, owner, "Eva", role="owner")
     assert owner.post("/api/people/Eva/quota", json={"quota": 5}).status_code == 409
-    assert owner.post("/api/people/owner/quota", json={"quota": 5}).status_code == 409
+    refused = owner.post("/api/people/owner/quota", json={"quota": 5})
+    assert (refused.status_code, "An owner has no quota" in refused.json()["error"]) == (409, True)
     assert owner.post("/api/people/nobody/quota", json={"quota": 5}).status_code == 404

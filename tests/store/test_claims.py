@@ -114,7 +114,9 @@ def test_overlap_is_the_number_of_people_who_answer(timed: Store, make_query: Ma
     assert ids(timed.claim("ann", 2)) == [query.id]
     assert ids(timed.claim("bob", 2)) == [query.id]
     say(timed, query.id, Answer.CANNOT_TELL)
-    assert timed.open_queries() == [OpenQuery(query_id=query.id, num_timesteps=7, n_answers=1, n_leases=1)]
+    assert timed.open_queries() == [
+        OpenQuery(query_id=query.id, num_timesteps=7, n_answers=1, n_leases=1, overlap=3)
+    ]
     assert timed.claim("ann", 2) == []
     assert ids(timed.claim("cid", 2)) == [query.id]
     assert timed.claim("dan", 2) == [], "three have it in hand or answered it"

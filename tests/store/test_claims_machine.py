@@ -268,6 +268,7 @@ class ClaimsMachine(RuleBasedStateMachine):
                 num_timesteps=query.num_timesteps,
                 n_answers=self.account.n_answers(query.query_id),
                 n_leases=len(self.account.holders(query.query_id)),
+                overlap=query.overlap,
                 asked_before=self.account.asked_before(query),
             )
             for query in sorted(self.account.asked.values(), key=lambda q: (q.num_timesteps, q.ordinal))

@@ -1,5 +1,7 @@
 """Who labels, and how they agree; for the owner."""
 
+from math import ceil
+
 from fastapi import FastAPI, Request
 
 from prefrl.errors import AnswerConflictError, SettingError
@@ -81,10 +83,8 @@ def renew_link(name: str, request: Request, context: Shared, owner: Owner) -> In
 
 def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> AsideReply:
     """Have the training learn nothing from what somebody says, or again from all of it; it follows by itself."""
-    person = context.people.named(name)
-    if person is None:
-        raise Refusal(404, "There is nobody of that name.")
-    if person.role != "owner" and not person.token_hash and not person.revoked:
+    person = _known(context, name)
+    if _is_program(person):
         raise Refusal(
             409, f"{name} never had a link, and is a program that answers: its answers are the training."
         )
@@ -95,7 +95,9 @@ def set_aside(name: str, body: AsideRequest, context: Shared, owner: Owner) -> A
 
 def set_quota(name: str, body: QuotaRequest, context: Shared, owner: Owner) -> QuotaReply:
     """Ask somebody for so many comparisons at most, or for as many as there are."""
-    person = _invited(context, name)
+    person = _known(context, name)
+    if _is_program(person):
+        raise Refusal(409, f"{name} never had a link, and is a program that answers: it is asked by the training.")
     try:
         context.people.set_quota(person.name, body.quota)
     except SettingError as error:
@@ -124,26 +126,43 @@ def gold(body: GoldRequest, context: Shared, owner: Owner) -> GoldReply:
 
 
 def _shortfall(context: ServerContext) -> int:
-    """Return how many comparisons will be missing once everybody who was invited has given their quota.
+    """Return how many comparisons will be missing, at least, once all have given their quotas; 0 without quotas.
 
-    Owners are not counted on: whoever sets quotas wants others to answer, and hears what is left to do.
+    Owners are not counted on: whoever sets quotas wants others to answer, and hears what is left to do. Nobody
+    answers a question twice, so that where several are to answer each one person's quota cannot make up for all.
     """
     asked = [
-        person
+        person.name
         for person in context.people.all()
-        if person.role == "labeler" and not person.revoked and not person.set_aside
+        if person.role == "labeler" and not (person.revoked or person.set_aside or _is_program(person))
     ]
-    left = [context.answer_index.n_left(person.name) for person in asked]
-    bounded = [n for n in left if n is not None]
-    if not asked or len(bounded) < len(left):  # then nobody was asked yet, or somebody gives as much as there is
+    left = [context.answer_index.n_left(name) for name in asked]
+    if all(n is None for n in left):
         return 0
-    return max(0, context.training_view.n_missing - sum(bounded))
+    view = context.training_view
+    n_questions = max(len(view.open_queries), ceil(view.n_missing / view.overlap))
+    n_new = [
+        n_questions - len(context.answer_index.account(name).current.keys() & set(view.open_queries))
+        for name in asked
+    ]
+    given = sum(new if n is None else min(n, new) for n, new in zip(left, n_new, strict=True))
+    return max(0, view.n_missing - given)
 
 
-def _invited(context: ServerContext, name: str) -> Labeler:
+def _is_program(person: Labeler) -> bool:
+    """Say whether somebody answers without ever having had a link."""
+    return person.role != "owner" and not person.token_hash and not person.revoked
+
+
+def _known(context: ServerContext, name: str) -> Labeler:
     person = context.people.named(name)
     if person is None:
         raise Refusal(404, "There is nobody of that name.")
+    return person
+
+
+def _invited(context: ServerContext, name: str) -> Labeler:
+    person = _known(context, name)
     if person == context.people.owner:
         raise Refusal(
             409, "The owner of the run comes in by the link that `prefrl label` prints, and cannot be shut out."

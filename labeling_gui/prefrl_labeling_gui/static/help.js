@@ -67,8 +67,8 @@ function practice() {
   return element("p", { class: "practise" }, button, element("span", {}, "Try five questions first: they count for nothing."));
 }
 
-/** Show the help, and note that it was seen. */
-export function showHelp() {
+/** Show the help, and note that it was seen. @param {{practising?: boolean}} where */
+export function showHelp({ practising = false } = {}) {
   const question = document.getElementById("question")?.textContent;
   openDialog(
     question || "Some clips, one question",
@@ -76,18 +76,20 @@ export function showHelp() {
       "p",
       {},
       whatToDo(),
-      "A quick look is enough; trust your first impression. The agent learns from your answers while you give them.",
+      "A quick look is enough; trust your first impression. ",
+      practising ? "Here nothing is learned from it." : "The agent learns from your answers while you give them.",
     ),
     examples.length > 0 ? exampleRow() : element("span"),
-    canPractise && location.pathname !== PRACTICE ? practice() : element("span"),
-    keyList("keys", ANSWERS),
-    keyList("keys several", PLAYING),
+    canPractise && !practising ? practice() : element("span"),
+    keyList("keys", practising ? ANSWERS.filter(([actions]) => actions !== "undo") : ANSWERS),
+    keyList("keys several", practising ? PLAYING.filter(([actions]) => actions !== "remark") : PLAYING),
     element("p", { class: "touch" }, ...byTouch()),
     element(
       "p",
       { class: "quiet" },
-      "Every answer is kept in this browser until the server has stored it. Change any key under the gear; ",
-      "change any answer under History.",
+      practising ? "" : "Every answer is kept in this browser until the server has stored it. ",
+      "Change any key under the gear",
+      practising ? "." : "; change any answer under History.",
     ),
   );
   settings.set({ helpSeen: true });

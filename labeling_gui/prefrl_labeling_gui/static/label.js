@@ -137,10 +137,15 @@ function loadNext() {
 function rest() {
   showRest(byId("rest"), {
     shown: queue.queries.length === 0 && queue.asked,
-    reason: queue.failure === null ? queue.reason : "failure",
+    reason: queue.failure === null ? settledReason() : "failure",
     trainer: live.progress?.trainer ?? null,
     answered: (live.progress?.answered ?? 0) + outbox.unsent.answers,
   });
+}
+
+/** Why nothing is asked; that a quota is given only once what was said last is stored, as it may not count. */
+function settledReason() {
+  return queue.reason === "quota_given" && outbox.unsent.answers > 0 ? null : queue.reason;
 }
 
 function showControls() {

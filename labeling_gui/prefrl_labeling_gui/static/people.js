@@ -68,7 +68,7 @@ function marks(person) {
   const words = person.role === "owner" ? ["owner"] : [];
   if (person.revoked) words.push("locked out");
   if (person.set_aside) words.push("set aside");
-  if (person.quota !== null) words.push(`${number(person.counted)} of at most ${number(person.quota)}`);
+  if (person.quota !== null) words.push(`${number(person.counted)} of at most ${count(person.quota, "answer")}`);
   return words.map((word) => element("span", { class: "badge" }, word));
 }
 

@@ -12,18 +12,20 @@ import { announce, openPage } from "./shell.js";
 const VERDICTS = {
   true: "Most would say the same.",
   false: "Most would say something else.",
-  null: "You may always say that.",
+  null: "You may always say “can’t tell”.",
 };
 
 const { run } = await openPage();
 /** @typedef {import("./said.js").Said} Said */
-const desk = new Desk(run, { isAsked, answer, actions: { undo, help: showHelp } });
+const desk = new Desk(run, { isAsked, answer, actions: { undo, help: () => showHelp({ practising: true }) } });
 const questions = questionsOf(run.practice, desk.asked);
 /** @type {(Said | null)[]} What was said of each question; null of the one that is asked. */
 const said = [null];
 const told = byId("told");
 const verdict = element("div");
 const next = element("button", { type: "button", class: "main", onclick: goOn });
+const nextWord = element("span");
+next.append(nextWord, " ", element("kbd", { "aria-hidden": "true" }, "Enter"));
 told.append(verdict, next); // once: what is moved loses the focus
 const at = element("p");
 const escape = element("kbd", { "aria-hidden": "true" }, "Esc");
@@ -39,8 +41,7 @@ function answer(given) {
   desk.pressed(given);
   show();
   const { agrees, why } = verdictOn(questions[said.length - 1], given);
-  announce(`${inWords(given)}. ${VERDICTS[`${agrees}`]} ${why}`);
-  next.focus();
+  announce(`${inWords(given)}. ${VERDICTS[`${agrees}`]} ${why} Enter goes on.`);
 }
 
 /** Ask the same once more. */
@@ -79,7 +80,7 @@ function show() {
   if (given === null) return;
   const { agrees, why } = verdictOn(questions[said.length - 1], given);
   told.dataset.agrees = String(agrees);
-  next.textContent = said.length === questions.length ? "Begin" : "Next";
+  nextWord.textContent = said.length === questions.length ? "Begin" : "Next";
   const words = [element("strong", {}, VERDICTS[`${agrees}`]), " ", why];
   if (said.length === questions.length) words.push(element("p", { class: "quiet" }, score()));
   verdict.replaceChildren(...words);
@@ -87,12 +88,22 @@ function show() {
 
 function score() {
   const agreed = said.filter((given, i) => given !== null && verdictOn(questions[i], given).agrees === true).length;
-  return `You said what most would say ${agreed} times out of ${questions.length}.`;
+  return `In ${agreed} of ${questions.length} you said what most would say.`;
 }
 
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && document.querySelector("dialog[open]") === null) location.assign("/");
-});
+// Enter goes on, and not the button's focus, by which Space would go on, too, in place of playing the clips again. It
+// comes before the keys of the desk, where Enter sends a ranking.
+document.addEventListener("keydown", onKey, { capture: true });
+
+/** @param {KeyboardEvent} event */
+function onKey(event) {
+  const { key, target, repeat } = event;
+  if (document.querySelector("dialog[open]") !== null) return;
+  if (key === "Escape" && !repeat) location.assign("/");
+  if (key !== "Enter" || isAsked() || target !== document.body) return;
+  event.stopPropagation();
+  if (!repeat) goOn(); // one that is held has sent the ranking
+}
 settings.addEventListener("change", () => {
   desk.applySettings();
   show();

@@ -60,7 +60,15 @@ export function verdictOn({ places, entries, n }, { choice, ranks, rating }) {
   const order = ranksOf(places);
   const ends = [best, worst].map((clip) => `Clip ${clip + 1}: ${entries[clip].sentence}`);
   const why = `The best first: ${orderOf(order).replaceAll(" > ", ", ")}. ${ends.join(" ")}`;
-  return { agrees: said ? order.every((rank, clip) => rank === ranks?.[clip]) : null, why };
+  return { agrees: said ? places.every((_, clip) => isInPlace(places, ranks ?? [], clip)) : null, why };
+}
+
+/**
+ * Whether a clip is ranked before all that are clearly worse. Of those nearer than that few would tell.
+ * @param {number[]} places @param {readonly number[]} ranks @param {number} clip
+ */
+function isInPlace(places, ranks, clip) {
+  return places.every((place, other) => places[clip] - place < LEAST_APART || ranks[clip] < ranks[other]);
 }
 
 /** @param {number} place @param {number} n Clips. @returns {number} The level that most would give it. */

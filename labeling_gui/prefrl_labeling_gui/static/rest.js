@@ -55,7 +55,7 @@ function messageFor(reason, trainer, answered) {
   }
   if (reason === "quota_given") {
     const line =
-      "Thank you! You gave as many answers as you were asked for, and others go on. Undo gives you one back. This is what the agent does now.";
+      "Thank you! You gave as many answers as you were asked for, and others go on. With Undo you can change your last answer. This is what the agent does now.";
     return { title: "Your share is done", lines: [line], clip: true, links: true };
   }
   const begun = trainer !== null && trainer.state !== null;
