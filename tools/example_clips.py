@@ -35,7 +35,7 @@ def in_order(runs: Sequence[Path]) -> tuple[RunConfig, list[Segment]]:
     """Return what runs of one task are about, and their segments, those of the lowest true return first.
 
     Raises:
-        SystemExit: They are of different tasks, or their segments differ in length.
+        SystemExit: They are of different tasks or rewards, or their segments differ in length or cannot be drawn.
     """
     about = [RunFolder.open(run).config() for run in runs]
     with ExitStack() as stack:
@@ -46,11 +46,18 @@ def in_order(runs: Sequence[Path]) -> tuple[RunConfig, list[Segment]]:
             for comparison in store.comparisons()
             for segment in comparison.segments
         }
-    if len({(one.task, one.env_id) for one in about}) != 1:
-        raise SystemExit("The runs must be of one task.")
+    if any(_rewarded(one) != _rewarded(about[0]) for one in about):
+        raise SystemExit("The runs must be of one task, with the same `env_kwargs` and `oracle`.")
+    if any(segment.render_states is None for segment in found.values()):
+        raise SystemExit("These segments were kept without what draws them.")
     if len({segment.n_steps for segment in found.values()}) != 1:
         raise SystemExit("The segments must be equally long, or their returns say nothing.")
     return about[0], sorted(found.values(), key=lambda segment: segment.env_return)
+
+
+def _rewarded(config: RunConfig) -> tuple[object, ...]:
+    """Return what must be the same for returns to be compared."""
+    return config.task, config.env_id, dict(config.env_kwargs), config.oracle
 
 
 def at(segments: Sequence[Segment], share: float) -> Segment:
@@ -105,18 +112,16 @@ def main() -> None:
         write_strips(about, segments, np.linspace(given.low, given.high, STRIPS).tolist(), given.look)
         return
     folder = given.out / about.task
-    for name in get_args(ExampleName):
-        if getattr(given, name) is not None:
-            write_clip(about, at(segments, getattr(given, name)), folder / f"{name}.mp4")
-    if given.practice is None:
-        return
-    chosen = [at(segments, share) for share in given.practice]
+    chosen = [at(segments, share) for share in given.practice or ()]
     returns = [segment.env_return for segment in chosen]
     if returns != sorted(set(returns)):
         raise SystemExit(
             f"Each clip to practise on must be better than the one before. Their returns are {returns}."
         )
-    for name, segment in zip(get_args(PracticeName), chosen, strict=True):
+    for name in get_args(ExampleName):
+        if getattr(given, name) is not None:
+            write_clip(about, at(segments, getattr(given, name)), folder / f"{name}.mp4")
+    for name, segment in zip(get_args(PracticeName)[: len(chosen)], chosen, strict=True):
         write_clip(about, segment, folder / PRACTICE / f"{name}.mp4")
 
 

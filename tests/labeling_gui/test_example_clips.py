@@ -90,8 +90,8 @@ def test_one_command_makes_the_folder(tool: dict[str, Any], runs: list[Path], ma
 def test_an_order_that_is_none_is_refused(runs: list[Path], make: Callable[..., Path]) -> None:
     for shares in ((0, 0.2, 0.4, 0.6, 1, 0.8), (0, 0, 0.4, 0.6, 0.8, 1)):
         with pytest.raises(SystemExit, match="must be better than the one before"):
-            make(runs[0], "--practice", *shares)
-    assert not (make(runs[0], "--look", runs[0] / "look.png") / PRACTICE).exists()
+            make(runs[0], "--good", 1, "--practice", *shares)
+    assert not make(runs[0], "--look", runs[0] / "look.png").exists(), "nothing was written before"
 
 
 def test_runs_of_two_tasks_are_refused(runs: list[Path], make: Callable[..., Path]) -> None:

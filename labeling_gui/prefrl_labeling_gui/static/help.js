@@ -106,7 +106,7 @@ function whatToDo() {
       "that you expect of the agent, 5 the best. "
     );
   }
-  return "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked. ";
+  return "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked: by a key, a button, or a click on the clip itself. ";
 }
 
 /** @returns {string[]} How to answer where there are no keys. */
