@@ -51,6 +51,6 @@ def test_no_request_breaks_the_server(served: Any) -> None:
 
         with suppress(Unsatisfiable):  # where nothing is asked for, nothing can be wrong
             fuzz()
-    assert len(operations) == 20
+    assert len(operations) == 21
     for name in clients:
         assert {200, 404, 422} <= statuses[name]  # some of it is well-formed, some is not
