@@ -154,10 +154,17 @@ class AnswerIndex:
         quota = self.quota(name)
         return None if quota is None else max(0, quota - self.n_counted(name))
 
-    def n_in_hand(self, name: str, query_ids: Iterable[str]) -> int:
-        """Return how many of some queries will count once this person has answered them, as far as is known."""
+    def n_to_give(self, name: str, holding: Iterable[str]) -> int | None:
+        """Return how many comparisons more may be given to a person who holds some queries; None for no bound.
+
+        What they hold is theirs, and counts as soon as it is answered, as far as is known.
+        """
+        left = self.n_left(name)
+        if left is None:
+            return None
         answered = self.account(name).current
-        return sum(query_id not in self._repeats and query_id not in answered for query_id in query_ids)
+        n_held = sum(query_id not in self._repeats and query_id not in answered for query_id in holding)
+        return max(0, left - n_held)
 
     @property
     def _heeded(self) -> list[Account]:

@@ -83,10 +83,10 @@ class Assignment:
         Raises:
             StoreError: The store cannot be written.
         """
-        left = self._answer_index.n_left(name)
-        if left is not None:  # what they hold is theirs, and counts as soon as it is answered
-            n = min(n, max(0, left - self._answer_index.n_in_hand(name, holding)))
-            if n == 0:  # what was lowered meanwhile is others' to answer
+        most = self._answer_index.n_to_give(name, holding)
+        if most is not None:
+            n = min(n, most)
+            if most == 0:  # what a lowered quota leaves in hand is others' to answer
                 self._store.let_go(name, but_for=holding)
         if repeats and n > 0:
             self._ask_again(name, kind)

@@ -225,9 +225,7 @@ def _reason(context: ServerContext, name: str, holding: Sequence[str]) -> Reason
         return "finished"
     if context.training_view.budget_is_used:
         return "budget_used"
-    left = context.answer_index.n_left(name)
-    is_given = left is not None and left <= context.answer_index.n_in_hand(name, holding)
-    return "quota_given" if is_given else "none_open"
+    return "quota_given" if context.answer_index.n_to_give(name, holding) == 0 else "none_open"
 
 
 def _said(body: AnswerRequest, kind: FeedbackKind, *, n_clips: int) -> OnScreen | None:

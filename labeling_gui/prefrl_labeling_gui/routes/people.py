@@ -140,11 +140,9 @@ def _shortfall(context: ServerContext) -> int:
     if all(n is None for n in left):
         return 0
     view = context.training_view
-    n_questions = max(len(view.open_queries), ceil(view.n_missing / view.overlap))
-    n_new = [
-        n_questions - len(context.answer_index.account(name).current.keys() & set(view.open_queries))
-        for name in asked
-    ]
+    now_open = set(view.open_queries)
+    n_questions = max(len(now_open), ceil(view.n_missing / view.overlap))
+    n_new = [n_questions - len(context.answer_index.account(name).current.keys() & now_open) for name in asked]
     given = sum(new if n is None else min(n, new) for n, new in zip(left, n_new, strict=True))
     return max(0, view.n_missing - given)
 
