@@ -4,14 +4,14 @@
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 OFFLINE = ("ERR_INTERNET_DISCONNECTED", "ERR_CONNECTION_REFUSED", "ERR_FAILED", "ERR_EMPTY_RESPONSE")
 STREAM_LOST = "ERR_INCOMPLETE_CHUNKED_ENCODING"
@@ -23,16 +23,25 @@ def save_state(visitor: Any, state: str) -> None:
     expect(visitor.page.locator("#save")).to_have_attribute("data-state", state)
 
 
+def all_loaded(requests: Sequence[Request], n_queries: int) -> bool:
+    """Whether the clips of so many queries have come."""
+    replies = [request.response() for request in requests if urlsplit(request.url).path == "/api/claims"]
+    queries = [query for reply in replies if reply is not None for query in reply.json()["queries"]]
+    clips = {clip["clip"] for query in queries for clip in query["clips"]}
+    return len(queries) >= n_queries and clips <= {urlsplit(request.url).path for request in requests}
+
+
 @pytest.mark.parametrize("n_offline", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_many_answers_during_two_minutes_without_network(visitor: Any, n_offline: int) -> None:
     visitor.page.evaluate(AHEAD, {"helpSeen": True, "ahead": n_offline})
     visitor.context.clock.install()
     page = visitor.page
+    loaded: list[Request] = []
+    page.on("requestfinished", lambda request: loaded.append(request))
     page.reload()
     visitor.label()
-    with page.expect_response(lambda reply: reply.url.endswith(".mp4")):
-        pass
-    page.wait_for_load_state("networkidle")
+    while not all_loaded(loaded, n_offline):
+        page.wait_for_timeout(100)
     visitor.context.set_offline(True)
     given = {}
     keys = {"ArrowLeft": "left", "ArrowRight": "right", "=": "equal", "?": "cannot_tell"}
