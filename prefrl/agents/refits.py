@@ -16,7 +16,8 @@ from prefrl.feedback import News
 from prefrl.memory import give_back_memory
 from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
-from prefrl.reward.evaluation import Predicted, evaluate, predict
+from prefrl.reward.calibration import Calibration
+from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict
 from prefrl.segments import SegmentRecorder
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
@@ -63,6 +64,8 @@ class Refits:
         self._n_changed = 0
         self._ties: set[int] = set()
         self._has_warned = False
+        self.calibration = Calibration()
+        """Of all comparisons that came after the first fit, by what was said of them then."""
 
     @property
     def n_fresh(self) -> int:
@@ -108,7 +111,9 @@ class Refits:
             inputs.update(observations, actions)
         metrics = self._trainer.fit(n_epochs)
         said = [one.said for one in self._fresh if one.said is not None]
-        fresh = evaluate(said, self._trainer.settings.error_rate)
+        error_rate = self._trainer.settings.error_rate
+        fresh = evaluate(said, error_rate)
+        self.calibration += Calibration.of(answered_probabilities(said, error_rate))
         # Only now: what a fit was stopped in is fitted again.
         self._fresh, self._n_changed = [], 0
         give_back_memory()
@@ -128,6 +133,7 @@ class Refits:
             "fresh": [[one.seq, _said_json(one.said)] for one in self._fresh],
             "n_changed": self._n_changed,
             "ties": sorted(self._ties),
+            "calibration": self.calibration.to_json(),
         }
 
     def restore(self, values: Json) -> None:
@@ -136,6 +142,8 @@ class Refits:
         # In checkpoints of before what was said of each is three numbers: of these few no more is told.
         self._fresh = [Fresh(seq, _said_of(said[0]) if len(said) == 1 else None) for seq, *said in values["fresh"]]
         self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
+        counts = values.get("calibration")
+        self.calibration = Calibration.from_json(counts) if counts else Calibration()
 
     def _n_epochs(self) -> int:
         """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""

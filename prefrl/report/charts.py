@@ -18,7 +18,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 from matplotlib.typing import RcKeyType
 
 Values = npt.NDArray[Any]
@@ -27,6 +27,9 @@ N_COLOURS = 8
 """Colours of series that the page defines: --series-0 to --series-7."""
 HALF, FULL, SMALL = (5.4, 2.9), (11.2, 3.0), (4.4, 1.7)
 """Sizes in inches of a chart in half the page's width, in all of it, and under a clip."""
+
+_LETTERS_PER_INCH = 10
+"""Of a legend in one row, samples of its lines included."""
 
 _INK, _GRID = "#010101", "#010102"
 _SERIES = tuple(f"#0102{index:02x}" for index in range(N_COLOURS))
@@ -76,7 +79,8 @@ class Line:
     faint: bool = False
     """Drawn thin, behind the others."""
     errors: Values | None = None
-    """Half lengths of error bars, shape [n]; with them, points are drawn instead of a line."""
+    """Half lengths of error bars, shape [n], or below and above, [2, n]; with them, points are drawn instead of a
+    line."""
 
 
 def line_chart(
@@ -155,10 +159,15 @@ def _axes(size: tuple[float, float], x_label: str, y_label: str) -> Iterator[Axe
         axes = figure.add_subplot(facecolor="none")
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         yield axes
+
+
+def _short(value: float) -> str:
+    """Return counts of thousands and millions as k and M, and small numbers as they are."""
+    return EngFormatter(sep="")(value) if abs(value) >= 1000 else f"{value:g}"
 
 
 def _draw(axes: Axes, line: Line) -> None:
@@ -184,8 +193,13 @@ def _draw(axes: Axes, line: Line) -> None:
 
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(labels), borderaxespad=0.2)
+    if not labels:
+        return
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    fits = sum(map(len, labels)) <= _LETTERS_PER_INCH * figure.get_figwidth()
+    n_columns = len(labels) if fits else -(-len(labels) // 2)
+    axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=n_columns, borderaxespad=0.2)
 
 
 def _svg(axes: Axes, key: str, alt: str) -> str:

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from prefrl.errors import PrefRLError, RunError
 from prefrl.files import read_json
-from prefrl.reward import RewardEnsemble
+from prefrl.reward import Calibration, RewardEnsemble
 from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
@@ -95,6 +95,8 @@ class RunData:
     """Labelled pairs, spread evenly over the run."""
     notes: Sequence[str]
     """Sentences about what is missing or unreadable."""
+    calibration: Calibration | None = None
+    """Of what the reward said of new comparisons; None where the latest checkpoint does not tell."""
     events: Sequence[tuple[int, str]] = ()
     """What happened to the policy: environment step and sentence."""
 
@@ -173,6 +175,8 @@ def read_run(path: Path) -> RunData:
     tables["other_measures"] = _table(lines, _other_measures(lines))
     tables["policy"] = _table(lines, {name: f"policy/{name}" for name in ("gain", "exploration", "number")})
     checkpoint = notes.attempt("The latest checkpoint", lambda: latest_checkpoint(folder))
+    calibration = notes.attempt("How sure the reward was", lambda: _calibration(checkpoint))
+    tables["calibration"] = _calibration_table(calibration)
     reached = [lines[-1][STEP_KEY] if lines else 0, checkpoint.num_timesteps if checkpoint else 0]
     reached.append((evaluation or {}).get("num_timesteps", 0))
     return RunData(
@@ -186,6 +190,7 @@ def read_run(path: Path) -> RunData:
         tables={name: table for name, table in tables.items() if _n_rows(table)},
         examples=examples,
         notes=notes.sentences,
+        calibration=calibration,
         events=[(note["num_timesteps"], note["text"]) for note in _said(checkpoint)],
     )
 
@@ -193,6 +198,26 @@ def read_run(path: Path) -> RunData:
 def _said(checkpoint: Checkpoint | None) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = checkpoint.progress.get("notes", []) if checkpoint else []
     return said
+
+
+def _calibration(checkpoint: Checkpoint | None) -> Calibration | None:
+    counts = (checkpoint.values.get("preferences") or {}).get("calibration") if checkpoint else None
+    calibration = None if counts is None else Calibration.from_json(counts)
+    return calibration if calibration and calibration.n else None
+
+
+def _calibration_table(calibration: Calibration | None) -> Table:
+    """Return the bins that have a pair."""
+    if calibration is None:
+        return {}
+    has_some = calibration.counts > 0
+    counts, hits = calibration.counts[has_some], calibration.hits[has_some]
+    return {
+        "confidence": calibration.confidences[has_some] / counts,
+        "accuracy": hits / counts,
+        "pairs": counts.astype(np.int64),
+        "right": hits.astype(np.int64),
+    }
 
 
 def write_tables(run: RunData) -> None:

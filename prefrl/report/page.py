@@ -17,6 +17,7 @@ from prefrl.config import flat
 from prefrl.errors import RunError
 from prefrl.files import write_whole
 from prefrl.report import panels
+from prefrl.report.calibration_panel import calibration_panels
 from prefrl.report.command import command_again
 from prefrl.report.data import RunData, read_run, write_tables
 from prefrl.report.pairs import Pair, data_uri, labelled_pairs
@@ -83,7 +84,7 @@ def _page(runs: Sequence[RunData]) -> str:
     columns = [_column(run, index) for index, run in enumerate(runs)]
     tasks = {run.config.get("task", "") for run in runs}
     task = TASKS.get(tasks.pop()) if len(tasks) == 1 else None
-    reward_model = panels.reward_model_panels(runs)
+    reward_model = panels.reward_model_panels(runs) + calibration_panels(runs)
     answers = panels.answer_panels(runs, wide=len(reward_model) % 2 == 0)
     sections = [
         ("How it learned", panels.metric_panels(runs) + panels.returns_panels(runs) + panels.policy_panels(runs)),

@@ -1,9 +1,18 @@
 """What was learned: the ensemble of reward networks and its training on comparisons."""
 
+from prefrl.reward.calibration import Calibration
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.evaluation import Evaluation
 from prefrl.reward.inputs import is_image
 from prefrl.reward.trainer import RewardMetrics, RewardTrainer
 
-__all__ = ["Evaluation", "RewardEnsemble", "RewardMetrics", "RewardTrainer", "is_image", "resolve_device"]
+__all__ = [
+    "Calibration",
+    "Evaluation",
+    "RewardEnsemble",
+    "RewardMetrics",
+    "RewardTrainer",
+    "is_image",
+    "resolve_device",
+]

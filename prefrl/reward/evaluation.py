@@ -62,16 +62,32 @@ def evaluate(predicted: Sequence[Predicted], error_rate: float) -> Evaluation:
         predicted: What they say of them.
         error_rate: As in `prefrl.reward.losses.preference_log_probabilities`.
     """
-    is_rated = np.array([one.rating is not None for one in predicted], dtype=bool)
-    found = np.full((3, len(predicted)), np.nan)
-    if not is_rated.all():
-        of_several = [one for one in predicted if one.rating is None]
-        found[:, ~is_rated] = _of_several(of_several, error_rate)
-    if is_rated.any():
-        levels = np.array([one.rating for one in predicted if one.rating is not None])
-        returns = np.hstack([one.returns for one in predicted if one.rating is not None])
-        found[:, is_rated] = _of_rated(returns, levels, error_rate)
-    return Evaluation(*found)
+    pairs, n = _pairs(predicted), len(predicted)
+    answered = _answered(pairs, error_rate)
+    with np.errstate(divide="ignore"):  # without an error rate a preference may be predicted with certainty
+        log_loss = -np.log(answered)
+    disagreement = pairs.logits.sigmoid().numpy().std(axis=0)
+    decided = pairs.preferences != 0.5
+    return Evaluation(
+        right=_means(answered > 0.5, pairs.owners, decided, n),
+        log_loss=_means(log_loss, pairs.owners, decided, n),
+        disagreement=_means(disagreement, pairs.owners, np.ones_like(decided), n),
+    )
+
+
+def answered_probabilities(predicted: Sequence[Predicted], error_rate: float) -> FloatArray:
+    """Return how probable the members' mean called what was answered, of every decided pair of segments once.
+
+    Args:
+        predicted: What they say of comparisons; those that were rated are pairs of each other.
+        error_rate: As in `prefrl.reward.losses.preference_log_probabilities`.
+
+    Returns:
+        Mean over members of P' of the answer, shape [P]; ties are left out.
+    """
+    pairs = _pairs(predicted)
+    once: FloatArray = _answered(pairs, error_rate)[(pairs.preferences != 0.5) & pairs.is_first_time]
+    return once
 
 
 def rated_pairs(returns: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,65 +109,79 @@ def rated_pairs(returns: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:
     return preference_logits(returns[:, some]), preferences
 
 
-def _of_several(predicted: Sequence[Predicted], error_rate: float) -> FloatArray:
-    """Return rightness, loss and disagreement, shape [3, n], of comparisons of two segments or more."""
+class _Pairs(NamedTuple):
+    """Each two segments that are compared, as far as members say something of both."""
+
+    logits: Tensor
+    """Of the first being better, shape [E, P]."""
+    preferences: FloatArray
+    """As answered, shape [P]."""
+    owners: npt.NDArray[np.int64]
+    """Number of the comparison that each belongs to, shape [P]."""
+    is_first_time: npt.NDArray[np.bool_]
+    """False for the second of the same two, where both of them own the pair, shape [P]."""
+
+
+def _pairs(predicted: Sequence[Predicted]) -> _Pairs:
+    """Return the pairs of comparisons of several segments, and of ratings beside each other."""
+    numbers = np.arange(len(predicted))
+    is_rated = np.array([one.rating is not None for one in predicted], dtype=bool)
+    parts = []
+    if not is_rated.all():
+        parts.append(_of_several([one for one in predicted if one.rating is None], numbers[~is_rated]))
+    if is_rated.any():
+        parts.append(_of_rated([one for one in predicted if one.rating is not None], numbers[is_rated]))
+    if not parts:
+        none = np.empty(0)
+        return _Pairs(torch.empty(1, 0), none, none.astype(np.int64), none.astype(bool))
+    logits, *others = zip(*parts, strict=True)
+    return _Pairs(torch.cat(logits, dim=1), *map(np.concatenate, others))
+
+
+def _of_several(predicted: Sequence[Predicted], numbers: npt.NDArray[np.int64]) -> _Pairs:
+    """Return the pairs of comparisons of two segments or more, which have these numbers."""
     returns = np.hstack([one.returns for one in predicted])
     sizes = np.array([one.returns.shape[1] for one in predicted])
     pairs = [pairs_of(size) for size in sizes]
-    counts = np.array([len(own) for own in pairs])
     begins = np.cumsum(sizes) - sizes
     both = np.array([(i + at, j + at) for at, own in zip(begins, pairs, strict=True) for i, j in own])
-    logits = preference_logits(torch.as_tensor(returns[:, both]))[..., 0]
     preferences = np.concatenate([one.preferences for one in predicted])
-    right, log_loss, disagreement = _of_pairs(logits, preferences, error_rate)
-    decided = preferences != 0.5
-    return np.stack(
-        [
-            _means(right, decided, counts),
-            _means(log_loss, decided, counts),
-            _means(disagreement, np.ones_like(decided), counts),
-        ]
+    return _Pairs(
+        preference_logits(torch.as_tensor(returns[:, both]))[..., 0],
+        preferences,
+        np.repeat(numbers, [len(own) for own in pairs]),
+        np.ones(len(preferences), dtype=bool),
     )
 
 
-def _of_rated(returns: FloatArray, levels: npt.NDArray[np.int64], error_rate: float) -> FloatArray:
-    """Return the same of rated segments, each compared with the others: returns [E, n] and levels [n]."""
+def _of_rated(predicted: Sequence[Predicted], numbers: npt.NDArray[np.int64]) -> _Pairs:
+    """Return the pairs that each segment that was rated makes with the others, or with some of many."""
+    levels = np.array([one.rating for one in predicted])
+    returns = np.hstack([one.returns for one in predicted])
     n = len(levels)
-    others = np.arange(0, n, 1 + n // (MOST_RATED + 1))
-    logits = torch.as_tensor(returns[:, :, None] - returns[:, None, others])
-    preferences = 0.5 + 0.5 * np.sign(levels[:, None] - levels[None, others])
-    right, log_loss, disagreement = _of_pairs(logits, preferences, error_rate)
-    decided, is_other = preferences != 0.5, np.arange(n)[:, None] != others[None, :]
-    return np.stack(
-        [_row_means(right, decided), _row_means(log_loss, decided), _row_means(disagreement, is_other)]
+    some = np.arange(0, n, 1 + n // (MOST_RATED + 1))
+    own, others = (index.ravel() for index in np.meshgrid(np.arange(n), some, indexing="ij"))
+    own, others = own[own != others], others[own != others]
+    return _Pairs(
+        torch.as_tensor(returns[:, own] - returns[:, others]),
+        0.5 + 0.5 * np.sign(levels[own] - levels[others]),
+        numbers[own],
+        (own < others) | ~np.isin(own, some),
     )
 
 
-def _of_pairs(
-    logits: Tensor, preferences: FloatArray, error_rate: float
-) -> tuple[npt.NDArray[np.bool_], FloatArray, FloatArray]:
-    """Return rightness, loss and disagreement of pairs with logits [E, *shape] and preferences [*shape]."""
-    log_first, _ = preference_log_probabilities(logits, error_rate)
-    probability = log_first.exp().mean(dim=0).numpy()
-    right = np.where(preferences > 0.5, probability > 0.5, probability < 0.5)
-    chosen = np.where(preferences > 0.5, probability, 1 - probability)
-    with np.errstate(divide="ignore"):  # without an error rate a preference may be predicted with certainty
-        log_loss = -np.log(chosen)
-    return right, log_loss, logits.sigmoid().numpy().std(axis=0)
+def _answered(pairs: _Pairs, error_rate: float) -> FloatArray:
+    """Return the mean over members of P' of what was answered, shape [P]; of ties that of the second."""
+    log_first, _ = preference_log_probabilities(pairs.logits, error_rate)
+    first: FloatArray = log_first.exp().mean(dim=0).numpy()
+    return np.where(pairs.preferences > 0.5, first, 1 - first)
 
 
-def _means(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_], sizes: npt.NDArray[np.int64]) -> FloatArray:
-    """Return the mean of what counts in each of some groups, one behind the other; NaN where nothing does."""
-    begins = np.cumsum(sizes) - sizes
-    n_counted = np.add.reduceat(counted.astype(np.int64), begins)
-    sums = np.add.reduceat(np.where(counted, values, 0.0), begins)
-    means: FloatArray = np.divide(sums, n_counted, out=np.full(len(sizes), np.nan), where=n_counted > 0)
-    return means
-
-
-def _row_means(values: npt.NDArray[Any], counted: npt.NDArray[np.bool_]) -> FloatArray:
-    """Return the mean of what counts in each row; NaN where nothing does."""
-    n_counted = counted.sum(axis=1)
-    sums = np.where(counted, values, 0.0).sum(axis=1)
-    means: FloatArray = np.divide(sums, n_counted, out=np.full(len(values), np.nan), where=n_counted > 0)
+def _means(
+    values: npt.NDArray[Any], owners: npt.NDArray[np.int64], counted: npt.NDArray[np.bool_], n: int
+) -> FloatArray:
+    """Return the mean of what counts of each of `n` comparisons; NaN where nothing does."""
+    n_counted = np.bincount(owners[counted], minlength=n)
+    sums = np.bincount(owners[counted], weights=values[counted], minlength=n)
+    means: FloatArray = np.divide(sums, n_counted, out=np.full(n, np.nan), where=n_counted > 0)
     return means

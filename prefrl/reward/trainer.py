@@ -16,11 +16,12 @@ from torch import Tensor
 from prefrl.errors import NotEnoughExperienceError, RewardModelError, SettingError
 from prefrl.parts import Arrays, Json, State, under
 from prefrl.reward.adam import MemberAdam
+from prefrl.reward.calibration import Calibration
 from prefrl.reward.comparisons import make_data
 from prefrl.reward.cutpoints import Cutpoints, rating_loss
 from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
-from prefrl.reward.evaluation import Evaluation, evaluate, predict, rated_pairs
+from prefrl.reward.evaluation import Evaluation, answered_probabilities, evaluate, predict, rated_pairs
 from prefrl.reward.losses import (
     comparison_loss,
     masked_mean,
@@ -190,6 +191,12 @@ class RewardTrainer:
     def evaluate(self, comparisons: Sequence[Comparison]) -> Evaluation:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
         return evaluate(predict(self.ensemble, comparisons), self.settings.error_rate)
+
+    def calibration(self, comparisons: Sequence[Comparison]) -> Calibration:
+        """Return how sure the ensemble is of comparisons not trained on, beside how right. Nothing is learned."""
+        return Calibration.of(
+            answered_probabilities(predict(self.ensemble, comparisons), self.settings.error_rate)
+        )
 
     def state(self) -> State:
         """Return what training depends on besides ensemble and comparisons."""

@@ -22,7 +22,7 @@ from prefrl.errors import SettingError, SpaceError
 from prefrl.feedback import OracleTeacher, People, QueryMaker, Teacher
 from prefrl.parts import State
 from prefrl.registry import SCHEDULES
-from prefrl.reward import RewardMetrics, RewardTrainer
+from prefrl.reward import Calibration, RewardMetrics, RewardTrainer
 from prefrl.reward.inputs import FeatureInputs
 from prefrl.segments import Answer, Query, Rating
 from prefrl.settings import FeedbackSettings, RewardSettings
@@ -304,6 +304,33 @@ def test_fresh_accuracy_is_that_of_the_reward_before_the_refit(drift_venv: MakeV
         assert refit.fresh_disagreement == pytest.approx(np.mean(spreads), rel=1e-4)
         assert refit.fresh_disagreement > 0
         assert len(preferences.trainer.draws[0]) > seen
+
+
+def test_how_sure_the_reward_was_is_counted_over_all_refits_and_a_checkpoint(drift_venv: MakeVenv) -> None:
+    with Store() as store:
+        preferences = small(drift_venv(), store=store, n_labels=60)
+        preferences.plan(640)
+        step_randomly(preferences, 20)
+        at(preferences, 64)
+        assert counted(preferences).n == 0, "nothing was said before the first fit"
+        expected = Calibration()
+        for now in (300, 500):
+            before, seen = copy.deepcopy(preferences.trainer), store.counts().comparisons
+            at(preferences, now)
+            expected += before.calibration(store.comparisons(after=seen))
+            state = copied(preferences.state())
+            preferences = small(drift_venv(), store=store, n_labels=60, old_labels="replay")
+            preferences.plan(640)
+            preferences.restore(*state)
+        assert expected.n > 30
+        assert counted(preferences).to_json() == expected.to_json()
+        state[1].pop("calibration")  # as in a checkpoint of an earlier version
+        preferences.restore(*state)
+        assert counted(preferences).n == 0
+
+
+def counted(preferences: PreferenceLearning) -> Calibration:
+    return Calibration.from_json(preferences.state()[1]["calibration"])
 
 
 def say(store: Store, query_id: str, answer: Answer | Rating | None, number: int, **more: Any) -> None:

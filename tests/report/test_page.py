@@ -68,6 +68,20 @@ def test_the_page_shows_the_clip_and_the_figures(finished: Path) -> None:
     assert "24" in page
 
 
+def test_how_sure_the_reward_was_is_drawn_from_new_comparisons(finished: Path) -> None:
+    bins = rows(finished / "report" / "calibration.csv")
+    answers = rows(finished / "report" / "answers.csv")
+    first_round = sum(row["num_timesteps"] == answers[0]["num_timesteps"] for row in answers)
+    decided = sum(row["answer"] != "equal" for row in answers[first_round:])
+    assert sum(int(row["pairs"]) for row in bins) == decided > 10
+    for row in bins:
+        assert 0.5 <= float(row["confidence"]) <= 0.95, "as sure as answers with errors let it be"
+        assert float(row["accuracy"]) == int(row["right"]) / int(row["pairs"])
+    page = (finished / "report.html").read_text()
+    assert ">How sure the reward is, and how right<" in page
+    assert f"{decided} pairs, expected calibration error 0." in page
+
+
 def test_answers_are_counted_over_steps(finished: Path) -> None:
     tables = {path.stem: rows(path) for path in (finished / "report").glob("*.csv")}
     assert tables, "no table was written"
