@@ -5,6 +5,8 @@ Everything here goes to stderr, so that stdout holds results only.
 
 import math
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -78,6 +80,21 @@ class TrainingDisplay:
             # The last rollout is finished, also where fewer steps were asked for.
             share = min(1.0, progress.num_timesteps / progress.total_timesteps)
             self.console.print(f"{self.title}: {share:4.0%}, {facts}", soft_wrap=True, markup=False)
+
+
+@contextmanager
+def counted(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of some steps are done, where there is a terminal; yields what is told of it."""
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def describe(progress: TrainingProgress) -> str:

@@ -232,9 +232,10 @@ def build_run(
             make_run_record(task=task, n_labels=n_labels, segment_length=segment_length, feedback=feedback)
         )
         store.publish(make_trainer_record())
-        store.add_queries(
-            queries_about(segments, n_queries, rng, n_clips=n_clips), run=store.begin_run(ABOUT), overlap=overlap
-        )
+        spaces = recorder.observation_space, recorder.action_space
+        begun = store.begin_run(RunAbout.of(*spaces, segment_length=segment_length, task=task))
+        queries = queries_about(segments, n_queries, rng, n_clips=n_clips)
+        store.add_queries(queries, run=begun, overlap=overlap)
         for number in range(3):
             [episode] = recorder.sample(1, length=100, rng=rng)
             store.add_showcase(episode, num_timesteps=4096 * number)

@@ -201,7 +201,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
     [
         (
             "nonsense",
-            "There is no command 'nonsense'; there are train, label, resume, evaluate, report, tasks, doctor",
+            "There is no command 'nonsense'; there are train, label, resume, evaluate, refit, report, tasks, ",
         ),
         ("train --labels 3", "The task comes first: prefrl train TASK"),
         ("train hoper", "There is no environment 'hoper'; did you mean hopper?"),
@@ -274,6 +274,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("resume empty", "empty is no run: it has no config.json; give the folder that `train` made."),
         ("evaluate empty", "empty is no run: "),
         ("report empty", "empty is no run: "),
+        ("refit empty", "empty is no run: "),
         ("report", "A report needs at least one run; give the folder that `train` made."),
     ],
 )

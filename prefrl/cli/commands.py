@@ -11,11 +11,13 @@ from typing import Any
 from prefrl.cli.listings import examine_machine, list_tasks
 from prefrl.cli.options import (
     EvaluateCommand,
+    RefitCommand,
     ReportCommand,
     ResumeCommand,
     TrainOptions,
 )
 from prefrl.cli.parsing import parse, train_settings, write
+from prefrl.cli.tables import refit_table
 from prefrl.config import RunConfig
 from prefrl.labeling_page import LabelingPage, page_command
 
@@ -102,6 +104,22 @@ def _evaluate(arguments: Sequence[str]) -> None:
     write(f"clip: {video}" if video.exists() else folder.clip_error.read_text().strip())
 
 
+def _refit(arguments: Sequence[str]) -> None:
+    command = parse("refit", RefitCommand, arguments)
+    from prefrl.console import counted
+    from prefrl.runs import RunFolder, refit
+
+    folder = RunFolder.open(command.run)
+    # The run decides what a flag that is not given means.
+    as_it_was = RefitCommand(run=command.run, reward_model=folder.config().reward_model)
+    command = parse("refit", RefitCommand, arguments, default=as_it_was)
+    with counted(f"refitting {command.run}") as told:
+        result = refit(
+            folder, command.reward_model, out=command.out, n_folds=command.folds, seed=command.seed, told=told
+        )
+    write(json.dumps(result) if command.json else refit_table(result))
+
+
 def _report(arguments: Sequence[str]) -> None:
     command = parse("report", ReportCommand, arguments)
     from prefrl.report import write_report
@@ -146,6 +164,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "label": ("serve the page on which people compare a run's clips", _label),
     "resume": ("go on with a run after a stop, a crash or a kill, or extend a finished one", _resume),
     "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
+    "refit": ("fit another reward to the labels of a run, and compare the two", _refit),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
     "tasks": ("list the tasks that have a preset", list_tasks),
     "doctor": ("say what this machine has and lacks, and how to mend it", examine_machine),

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from prefrl.config import RunConfig
+from prefrl.settings import RewardSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,24 @@ class EvaluateCommand:
     """Where the clip of one episode goes (MP4); by default clip.mp4 in the run."""
     json: bool = False
     """Print the evaluation as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefitCommand:
+    """Fit another reward to the labels that a run has, and compare it with the run's settings."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run; nothing of it is changed."""
+    reward_model: RewardSettings = RewardSettings()
+    """The other reward; what is not given is as in the run. `first_epochs` passes over the labels are made."""
+    folds: int = 5
+    """Parts of the labels; each is judged by a reward that was trained on the others."""
+    seed: int = 0
+    """Decides parts, first weights and orders."""
+    out: Path | None = None
+    """Folder for the reward; by default refits/N in the run."""
+    json: bool = False
+    """Print the comparison as one JSON object on stdout, and nothing else there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder
+from prefrl.runs.refit import refit
 from prefrl.runs.train import TrainingProgress, resume, start
 
-__all__ = ["RunFolder", "TrainingProgress", "evaluate", "resume", "start"]
+__all__ = ["RunFolder", "TrainingProgress", "evaluate", "refit", "resume", "start"]

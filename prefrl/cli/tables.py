@@ -1,0 +1,38 @@
+"""Results as a few lines of text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FIGURES = {
+    "accuracy": "accuracy",
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+}
+
+
+def refit_table(result: Mapping[str, Any]) -> str:
+    """Return how another reward compares with the run's; see `prefrl.runs.refit`."""
+    held_out, changes = result["held_out"], result["changes"]
+    lines = [f"{name}: {change['run']} in the run, {change['refit']} here" for name, change in changes.items()]
+    lines.append(f"{result['labels']} labels, each held out once in {result['folds']} parts:")
+    if not changes:
+        lines += [f"{words:20}{_figure(held_out['refit'][name])}" for name, words in _FIGURES.items()]
+        lines.append("All settings are the run's, so there is nothing to compare.")
+    else:
+        lines.append(f"{'':20}{'run':>8}{'refit':>8}   difference")
+        for name, words in _FIGURES.items():
+            row = f"{words:20}{_figure(held_out['run'][name])}{_figure(held_out['refit'][name])}"
+            lines.append(f"{row}   {_difference(result['difference'].get(name))}".rstrip())
+    lines.append(f"reward: {result['reward_model']}")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return f"{'–' if value is None else format(value, '.3f'):>8}"
+
+
+def _difference(found: Mapping[str, float | None] | None) -> str:
+    if found is None or found["low"] is None:
+        return ""
+    return f"{found['mean']:+.3f} (95 %: {found['low']:+.3f} to {found['high']:+.3f})"

@@ -1,0 +1,195 @@
+"""Another reward on the labels that a run has, compared with the run's own settings.
+
+Both are judged on the same comparisons, each by a reward that was not trained on it; then the other reward is
+fitted to all of them and written down. Nothing of the run is changed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import stats
+
+from prefrl.config import flat
+from prefrl.errors import RunError
+from prefrl.feedback.labels import read_in_parts
+from prefrl.files import write_json
+from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.cross_validation import HeldOutScores, cross_validate, fit_to, folds
+from prefrl.runs.folder import RunFolder
+from prefrl.seeding import Streams
+from prefrl.segments import Comparison, space_from_json
+from prefrl.settings import RewardSettings
+from prefrl.store import Store
+
+REFIT_FILE = "refit.json"
+CONFIDENCE = 0.95
+READ_AT_ONCE = 64
+"""Comparisons in memory beside those that the reward has read."""
+
+
+Told = Callable[[int, int], None]
+"""Is told how many fits are done, of how many in all."""
+
+
+def refit(
+    run: RunFolder,
+    settings: RewardSettings,
+    *,
+    out: Path | None = None,
+    n_folds: int = 5,
+    seed: int = 0,
+    told: Told = lambda done, of: None,
+) -> dict[str, Any]:
+    """Fit another reward to the labels of a run, and compare it with one of the run's settings.
+
+    Args:
+        run: Whose labels; a training that goes on there is not disturbed.
+        settings: Of the other reward; `first_epochs` passes over the labels are made.
+        out: Folder for the reward, which must not exist; by default `refits/N` in the run.
+        n_folds: Parts of cross-validation.
+        seed: Decides parts, first weights and orders, the same for both.
+        told: Called after each fit.
+
+    Returns:
+        What refit.json says: settings that differ, held-out scores of both, differences with intervals.
+
+    Raises:
+        RunError: There are no labels, or `out` exists or cannot be written.
+        NotEnoughExperienceError: There are fewer labels than parts.
+        SettingError: A figure is out of range.
+    """
+    config = run.config()
+    torch.set_num_threads(config.n_threads)
+    if not (run.path / "store.sqlite").exists():
+        raise RunError(f"{run.path} has no labels: nobody was asked in this run.")
+    target = _free(out) if out is not None else _numbered(run.path / "refits")
+    changes = _changes(config.reward_model, settings)
+    n_fits = n_folds * (2 if changes else 1) + 1
+    done = count(1)
+    with Store(run.path) as store:
+        labels = _Labels(store, run.path)
+        parts = folds(labels.queries, n_folds, seed)
+
+        def scores(chosen: RewardSettings) -> HeldOutScores:
+            return cross_validate(
+                lambda: labels.ensemble(chosen, seed, config.device),
+                parts,
+                labels.read,
+                n_epochs=chosen.first_epochs,
+                told=lambda: told(next(done), n_fits),
+            )
+
+        new = scores(settings)
+        old = scores(config.reward_model) if changes else new
+        trainer = RewardTrainer(labels.ensemble(settings, seed, config.device))
+        fit_to(trainer, list(labels.queries), labels.read, n_epochs=settings.first_epochs)
+    result = {
+        "labels": len(labels.queries),
+        "folds": n_folds,
+        "seed": seed,
+        "changes": changes,
+        "held_out": {"run": _summary(old), "refit": _summary(new)},
+        "difference": {
+            "accuracy": _difference(new.right - old.right),
+            "log_loss": _difference(new.log_loss - old.log_loss),
+        },
+        "reward_model": str(target),
+    }
+    _write(trainer.ensemble, result, target)
+    told(next(done), n_fits)
+    return result
+
+
+class _Labels:
+    """What was said in the newest run of a store.
+
+    Raises:
+        RunError: Nothing was.
+    """
+
+    def __init__(self, store: Store, path: Path) -> None:
+        self._store = store
+        newest = store.runs()[-1:]
+        seqs = store.comparison_seqs(run=newest[0].id) if newest else []
+        if not seqs or newest[0].about is None:
+            raise RunError(f"{path} has no labels yet: nobody has answered.")
+        self._about = newest[0].about
+        query_of = {answer.seq: answer.query_id for answer in store.answers(run=newest[0].id)}
+        self.queries = {seq: query_of[seq] for seq in seqs}
+        """The query of each comparison, by the comparison's number."""
+
+    def read(self, seqs: Sequence[int]) -> Iterator[list[Comparison]]:
+        """Yield comparisons, some at once."""
+        return read_in_parts(self._store, seqs, READ_AT_ONCE)
+
+    def ensemble(self, settings: RewardSettings, seed: int, device: str) -> RewardEnsemble:
+        """Make a reward for the run's spaces."""
+        return RewardEnsemble(
+            space_from_json(self._about.observation_space),
+            space_from_json(self._about.action_space),
+            settings=settings,
+            frame_stack=self._about.frame_stack,
+            seed=Streams(seed).integer("refit"),
+            device=device,
+        )
+
+
+def _write(ensemble: RewardEnsemble, result: dict[str, Any], target: Path) -> None:
+    try:
+        ensemble.save(target)
+        write_json(target / REFIT_FILE, result)
+    except OSError as error:
+        raise RunError(f"The reward cannot be written to {target}: {error}.") from error
+
+
+def _changes(own: RewardSettings, other: RewardSettings) -> dict[str, dict[str, Any]]:
+    """Return what differs, by name."""
+    was, now = flat(asdict(own)), flat(asdict(other))
+    return {name: {"run": was[name], "refit": now[name]} for name in was if was[name] != now[name]}
+
+
+def _summary(scores: HeldOutScores) -> dict[str, float | None]:
+    """Return means as JSON knows them: None where there are only ties."""
+    figures = {
+        "accuracy": _mean(scores.right),
+        "log_loss": _mean(scores.log_loss),
+        "brier": scores.calibration.brier,
+        "calibration_error": scores.calibration.error,
+    }
+    return {name: float(value) if np.isfinite(value) else None for name, value in figures.items()}
+
+
+def _difference(differences: npt.NDArray[np.float64]) -> dict[str, float | None]:
+    """Return the mean of paired differences with its interval by Student's t; None where it is not known.
+
+    The rewards of two parts share most of what they were trained on, so the interval is somewhat too narrow.
+    """
+    known = differences[np.isfinite(differences)]
+    if len(known) < 2:
+        return {"mean": _mean(known) if len(known) else None, "low": None, "high": None}
+    if known.std() == 0:
+        return dict.fromkeys(("mean", "low", "high"), float(known[0]))
+    low, high = stats.t.interval(CONFIDENCE, len(known) - 1, loc=known.mean(), scale=stats.sem(known))
+    return {"mean": float(known.mean()), "low": float(low), "high": float(high)}
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _free(folder: Path) -> Path:
+    if folder.exists():
+        raise RunError(f"{folder} exists already; choose another --out.")
+    return folder
+
+
+def _numbered(parent: Path) -> Path:
+    taken = [int(path.name) for path in parent.glob("*") if path.name.isdecimal()]
+    return parent / str(1 + max(taken, default=0))
