@@ -30,7 +30,7 @@ from prefrl.settings import (
     shown,
 )
 
-RewardSource = Literal["preferences", "true", "constant"]
+RewardSource = Literal["preferences", "saved", "true", "constant"]
 
 CHANGEABLE = (
     "labels",
@@ -72,7 +72,11 @@ class RunConfig:
     algo: AlgorithmName = "ppo"
     """The algorithm."""
     reward: RewardSource = "preferences"
-    """What the agent learns from; "true" and "constant" are the controls."""
+    """What the agent learns from: comparisons, a reward that was learned before and changes no more
+    (`reward_from`), or, as controls, the true reward or a constant one."""
+    reward_from: str = ""
+    """With reward=saved the folder of that reward: a run, or what `prefrl refit` or `RewardEnsemble.save` wrote.
+    The run keeps a copy."""
     teacher: TeacherName = "oracle"
     """Who compares: "oracle" knows the true return, "boltzmann" sees it with noise, "simulated" has the faults
     that `teacher_settings` give it, "human" opens the labelling page."""
@@ -144,6 +148,11 @@ class RunConfig:
         self._settle_environment()
         self._check_people()
         self._check_replay()
+        if (self.reward == "saved") != bool(self.reward_from):
+            raise SettingError(
+                "`reward_from`, the folder of a reward, and reward=saved belong together. Received "
+                f"{self.reward_from!r} and reward={self.reward}."
+            )
         if self.shuffle_labels and self.reward != "preferences":
             raise SettingError(f"`shuffle_labels` needs reward=preferences. Received reward={self.reward}.")
 

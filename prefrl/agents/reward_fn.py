@@ -31,6 +31,8 @@ def reward_fn_of(
     reward_model: Path | str | None,
     observation_space: spaces.Space[Any],
     action_space: spaces.Space[Any],
+    *,
+    device: str = "cpu",
 ) -> RewardFn:
     """Return what pays in an environment: the function, or what the model in the folder predicts.
 
@@ -39,8 +41,10 @@ def reward_fn_of(
         reward_model: A folder that `RewardEnsemble.save` wrote; one of the two is given.
         observation_space: Of one environment.
         action_space: Of one environment.
+        device: Where the model is to be, "auto", "cpu", "cuda", ….
 
     Raises:
+        DeviceError: The device is not there.
         SettingError: Both are given or neither, the function does not take three batches, or the actions have no
             bounds where those that the model learned from had.
         RewardModelError: There is no model in the folder, it has not learned yet, or it reads other spaces.
@@ -55,7 +59,7 @@ def reward_fn_of(
         check_takes_three(reward_fn)
         return reward_fn
     assert reward_model is not None
-    ensemble = RewardEnsemble.load(reward_model)
+    ensemble = RewardEnsemble.load(reward_model, device=device)
     _check_is_for(ensemble, reward_model, observation_space, action_space)
     return ensemble.predict
 

@@ -7,6 +7,13 @@ import numpy as np
 from prefrl.report import panels
 from prefrl.report.data import RunData
 
+_LEARNS_FROM = {
+    "preferences": "comparisons",
+    "saved": "a reward that was learned before",
+    "true": "the true reward",
+    "constant": "a constant reward",
+}
+
 
 def headline(run: RunData) -> str:
     """Say in one line what happened."""
@@ -59,9 +66,7 @@ def facts(run: RunData) -> dict[str, Any]:
         "Task": config.get("task"),
         "Environment": config.get("env_id"),
         "Algorithm": str(config.get("algo")).upper(),
-        "Learns from": {"preferences": "comparisons", "true": "the true reward", "constant": "a constant"}.get(
-            str(config.get("reward")), config.get("reward")
-        ),
+        "Learns from": _LEARNS_FROM.get(str(config.get("reward")), str(config.get("reward"))),
         **{name: f"{value} ({small})" for name, (value, small) in cards(run).items()},
         "Seed": config.get("seed"),
         "Started": run.description.get("created"),
@@ -112,7 +117,7 @@ def _source(run: RunData) -> str:
     if run.labels is not None:
         kind = "shuffled comparisons" if run.config.get("shuffle_labels") else "comparisons"
         return f"{'from' if _does_it(run) else 'after'} {run.labels:,} {kind}{time}"
-    return f"on {'its true' if run.config.get('reward') == 'true' else 'a constant'} reward{time}"
+    return f"on {_LEARNS_FROM.get(str(run.config.get('reward')), 'another reward')}{time}"
 
 
 def _time_cards(run: RunData) -> dict[str, tuple[str, str]]:

@@ -73,7 +73,7 @@ def evaluate(
         raise RunError(f"{folder.path} has no checkpoint yet; go on with `prefrl resume {folder.path}`.")
     n_envs = min(MAX_ENVS, n_episodes)
     environments = make_environments(config, n_envs=n_envs, seed=Streams(seed).integer("evaluation"))
-    learned = config.reward == "preferences" and folder.reward_model.is_dir()
+    learned = config.reward in ("preferences", "saved") and folder.reward_model.is_dir()
     ensemble = RewardEnsemble.load(folder.reward_model) if learned else None
     returns, metrics, arrays = _run_policy(config, checkpoint, environments, n_episodes, ensemble)
     seconds_per_step = step_seconds(environments.envs[0])

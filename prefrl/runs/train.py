@@ -30,6 +30,7 @@ from prefrl.runs.settings_changes import check_budget, extended, latest_checkpoi
 from prefrl.runs.stepping import resolve_stepping
 from prefrl.runs.training import Training
 from prefrl.runs.wishes import Wishes
+from prefrl.store import LogKey
 
 TELL_EVERY = 256
 """Environment steps between two messages to the listener where rollouts are shorter: off-policy."""
@@ -305,9 +306,11 @@ class _RunCallback(BaseCallback):
         for name, value in self.run.metrics().items():
             self.logger.record(f"task/{name}", value)
         self.logger.record("time/training_seconds", self.run.seconds)
-        preferences = self.run.preferences
+        preferences, rewarded = self.run.preferences, self.run.rewarded
         if preferences is not None:
             self.logger.record("time/refit_seconds", preferences.refit_seconds)
+        elif callable(rewarded.reward) and rewarded.predicted_returns:
+            self.logger.record(LogKey.PREDICTED_RETURN, float(np.mean(rewarded.predicted_returns)))
 
     def _write_line(self) -> None:
         """Write a line of the log for an off-policy agent, as SB3 does for others."""

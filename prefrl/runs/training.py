@@ -3,6 +3,7 @@
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
 from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
+from prefrl.agents.reward_fn import RewardFn, reward_fn_of
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, StoreError
 from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
@@ -97,7 +99,8 @@ class Training:
             self.rewarded = self.preferences.venv
             self.restarts = self.preferences.restarts
         else:
-            self.rewarded = LearnedRewardVecEnv(self.stacked, config.reward, window=_window(config))
+            pays = _saved_reward(config, folder, self.stacked) if config.reward == "saved" else config.reward
+            self.rewarded = LearnedRewardVecEnv(self.stacked, pays, window=_window(config))
             self.restarts = PolicyRestarts(self.rewarded, config.restarts, seeds.integer("restarts"))
             self.restarts.plan(config.total_timesteps)
         self.normalizer = make_normalizer(config, self.rewarded)
@@ -286,6 +289,28 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
     )
     preferences.plan(config.total_timesteps)
     return preferences
+
+
+def _saved_reward(config: RunConfig, folder: RunFolder, environments: VecEnv) -> RewardFn:
+    """Return the reward that was learned before; the run goes on with its own copy.
+
+    Raises:
+        RunError: Where it is said to be is nothing.
+        RewardModelError: It has learned nothing, or was learned in other environments.
+    """
+    if not folder.reward_model.is_dir():
+        RewardEnsemble.load(_reward_folder(config.reward_from)).save(folder.reward_model)
+    spaces = environments.observation_space, environments.action_space
+    return reward_fn_of(None, folder.reward_model, *spaces, device=config.device)
+
+
+def _reward_folder(said: str) -> Path:
+    """Return where a reward lies of which this was said."""
+    path = Path(said)
+    if not path.is_dir():
+        raise RunError(f"`reward_from` is {said}, which is no folder; give that of a run, or of a saved reward.")
+    run = RunFolder(path)
+    return run.reward_model if run.reward_model.is_dir() else path
 
 
 def _agent_settings(config: RunConfig, environments: VecEnv) -> AgentSettings:
