@@ -306,6 +306,10 @@ class _RunCallback(BaseCallback):
         for name, value in self.run.metrics().items():
             self.logger.record(f"task/{name}", value)
         self.logger.record("time/training_seconds", self.run.seconds)
+        if self.num_timesteps - self._last_line >= self.run.steps_per_line:  # now a line is written
+            kl = self.run.drift.measure(self.model)
+            if kl is not None:
+                self.logger.record("policy/kl", kl)
         preferences, rewarded = self.run.preferences, self.run.rewarded
         if preferences is not None:
             self.logger.record("time/refit_seconds", preferences.refit_seconds)

@@ -18,6 +18,7 @@ from prefrl.agents.algorithms import Agent
 from prefrl.agents.callback import steps_between_looks
 from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
+from prefrl.agents.policy_drift import PolicyDrift
 from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.reward_fn import RewardFn, reward_fn_of
@@ -108,6 +109,7 @@ class Training:
         agent = make_agent(config.algo, self.normalizer, seed=seeds.integer("agent"), settings=settings)
         # SB3 has given the environments the agent's seed.
         self.normalizer.seed(seeds.integer("environments"))
+        self.drift = PolicyDrift(agent)  # before a checkpoint is restored: the first policy is the seed's
         self._saved_agent = SavedAgent(agent, self.normalizer)
         self._replay = SavedReplay(self._saved_agent)
         if self.preferences is not None and isinstance(agent, OffPolicyAlgorithm):
