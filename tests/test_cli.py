@@ -201,7 +201,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
     [
         (
             "nonsense",
-            "There is no command 'nonsense'; there are train, label, resume, evaluate, refit, report, tasks, ",
+            "There is no command 'nonsense'; there are train, label, resume, evaluate, refit, hackcheck, report, ",
         ),
         ("train --labels 3", "The task comes first: prefrl train TASK"),
         ("train hoper", "There is no environment 'hoper'; did you mean hopper?"),
@@ -275,6 +275,7 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
         ("evaluate empty", "empty is no run: "),
         ("report empty", "empty is no run: "),
         ("refit empty", "empty is no run: "),
+        ("hackcheck empty", "empty is no run: "),
         ("report", "A report needs at least one run; give the folder that `train` made."),
     ],
 )

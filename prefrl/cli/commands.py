@@ -11,13 +11,14 @@ from typing import Any
 from prefrl.cli.listings import examine_machine, list_tasks
 from prefrl.cli.options import (
     EvaluateCommand,
+    HackcheckCommand,
     RefitCommand,
     ReportCommand,
     ResumeCommand,
     TrainOptions,
 )
 from prefrl.cli.parsing import parse, train_settings, write
-from prefrl.cli.tables import refit_table
+from prefrl.cli.tables import hackcheck_words, refit_table
 from prefrl.config import RunConfig
 from prefrl.labeling_page import LabelingPage, page_command
 
@@ -120,6 +121,24 @@ def _refit(arguments: Sequence[str]) -> None:
     write(json.dumps(result) if command.json else refit_table(result))
 
 
+def _hackcheck(arguments: Sequence[str]) -> None:
+    command = parse("hackcheck", HackcheckCommand, arguments)
+    from prefrl.console import TrainingDisplay
+    from prefrl.report import write_report
+    from prefrl.runs import RunFolder, hackcheck
+
+    folder = RunFolder.open(command.run)
+    with _results_only(), TrainingDisplay(f"checking {command.run}") as display:
+        result = hackcheck(folder, display, labels=command.labels, total_timesteps=command.total_timesteps)
+    frozen = Path(result["run"])
+    report = write_report([frozen, command.run], frozen.with_name("report.html"))
+    if command.json:
+        write(json.dumps(result | {"report": str(report)}))
+        return
+    write(hackcheck_words(result))
+    write(f"report: {report}")
+
+
 def _report(arguments: Sequence[str]) -> None:
     command = parse("report", ReportCommand, arguments)
     from prefrl.report import write_report
@@ -165,6 +184,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "resume": ("go on with a run after a stop, a crash or a kill, or extend a finished one", _resume),
     "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
     "refit": ("fit another reward to the labels of a run, and compare the two", _refit),
+    "hackcheck": ("see whether a fresh agent exploits the reward of a run", _hackcheck),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
     "tasks": ("list the tasks that have a preset", list_tasks),
     "doctor": ("say what this machine has and lacks, and how to mend it", examine_machine),

@@ -84,6 +84,20 @@ class RefitCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HackcheckCommand:
+    """Train a fresh agent on the reward of a run's first labels, frozen, and see whether it is exploited."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run; nothing of it is changed. What is trained goes to hackcheck/LABELS in it."""
+    labels: int | None = None
+    """How many of the first labels the reward learns from; by default half of those that there are."""
+    total_timesteps: int | None = None
+    """Environment steps of the fresh agent; by default as many as the run's."""
+    json: bool = False
+    """Print what was found as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportCommand:
     """Write one HTML page with plots and clips, of one run or of several side by side."""
 

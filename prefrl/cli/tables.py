@@ -36,3 +36,18 @@ def _difference(found: Mapping[str, float | None] | None) -> str:
     if found is None or found["low"] is None:
         return ""
     return f"{found['mean']:+.3f} (95 %: {found['low']:+.3f} to {found['high']:+.3f})"
+
+
+def hackcheck_words(result: Mapping[str, Any]) -> str:
+    """Say what came of an agent on a frozen reward; see `prefrl.runs.hackcheck`."""
+    far = result["best_distance"]
+    apart = "" if far is None else f" (√KL {far:.1f} from the first policy)"
+    before, after = f"{result['predicted_at_best']:.1f}", f"{result['last_predicted']:.1f}"
+    course = (
+        f"On the reward of the first {result['labels']} labels, true return was best at step "
+        f"{result['best_step']:,}{apart}, {result['best_true']:.1f}, and is {result['last_true']:.1f} at the end; "
+        f"predicted return went from {before} to {after}."
+    )
+    if result["exploited"]:
+        return f"{course}\nThe reward is exploited: it rises while the true one falls."
+    return f"{course}\nNo sign that the reward is exploited."

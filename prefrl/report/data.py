@@ -173,6 +173,7 @@ def read_run(path: Path) -> RunData:
     for name, columns in _REWARD_MODEL.items():
         tables[name] = _table(lines, {column: f"reward_model/{column}" for column in columns})
     tables["other_measures"] = _table(lines, _other_measures(lines))
+    tables["distance"] = _complete(_table(lines, {"kl": "policy/kl", **_RETURNS}))
     tables["policy"] = _table(lines, {name: f"policy/{name}" for name in ("gain", "exploration", "number")})
     checkpoint = notes.attempt("The latest checkpoint", lambda: latest_checkpoint(folder))
     calibration = notes.attempt("How sure the reward was", lambda: _calibration(checkpoint))
@@ -289,6 +290,12 @@ def _table(lines: Sequence[Mapping[str, float]], keys: Mapping[str, str]) -> Tab
         "labels": labelled,
         **dict(zip(keys, columns[2:], strict=True)),
     }
+
+
+def _complete(table: Table) -> Table:
+    """Return the rows that have a value in every column."""
+    known = np.all([np.isfinite(column) for column in table.values()], axis=0) if table else np.empty(0)
+    return {name: column[known] for name, column in table.items()}
 
 
 def _n_rows(table: Table) -> int:

@@ -20,6 +20,7 @@ from prefrl.report import panels
 from prefrl.report.calibration_panel import calibration_panels
 from prefrl.report.command import command_again
 from prefrl.report.data import RunData, read_run, write_tables
+from prefrl.report.distance_panel import distance_panels
 from prefrl.report.pairs import Pair, data_uri, labelled_pairs
 from prefrl.report.words import cards, facts, headline, status, task_name
 from prefrl_envs.tasks import TASKS
@@ -87,7 +88,13 @@ def _page(runs: Sequence[RunData]) -> str:
     reward_model = panels.reward_model_panels(runs) + calibration_panels(runs)
     answers = panels.answer_panels(runs, wide=len(reward_model) % 2 == 0)
     sections = [
-        ("How it learned", panels.metric_panels(runs) + panels.returns_panels(runs) + panels.policy_panels(runs)),
+        (
+            "How it learned",
+            panels.metric_panels(runs)
+            + panels.returns_panels(runs)
+            + distance_panels(runs)
+            + panels.policy_panels(runs),
+        ),
         ("Answers and learned reward", answers + reward_model),
         ("Reward along an episode", panels.episode_panels(runs)),
     ]

@@ -2,7 +2,8 @@
 
 from prefrl.runs.evaluation import evaluate
 from prefrl.runs.folder import RunFolder
+from prefrl.runs.hackcheck import hackcheck
 from prefrl.runs.refit import refit
 from prefrl.runs.train import TrainingProgress, resume, start
 
-__all__ = ["RunFolder", "TrainingProgress", "evaluate", "refit", "resume", "start"]
+__all__ = ["RunFolder", "TrainingProgress", "evaluate", "hackcheck", "refit", "resume", "start"]

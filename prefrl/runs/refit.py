@@ -5,6 +5,7 @@ fitted to all of them and written down. Nothing of the run is changed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -66,14 +67,11 @@ def refit(
     """
     config = run.config()
     torch.set_num_threads(config.n_threads)
-    if not (run.path / "store.sqlite").exists():
-        raise RunError(f"{run.path} has no labels: nobody was asked in this run.")
     target = _free(out) if out is not None else _numbered(run.path / "refits")
     changes = _changes(config.reward_model, settings)
     n_fits = n_folds * (2 if changes else 1) + 1
     done = count(1)
-    with Store(run.path) as store:
-        labels = _Labels(store, run.path)
+    with _labels_of(run) as labels:
         parts = folds(labels.queries, n_folds, seed)
 
         def scores(chosen: RewardSettings) -> HeldOutScores:
@@ -104,6 +102,39 @@ def refit(
     _write(trainer.ensemble, result, target)
     told(next(done), n_fits)
     return result
+
+
+def count_labels(run: RunFolder) -> int:
+    """Return how many labels there are to learn from in the newest run of a folder's store.
+
+    Raises:
+        RunError: There are none.
+    """
+    with _labels_of(run) as labels:
+        return len(labels.queries)
+
+
+def fit_first(run: RunFolder, n_labels: int) -> RewardEnsemble:
+    """Return a reward of the run's settings, fitted anew to its first labels.
+
+    Raises:
+        RunError: There are none.
+    """
+    config = run.config()
+    torch.set_num_threads(config.n_threads)
+    with _labels_of(run) as labels:
+        trainer = RewardTrainer(labels.ensemble(config.reward_model, config.seed, config.device))
+        first = list(labels.queries)[:n_labels]
+        fit_to(trainer, first, labels.read, n_epochs=config.reward_model.first_epochs)
+    return trainer.ensemble
+
+
+@contextmanager
+def _labels_of(run: RunFolder) -> Iterator["_Labels"]:
+    if not (run.path / "store.sqlite").exists():
+        raise RunError(f"{run.path} has no labels: nobody was asked in this run.")
+    with Store(run.path) as store:
+        yield _Labels(store, run.path)
 
 
 class _Labels:
