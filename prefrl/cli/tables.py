@@ -24,6 +24,10 @@ def refit_table(result: Mapping[str, Any]) -> str:
         for name, words in _FIGURES.items():
             row = f"{words:20}{_figure(held_out['run'][name])}{_figure(held_out['refit'][name])}"
             lines.append(f"{row}   {_difference(result['difference'].get(name))}".rstrip())
+    if result["epic_distance"] is not None:
+        lines.append(
+            f"EPIC distance from the run's reward: {result['epic_distance']:.3f} (0 the same, 1 opposite)"
+        )
     lines.append(f"reward: {result['reward_model']}")
     return "\n".join(lines)
 

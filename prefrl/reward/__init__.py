@@ -3,6 +3,7 @@
 from prefrl.reward.calibration import Calibration
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.ensemble import RewardEnsemble
+from prefrl.reward.epic import Transitions, epic_distance
 from prefrl.reward.evaluation import Evaluation
 from prefrl.reward.inputs import is_image
 from prefrl.reward.trainer import RewardMetrics, RewardTrainer
@@ -13,6 +14,8 @@ __all__ = [
     "RewardEnsemble",
     "RewardMetrics",
     "RewardTrainer",
+    "Transitions",
+    "epic_distance",
     "is_image",
     "resolve_device",
 ]

@@ -22,6 +22,7 @@ from prefrl.feedback.labels import read_in_parts
 from prefrl.files import write_json
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.cross_validation import HeldOutScores, cross_validate, fit_to, folds
+from prefrl.reward.epic import epic_distance, transitions_of
 from prefrl.runs.folder import RunFolder
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison, space_from_json
@@ -30,6 +31,8 @@ from prefrl.store import Store
 
 REFIT_FILE = "refit.json"
 CONFIDENCE = 0.95
+COMPARED = 64
+"""Comparisons on whose segments two rewards are compared."""
 READ_AT_ONCE = 64
 """Comparisons in memory beside those that the reward has read."""
 
@@ -58,7 +61,8 @@ def refit(
         told: Called after each fit.
 
     Returns:
-        What refit.json says: settings that differ, held-out scores of both, differences with intervals.
+        What refit.json says: settings that differ, held-out scores of both, differences with intervals, and the
+        EPIC distance of the reward from the run's own (None where it is not known).
 
     Raises:
         RunError: There are no labels, or `out` exists or cannot be written.
@@ -87,6 +91,7 @@ def refit(
         old = scores(config.reward_model) if changes else new
         trainer = RewardTrainer(labels.ensemble(settings, seed, config.device))
         fit_to(trainer, list(labels.queries), labels.read, n_epochs=settings.first_epochs)
+        apart = labels.distance(trainer.ensemble, run.reward_model)
     result = {
         "labels": len(labels.queries),
         "folds": n_folds,
@@ -97,6 +102,7 @@ def refit(
             "accuracy": _difference(new.right - old.right),
             "log_loss": _difference(new.log_loss - old.log_loss),
         },
+        "epic_distance": apart,
         "reward_model": str(target),
     }
     _write(trainer.ensemble, result, target)
@@ -158,6 +164,23 @@ class _Labels:
     def read(self, seqs: Sequence[int]) -> Iterator[list[Comparison]]:
         """Yield comparisons, some at once."""
         return read_in_parts(self._store, seqs, READ_AT_ONCE)
+
+    def distance(self, reward: RewardEnsemble, folder: Path) -> float | None:
+        """Return the EPIC distance of a reward from the one in a folder, on the segments that were compared.
+
+        None where that is not known: there is no such reward yet, or what is observed are stacked frames or named.
+        """
+        if not folder.is_dir() or self._about.frame_stack > 1:
+            return None
+        some = list(self.queries)[:: 1 + len(self.queries) // COMPARED]
+        steps = transitions_of(
+            one for part in self.read(some) for comparison in part for one in comparison.segments
+        )
+        own = RewardEnsemble.load(folder)
+        if steps is None or not own.fitted or own.inputs.next_observation != reward.inputs.next_observation:
+            return None
+        apart = epic_distance(reward.predict, own.predict, steps)
+        return apart if np.isfinite(apart) else None
 
     def ensemble(self, settings: RewardSettings, seed: int, device: str) -> RewardEnsemble:
         """Make a reward for the run's spaces."""

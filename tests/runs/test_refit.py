@@ -1,6 +1,7 @@
 """Another reward on the labels of a run, and how it compares."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,16 @@ def test_the_settings_of_the_run_are_compared_with_nothing(answered: Path, tmp_p
     assert result["changes"] == {}
     assert result["difference"]["accuracy"] == {"mean": 0, "low": 0, "high": 0}
     assert (tmp_path / "new" / "refit.json").exists()
+    assert result["epic_distance"] is None, "the run has no reward yet"
+
+
+def test_how_far_it_is_from_the_reward_of_the_run(answered: Path, tmp_path: Path) -> None:
+    run = RunFolder.open(shutil.copytree(answered, tmp_path / "run", ignore=shutil.ignore_patterns("refits")))
+    settings = RewardSettings(hidden_sizes=(16,), first_epochs=40)
+    refit(run, settings, n_folds=2, out=run.reward_model)
+    assert refit(run, settings, n_folds=2)["epic_distance"] == pytest.approx(0, abs=1e-3)
+    other = refit(run, settings, n_folds=2, seed=1)["epic_distance"]
+    assert 0.01 < other < 0.6
 
 
 def test_what_cannot_be_refitted_is_said(answered: Path, make_run: MakeRun, tmp_path: Path) -> None:
