@@ -75,7 +75,7 @@ def epic_distance(
 
 
 def transitions_of(segments: Iterable[Segment]) -> Transitions | None:
-    """Return the steps of segments, each with what was observed after it; None if there is none, or no plain arrays.
+    """Return the steps of segments, each with what was observed after it; None if no plain arrays have any.
 
     Args:
         segments: Their last steps are left out.
