@@ -16,6 +16,8 @@ from prefrl import __version__, cli
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import InterruptedRunError, SettingError
 from prefrl.registry import ALGORITHMS
+from prefrl.segments import Answer, Query
+from prefrl.store import NewAnswer, RunAbout, Store
 from prefrl_envs.extras import ATARI
 from prefrl_envs.machine import Check
 from prefrl_envs.tasks import TASKS
@@ -156,6 +158,44 @@ def test_label_hands_its_arguments_and_exit_code_through(tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert "nowhere is no run" in done.stderr
+
+
+def test_labels_go_out_and_come_in(prefrl: Prefrl, make_query: Callable[..., Query], tmp_path: Path) -> None:
+    space = gymnasium.spaces.Box(-1, 1, (3,))
+    about = RunAbout.of(space, gymnasium.spaces.Discrete(5), segment_length=4, task="gridworld")
+    with Store(tmp_path / "run") as store:
+        store.begin_run(about)
+        queries = store.add_queries([make_query(number) for number in range(3)])
+        said = (Answer.FIRST, Answer.EQUAL, Answer.CANNOT_TELL)
+        store.add_answers(
+            [
+                NewAnswer(query_id=query.id, answer=answer, labeler="Ann", id=query.id)
+                for query, answer in zip(queries, said, strict=True)
+            ]
+        )
+    (tmp_path / "run" / "config.json").write_text(json.dumps({"config": {"task": "gridworld"}}))
+    out = {name: tmp_path / name for name in ("export", "imported", "pairs")}
+    code, text, err = prefrl("data", "export", tmp_path / "run", "--out", out["export"], "--json")
+    counts = {"queries": 3, "answers": 3, "comparisons": 2}
+    assert (code, err) == (0, "")
+    assert json.loads(text) == {"out": str(out["export"]), "segments": 6, "people": 1} | counts
+    assert json.loads((out["export"] / "about.json").read_text())["question"] == TASKS["gridworld"].question
+    code, text, _ = prefrl("data", "import", out["export"], "--out", out["imported"], "--json")
+    assert json.loads(text) == {"out": str(out["imported"])} | counts
+    code, text, _ = prefrl("data", "export", out["imported"], "--out", out["pairs"], "--format", "trl")
+    assert text == f'{out["pairs"]}: 1 pairs; left out: 1 ties, 1 "can\'t tell", 0 ratings\n'
+    code, text, err = prefrl("data", "import", out["export"], "--out", out["imported"])
+    assert (code, text) == (2, "")
+    assert err == f"prefrl: {out['imported']} exists already; choose another --out.\n"
+
+
+def test_data_says_what_it_can_do(prefrl: Prefrl) -> None:
+    for arguments in ((), ("--help",)):
+        code, out, _ = prefrl("data", *arguments)
+        assert code == 0
+        assert [line.split("  ")[1] for line in out.splitlines()] == ["data export", "data import"]
+    code, _, err = prefrl("data", "burn")
+    assert (code, err.partition(";")[0]) == (2, "prefrl: There is no command 'data burn'")
 
 
 def test_help(prefrl: Prefrl) -> None:

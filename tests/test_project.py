@@ -122,6 +122,7 @@ def test_the_parts_that_runs_may_import_are_not_reported(packages: Path) -> None
     [
         pytest.param("import prefrl.segments, prefrl.feedback", id="segments_and_feedback"),
         pytest.param("import prefrl.config", id="config"),
+        pytest.param("import prefrl.data", id="data"),
         pytest.param("import prefrl_envs", id="envs"),
         pytest.param("import prefrl_labeling_gui.server", id="page"),
         pytest.param("import prefrl.cli; assert prefrl.cli.help_texts()", id="help_of_every_command"),
@@ -206,7 +207,7 @@ def test_the_commands_in_the_documents_are_there() -> None:
     used = set(re.findall(r"^(?:\$ )?make ([a-z-]+)", shell, re.MULTILINE))
     assert used >= {"demo", "test"}
     assert used <= targets
-    commands = set(re.findall(r"^(?:\$ )?prefrl ([a-z]+)", shell, re.MULTILINE))
+    commands = set(re.findall(r"^(?:\$ )?prefrl ((?:data )?[a-z]+)", shell, re.MULTILINE))
     assert commands
     assert commands <= set(help_texts())
 

@@ -23,7 +23,7 @@ change of it stands in the [changelog](../CHANGELOG.md). How to put them togethe
 Shapes: `N` environments, `B` comparisons, `T` steps of a segment, `E` members of an ensemble, `K` segments of a
 query.
 """
-MODULES = ("agents", "feedback", "reward", "segments", "store", "settings", "config", "runs")
+MODULES = ("agents", "feedback", "reward", "segments", "store", "settings", "config", "runs", "data")
 CHOSEN = {
     "settings": ("FeedbackSettings", "RewardSettings", "AgentSettings"),
     "config": ("RunConfig", "load_preset"),

@@ -43,12 +43,15 @@ def module_folder(run: Path, env_id: str, *, trusted: str | None = None) -> Path
 def _reason_against(run: Path, env_id: str) -> str | None:
     config = run / "config.json"
     try:
-        values = read_json(config).get("config")
+        description = read_json(config)
+        values = description.get("config")
         for path in (run, config):
             if not _is_own(path.stat()):
                 return f"{path} belongs to somebody else, or others may write it"
     except (RunError, OSError):
         return f"{config} cannot be read, so nothing says that this run is yours"
+    if "imported" in description:
+        return f"{config} was imported with its labels, and may come from anybody"
     if not isinstance(values, dict) or env_id != (values.get("env_id") or values.get("task")):
         return f"{config} names another"
     return None

@@ -50,8 +50,11 @@ class People:
         Raises:
             StoreError: The store cannot be read or written.
         """
-        if not any(person.role == "owner" for person in self._store.labelers()):
-            self._store.add_labeler(OWNER, role="owner")
+        known = self._store.labelers()
+        if not any(person.role == "owner" for person in known):
+            taken = {person.name for person in known}  # labels that were imported may be of another owner
+            names = (OWNER, *(f"{OWNER} {number}" for number in range(2, len(taken) + 3)))
+            self._store.add_labeler(next(name for name in names if name not in taken), role="owner")
         self._read()
         token = secrets.token_urlsafe(32)
         self._owner_token_hash = token_hash(token)

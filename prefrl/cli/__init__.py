@@ -1,4 +1,4 @@
-"""The command line: `prefrl train | label | resume | evaluate | report | tasks | doctor`."""
+"""The command line: `prefrl train | label | resume | evaluate | report | data | tasks | doctor`."""
 
 import contextlib
 import io
@@ -8,7 +8,7 @@ import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def help_texts() -> dict[str, str]:
             continue
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
-            _dispatch([name, "--help"] if name else ["--help"])
+            _dispatch([*name.split(), "--help"])
         texts[name] = out.getvalue()
     return texts
 
@@ -82,14 +82,25 @@ def _dispatch(arguments: Sequence[str]) -> None:
     if name == "--version":
         write(f"prefrl {__version__}")
         return
+    group = [command for command in COMMANDS if command.startswith(f"{name} ")]
+    if group:
+        second = arguments[1] if len(arguments) > 1 else "--help"
+        if second in ("-h", "--help"):
+            write("\n".join(_lines(group)))
+            return
+        name, arguments = f"{name} {second}", arguments[1:]
     if name not in COMMANDS:
         raise SettingError(f"There is no command {name!r}; there are {', '.join(COMMANDS)} (`prefrl --help`).")
     COMMANDS[name][1](arguments[1:])
 
 
+def _lines(names: Iterable[str]) -> list[str]:
+    return [f"  {name:<12} {COMMANDS[name][0]}" for name in names]
+
+
 def _overview() -> str:
     lines = [DESCRIPTION, "", "usage: prefrl COMMAND [OPTIONS]   (prefrl COMMAND --help tells more)", ""]
-    lines += [f"  {name:<10} {summary}" for name, (summary, _) in COMMANDS.items()]
+    lines += _lines(COMMANDS)
     lines += ["", "Every command takes --debug, which shows where an error came from.", "", "Start with:"]
     lines += ["  prefrl train hopper-backflip --out runs/first"]
     return "\n".join(lines)

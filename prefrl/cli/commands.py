@@ -5,13 +5,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefrl.cli.listings import examine_machine, list_tasks
 from prefrl.cli.options import (
     EvaluateCommand,
+    ExportCommand,
     HackcheckCommand,
+    ImportCommand,
     RefitCommand,
     ReportCommand,
     ResumeCommand,
@@ -21,6 +24,9 @@ from prefrl.cli.parsing import parse, train_settings, write
 from prefrl.cli.tables import hackcheck_words, refit_table
 from prefrl.config import RunConfig
 from prefrl.labeling_page import LabelingPage, page_command
+
+if TYPE_CHECKING:
+    from prefrl.data import ExportedLabels, ExportedPairs, ImportedLabels
 
 
 def _train(arguments: Sequence[str]) -> None:
@@ -147,6 +153,37 @@ def _report(arguments: Sequence[str]) -> None:
     write(json.dumps({"report": str(page)}) if command.json else str(page))
 
 
+def _export(arguments: Sequence[str]) -> None:
+    command = parse("data export", ExportCommand, arguments)
+    from prefrl.data import export_labels, export_pairs
+
+    export = export_pairs if command.format == "trl" else export_labels
+    done = export(
+        command.run, command.out, names=command.names, number=command.number, question=_question(command.run)
+    )
+    _moved(done, as_json=command.json)
+
+
+def _question(run: Path) -> str | None:
+    """Return what the task of a run asks, for runs whose teacher needs no question."""
+    from prefrl.data.folders import saved_settings
+    from prefrl_envs.tasks import TASKS
+
+    task = TASKS.get(str(((saved_settings(run) or {}).get("config") or {}).get("task")))
+    return task.question if task else None
+
+
+def _import(arguments: Sequence[str]) -> None:
+    command = parse("data import", ImportCommand, arguments)
+    from prefrl.data import import_labels
+
+    _moved(import_labels(command.source, command.out), as_json=command.json)
+
+
+def _moved(done: "ExportedLabels | ExportedPairs | ImportedLabels", *, as_json: bool) -> None:
+    write(json.dumps(asdict(done) | {"out": str(done.out)}) if as_json else f"{done.out}: {done}")
+
+
 def _finished(folder: Path, result: dict[str, Any], *, as_json: bool) -> None:
     from prefrl.report import write_report
 
@@ -186,6 +223,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "refit": ("fit another reward to the labels of a run, and compare the two", _refit),
     "hackcheck": ("see whether a fresh agent exploits the reward of a run", _hackcheck),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
+    "data export": ("write the labels of a run for others to use, or for TRL", _export),
+    "data import": ("make a run's folder of exported labels", _import),
     "tasks": ("list the tasks that have a preset", list_tasks),
     "doctor": ("say what this machine has and lacks, and how to mend it", examine_machine),
 }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -107,6 +107,37 @@ class ReportCommand:
     """The page; by default report.html in the (first) run."""
     json: bool = False
     """Print the page's path as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """Write the labels of a run, with the clips they are about, into a folder for others to use."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run."""
+    out: Path
+    """The folder; it must not exist yet."""
+    format: Literal["prefrl", "trl"] = "prefrl"
+    """Parquet and safetensors, which `prefrl data import` reads, or a preference data set for TRL, with clips as
+    text."""
+    names: bool = False
+    """Give people's names and what they wrote in their own words; else they are person-1, person-2, …."""
+    number: int | None = None
+    """Only the labels of the run with this number in the store; by default all that are in it."""
+    json: bool = False
+    """Print what was written as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportCommand:
+    """Make a run's folder of exported labels, to be looked at, added to and learned from."""
+
+    source: Annotated[Path, tyro.conf.Positional]
+    """Folder that `prefrl data export` wrote."""
+    out: Path
+    """Folder of the run; it must not exist yet."""
+    json: bool = False
+    """Print what came in as one JSON object on stdout, and nothing else there."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,11 +21,14 @@ def latest_checkpoint(folder: RunFolder) -> Checkpoint | None:
     """Return the newest checkpoint of a run, or None; and see that the settings are still its own.
 
     Raises:
-        RunError: It is damaged, or settings were edited that may not change.
+        RunError: It is damaged, settings were edited that may not change, or there never was a training.
     """
     saved = checkpoints(folder.checkpoints)
     if not saved:
-        check_unchanged_from_start(folder.path, folder.description())
+        description = folder.description()
+        if "imported" in description:
+            raise RunError(f"{folder.path} holds labels that were imported, and no training to go on with.")
+        check_unchanged_from_start(folder.path, description)
         return None
     checkpoint = Checkpoint(saved[-1])
     check_unchanged(folder.path, folder.config(), checkpoint)

@@ -5,7 +5,7 @@ answer too. In the table an answer is a judgement: a `kind`, and a `value` of th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -109,7 +109,7 @@ IS_CURRENT = ~exists().where(
     _later.c.query_id == _answer.c.query_id, _later.c.labeler == _answer.c.labeler, _later.c.seq > _answer.c.seq
 )
 """Holds for the newest answer of each labeler to each query."""
-_COUNT_ANSWERS = (
+COUNT_ANSWERS = (
     update(_query)
     .where(_query.c.id == bindparam("answered"))
     .values(
@@ -208,7 +208,7 @@ def _said(value: str) -> Judgement:
     return Ranking.of([group if isinstance(group, list) else [group] for group in said])
 
 
-def as_stored(row: RowMapping) -> StoredAnswer:
+def as_stored(row: RowMapping | Mapping[str, Any]) -> StoredAnswer:
     """Return a row of the table as an answer; columns of other names are left out."""
     values: dict[str, Any] = {column.name: row[column.name] for column in STORED_COLUMNS}
     said = values.pop(_SAID)
@@ -242,7 +242,7 @@ def _add_answer(connection: Connection, answer: NewAnswer, now: int) -> StoredAn
     seq = connection.execute(insert(_answer).values(values).returning(_answer.c.seq)).scalar_one()
     if answer.answer is None:
         _open_again(connection, answer, now)
-    connection.execute(_COUNT_ANSWERS, {"answered": answer.query_id})
+    connection.execute(COUNT_ANSWERS, {"answered": answer.query_id})
     return StoredAnswer(**given, seq=seq, server_time=now, late=late)
 
 

@@ -251,7 +251,7 @@ def _insert_queries(connection: Connection, queries: Sequence[Query], *, overlap
             "num_timesteps": query.num_timesteps,
             "overlap": overlap,
             "created_at": now,
-            "pair": _together([segment.id for segment in query.segments]),
+            "pair": together([segment.id for segment in query.segments]),
         }
         for query in queries
     ]
@@ -277,7 +277,7 @@ def _insert_parts(connection: Connection, queries: Mapping[str, Query]) -> None:
         connection.execute(insert(schema.query_segment), rows)
 
 
-def _together(segment_ids: Sequence[str]) -> str:
+def together(segment_ids: Sequence[str]) -> str:
     """Return a text that is the same for these segments in any order."""
     return ":".join(sorted(segment_ids))
 

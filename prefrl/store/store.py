@@ -3,7 +3,7 @@
 The trainer adds queries and shows what it and the agent do, a person's page claims queries and adds answers, a
 synthetic teacher adds answers, the trainer reads them with a growing sequence number. Each part has its module:
 `runs`, `queries`, `claims`, `answers`, `comparisons`, `digest`, `gold`, `history`, `people`, `published`,
-`settled`; arrays are in `blobs`, tables in `schema`.
+`settled`, `transfer`; arrays are in `blobs`, tables in `schema`.
 """
 
 from prefrl.store.answers import AnswerMethods
@@ -17,6 +17,7 @@ from prefrl.store.published import PublishedMethods
 from prefrl.store.queries import QueryMethods
 from prefrl.store.runs import RunMethods
 from prefrl.store.settled import SettledMethods
+from prefrl.store.transfer import TransferMethods
 
 
 class Store(
@@ -31,6 +32,7 @@ class Store(
     PeopleMethods,
     PublishedMethods,
     SettledMethods,
+    TransferMethods,
 ):
     """Queries and answers, durable when a method that writes them returns.
 

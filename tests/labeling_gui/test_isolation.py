@@ -251,6 +251,14 @@ def test_known_environments_import_nothing_from_the_working_directory(tmp_path: 
         assert module_folder(tmp_path / "nowhere", env_id) is None
 
 
+def test_a_run_that_was_imported_names_what_anybody_may_have_written(own_run: Path) -> None:
+    config = own_run / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"imported": {"at": "today"}}))
+    with pytest.raises(ClipError, match="was imported with its labels, and may come from anybody"):
+        module_folder(own_run, MINE)
+    assert module_folder(own_run, MINE, trusted=MINE) == Path.cwd()
+
+
 def test_a_run_is_ones_own_by_its_owner_and_its_config(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert module_folder(own_run, MINE) == Path.cwd()
     with pytest.raises(ClipError, match="names another"):

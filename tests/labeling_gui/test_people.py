@@ -57,6 +57,14 @@ def test_the_owners_token_is_good_for_one_use_of_one_start(store: Store, tickets
     assert restarted.by_cookie(cookie) == person  # who was in stays in
 
 
+def test_the_owner_is_not_taken_for_that_of_imported_labels(store: Store, tickets: UsedTickets) -> None:
+    store.add_labeler(OWNER)
+    people = People(store, SECRET, tickets)
+    person = people.sign_in(people.open())
+    assert person is not None
+    assert (person.name, person.role) == ("owner 2", "owner")
+
+
 def test_an_invitation_is_good_for_many_uses(people: People) -> None:
     token, cookie = joined(people, "Ann")
     assert people.sign_in(token) == people.by_cookie(cookie) == people.named("Ann")
