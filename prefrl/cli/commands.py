@@ -175,9 +175,15 @@ def _question(run: Path) -> str | None:
 
 def _import(arguments: Sequence[str]) -> None:
     command = parse("data import", ImportCommand, arguments)
-    from prefrl.data import import_labels
+    from prefrl.data import import_labels, import_uni_rlhf
+    from prefrl.segments import Answer
 
-    _moved(import_labels(command.source, command.out), as_json=command.json)
+    if command.source.is_dir():
+        done = import_labels(command.source, command.out)
+    else:
+        options = [Answer(option) for option in command.options]
+        done = import_uni_rlhf(command.source, command.trajectories, command.out, options=options)
+    _moved(done, as_json=command.json)
 
 
 def _moved(done: "ExportedLabels | ExportedPairs | ImportedLabels", *, as_json: bool) -> None:

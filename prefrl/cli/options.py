@@ -133,9 +133,13 @@ class ImportCommand:
     """Make a run's folder of exported labels, to be looked at, added to and learned from."""
 
     source: Annotated[Path, tyro.conf.Positional]
-    """Folder that `prefrl data export` wrote."""
+    """Folder that `prefrl data export` wrote, or the zip that the Uni-RLHF platform exports."""
     out: Path
     """Folder of the run; it must not exist yet."""
+    trajectories: Path | None = None
+    """With Uni-RLHF: the data set that was compared, as safetensors with observations and actions."""
+    options: tuple[Literal["first", "second", "equal", "cannot_tell"], ...] = ("first", "second", "equal")
+    """With Uni-RLHF: what the options of its question mean, in their order."""
     json: bool = False
     """Print what came in as one JSON object on stdout, and nothing else there."""
 

@@ -3,10 +3,11 @@
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from gymnasium import spaces
 
@@ -38,6 +39,12 @@ class ImportedLabels:
     comparisons: int
     """Answers that a reward is trained on."""
 
+    @classmethod
+    def of(cls, out: Path, store: Store) -> Self:
+        """Count what is in a store."""
+        counts = store.counts()
+        return cls(out=out, queries=counts.queries, answers=counts.answers, comparisons=counts.comparisons)
+
     def __str__(self) -> str:
         """Say it in a line."""
         return f"{self.comparisons:,} comparisons, of {self.answers:,} answers to {self.queries:,} queries"
@@ -66,18 +73,35 @@ def import_labels(source: Path, out: Path) -> ImportedLabels:
     check_one_task([one for one in abouts.values() if one is not None], source)
     rows = _rows(source, about)
     record = None if about.get("record") is None else decode_record(RunRecord, json.dumps(about["record"]))
-    settings = _settings(about)
+    with imported_run(out, _settings(about), by=f"prefrl {about.get('prefrl')}") as store:
+        store.fill(rows, _segments(source, rows, abouts))
+        if record is not None:
+            store.publish(record)
+        return ImportedLabels.of(out, store)
+
+
+@contextmanager
+def imported_run(out: Path, settings: Mapping[str, Any], *, by: str) -> Iterator[Store]:
+    """Give the empty store of a run's folder that is made whole or not at all, once it is filled.
+
+    Args:
+        out: The folder.
+        settings: What goes into config.json.
+        by: What wrote the labels.
+
+    Raises:
+        RunError: Something is at `out` already, or it cannot be written.
+        SettingError: The settings are not those of a run.
+    """
+    RunConfig.from_saved(settings["config"])
+    imported = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by}
     with new_folder(out) as draft:
-        write_json(draft / "config.json", settings)
+        write_json(draft / "config.json", {**settings, "imported": imported})
         (draft / "log").mkdir()
         with Store(draft) as store:
-            store.fill(rows, _segments(source, rows, abouts))
-            if record is not None:
-                store.publish(record)
-            counts = store.counts()
-            now = time.time_ns() // 1_000_000
-            store.publish(TrainerRecord(state="stopped", labels=counts.comparisons, updated_at=now))
-    return ImportedLabels(out=out, queries=counts.queries, answers=counts.answers, comparisons=counts.comparisons)
+            yield store
+            now, labels = time.time_ns() // 1_000_000, store.counts().comparisons
+            store.publish(TrainerRecord(state="stopped", labels=labels, updated_at=now))
 
 
 def _run_about(run: Mapping[str, Any]) -> RunAbout | None:
@@ -91,9 +115,7 @@ def _settings(about: Mapping[str, Any]) -> dict[str, Any]:
         settings = {"config": {"task": about.get("task") or ""}}
     if not isinstance(settings, dict) or not isinstance(settings.get("config"), dict):
         raise RunError("The export's settings are damaged: about.json holds none under `settings`.")
-    RunConfig.from_saved(settings["config"])
-    imported = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": about.get("prefrl")}
-    return {**settings, "imported": imported}
+    return settings
 
 
 def _rows(folder: Path, about: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -85,6 +85,7 @@ def fill(folder: Path, *, kind: str = "pair", space: str = "vectors", n: int = 1
         ]
         queries = store.add_queries(queries, run=run, overlap=2)
         store.add_labeler("Ann Smith", role="owner", token_hash="a secret", quota=None)
+        store.add_labeler("Carl", token_hash="another secret")  # was invited, and has said nothing
         answers = [
             NewAnswer(
                 query_id=query.id, answer=said(kind, query), labeler=name, id=f"{name}-{query.ordinal}", kind=kind

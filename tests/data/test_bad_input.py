@@ -210,3 +210,15 @@ def test_spaces_of_a_run_are_compared_with_its_segments_of_dicts_and_stacks(
     about_run(observation_space=other, frame_stack=1)(tmp_path / "export")
     with pytest.raises(StoreError, match=r"have shape \(48, 48, 1\), those of its run \(48, 48, 3\)"):
         import_labels(tmp_path / "export", tmp_path / "imported")
+
+
+def test_a_store_that_gets_fewer_segments_than_queries_name_takes_nothing_over(export: Path) -> None:
+    with Store(export.parent / "run") as store, Store() as other:
+        rows = store.label_rows()
+        missing = rows["query_segment"][0]["segment_id"]
+        others = {part["segment_id"] for part in rows["query_segment"]} - {missing}
+        with pytest.raises(StoreError, match=f"Segment '{missing}' is missing, which a query is about"):
+            other.fill(rows, map(store.segment, others))
+        assert other.runs() == []
+        other.fill(rows, map(store.segment, others | {missing}))
+        assert other.counts() == store.counts()
