@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import inf, nan
 from typing import NamedTuple
 
-from prefrl.feedback.agreement import Rate, answer_rate
+from prefrl.feedback.agreement import seconds_per_answer
 from prefrl.segments import Answer
 from prefrl.store import Store, StoredAnswer
 
@@ -37,14 +37,17 @@ class Account:
         self._latest: deque[StoredAnswer] = deque(maxlen=RATE_ANSWERS)
 
     @property
-    def rate(self) -> Rate:
-        """How fast the latest answers were given; NaN before there are two."""
-        return answer_rate(list(self._latest))
+    def seconds_each(self) -> float:
+        """How long an answer takes as a rule, of the latest ones; NaN before there are two.
+
+        The one pace there is: what is told and what is foretold come from it.
+        """
+        return seconds_per_answer(list(self._latest))
 
     @property
     def per_minute(self) -> float:
-        """Answers per minute of the time spent on them; NaN before there are two."""
-        return self.rate.per_minute
+        """Answers per minute at that pace; NaN before there are two."""
+        return 60 / self.seconds_each
 
     def add(self, answer: StoredAnswer) -> None:
         """Take note of the next answer."""
@@ -131,7 +134,7 @@ class AnswerIndex:
         """
         workers = []
         for account in self._heeded:
-            seconds = account.rate.seconds_each
+            seconds = account.seconds_each
             if account.last_time is not None and account.last_time >= since and seconds > 0:  # not for NaN
                 left = self.n_left(account.name)
                 workers.append(Worker(account.name, 1 / seconds, inf if left is None else left))

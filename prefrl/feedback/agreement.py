@@ -51,18 +51,6 @@ class ErrorEstimate(NamedTuple):
     """Repeats it is estimated from."""
 
 
-class Rate(NamedTuple):
-    """How fast a person answers."""
-
-    per_minute: float
-    """Answers per minute of active time."""
-    active_seconds: float
-    """Time from answer to answer, pauses left out."""
-    seconds_each: float
-    """From answer to answer as a rule: the mean of the gaps that are no longer than three times the median one.
-    Whoever is called away for a minute is not slower by it afterwards."""
-
-
 def people_agreement(items: Sequence[HistoryItem]) -> Agreement:
     """Return how far different people agree on first, second and equal, however much better.
 
@@ -108,27 +96,29 @@ def error_estimate(items: Sequence[HistoryItem], labeler: str) -> ErrorEstimate:
     return ErrorEstimate(error=error, n_repeats=len(twice))
 
 
-def answer_rate(answers: Sequence[StoredAnswer]) -> Rate:
-    """Return how fast one labeler answers.
+def seconds_per_answer(answers: Sequence[StoredAnswer]) -> float:
+    """Return the time from answer to answer as a rule: the pace of one labeler.
 
-    By the labeler's own clock, if all answers tell it: what waited for the network arrives in a burst.
+    It is the mean of the gaps that are no longer than three times the median one, pauses left out: whoever is
+    called away for a minute is not slower by it afterwards. By the labeler's own clock, if all answers tell it:
+    what waited for the network arrives in a burst.
 
     Args:
         answers: Answers of one labeler, in any order; withdrawals are left out.
+
+    Returns:
+        Seconds, above 0; NaN where there are no two answers without a pause between them.
     """
     given = [answer for answer in answers if answer.answer is not None]
     own = [answer.client_time for answer in given if answer.client_time is not None]
     times = sorted(own if len(own) == len(given) else [answer.server_time for answer in given])
     gaps = [(after - before) / 1000 for before, after in pairwise(times)]
     active = [gap for gap in gaps if gap <= PAUSE_SECONDS]
-    seconds = sum(active)
-    longest = LONGEST_USUAL * median(active) if active else nan
+    if not active:
+        return nan
+    longest = LONGEST_USUAL * median(active)
     usual = [gap for gap in active if gap <= longest]
-    return Rate(
-        per_minute=60 * len(active) / seconds if seconds else nan,
-        active_seconds=seconds,
-        seconds_each=sum(usual) / len(usual) if usual and seconds else nan,
-    )
+    return sum(usual) / len(usual) or nan
 
 
 def opinions(item: HistoryItem) -> dict[Topic, Answer]:

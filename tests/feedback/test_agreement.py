@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prefrl.feedback.agreement import Agreement, answer_rate, error_estimate, people_agreement
+from prefrl.feedback.agreement import Agreement, error_estimate, people_agreement, seconds_per_answer
 from prefrl.segments import Answer, Judgement, Ranking
 from prefrl.store import HistoryItem, StoredAnswer
 
@@ -190,25 +190,20 @@ def test_pauses_are_no_work() -> None:
     seconds = [0, 4, 10, 130, 250.001, 252.001]  # gaps 4, 6, 120, 120.001 (a pause), 2
     answers = [stored(str(k), "ann", F, server_time=round(1000 * t)) for k, t in enumerate(seconds)]
     answers.append(stored("taken back", "ann", None, server_time=5000))
-    found = answer_rate(answers[::-1])
-    assert found.active_seconds == pytest.approx(132)
-    assert found.per_minute == pytest.approx(60 * 4 / 132)
-    assert found.seconds_each == pytest.approx((4 + 6 + 2) / 3)  # the median is 5, so 120 was an interruption
+    # The median of the four is 5, so 120 was an interruption.
+    assert seconds_per_answer(answers[::-1]) == pytest.approx((4 + 6 + 2) / 3)
 
 
 def test_answers_that_waited_for_the_network_are_timed_by_the_labelers_clock() -> None:
     answers = [stored(str(k), "ann", F, server_time=9_000_000 + k, client_time=3000 * k) for k in range(21)]
-    assert answer_rate(answers).per_minute == pytest.approx(20)
+    assert seconds_per_answer(answers) == pytest.approx(3)
     answers.append(stored("unknown time", "ann", F, server_time=9_000_021))
-    assert answer_rate(answers).active_seconds == pytest.approx(0.021)
+    assert seconds_per_answer(answers) == pytest.approx(0.001)
 
 
-@pytest.mark.parametrize("seconds", [[], [5], [0, 500]])
-def test_a_rate_needs_two_answers_without_a_pause(seconds: list[int]) -> None:
-    found = answer_rate([stored(str(t), "ann", F, server_time=1000 * t) for t in seconds])
-    assert found.active_seconds == 0
-    assert isnan(found.per_minute)
-    assert isnan(found.seconds_each)
+@pytest.mark.parametrize("seconds", [[], [5], [0, 500], [5, 5]])
+def test_a_pace_needs_two_answers_without_a_pause(seconds: list[int]) -> None:
+    assert isnan(seconds_per_answer([stored(str(t), "ann", F, server_time=1000 * t) for t in seconds]))
 
 
 # --- rankings ---------------------------------------------------------------------------------------------
