@@ -139,7 +139,7 @@ class TrainerProgress(BaseModel):
     labels: int | None = None
     labels_due: float | None = None
     waits_for: int | None = None
-    """Answers that are missing until the agent goes on."""
+    """Answers that are missing until the agent goes on, those that it has yet to read taken off."""
     refits: int | None = None
     true_return: float | None = None
     held_out_accuracy: float | None = None

@@ -151,8 +151,11 @@ class TrainingView:
         said = self._trainer
         if said is None:
             return TrainerProgress(alive=False)
-        listens = self.listening is not None
-        return TrainerProgress(**asdict(said), alive=_is_alive(said), listens=listens, wish=self.wish)
+        waits_for = said.waits_for
+        if waits_for is not None:  # it reads answers now and then only, and what it has yet to read is given
+            waits_for = max(0, waits_for - max(0, self._answer_index.n_comparisons - said.labels))
+        told = {**asdict(said), "waits_for": waits_for}
+        return TrainerProgress(**told, alive=_is_alive(said), listens=self.listening is not None, wish=self.wish)
 
 
 def _is_alive(trainer: TrainerRecord) -> bool:

@@ -366,8 +366,10 @@ def test_a_run_from_before_its_first_clip_until_it_is_over(
     expect(page.locator("#rest video")).to_be_visible()
     expect(page.locator("#answers button:visible")).to_have_count(0)
 
-    trainer_beats(run, state="waiting", refits=0, waits_for=12)
-    expect(page.locator("#progress")).to_contain_text("The agent starts after 12 more answers")
+    trainer_beats(run, state="waiting", refits=0, labels=0, waits_for=13)  # it has yet to read the answer
+    expect(page.locator("#progress .sentence")).to_have_text(
+        "The agent starts to train after 12 more answers, while you go on answering"
+    )
     trainer_beats(run, state="waiting", refits=3, waits_for=2)
     expect(page.locator("#progress")).to_contain_text("The agent waits for 2 answers")
     trainer_beats(run, state="waiting", refits=3)

@@ -47,12 +47,12 @@ def test_a_training_pauses_goes_on_stops_and_is_resumed(chromium: Browser, tmp_p
         page.goto(address)
         page.goto(f"{address.partition('/?')[0]}/training")
         agent, said = page.locator("#agent"), page.locator("#wish")
-        expect(agent).to_contain_text("The agent starts after", timeout=SLOW_MS)
+        expect(agent).to_contain_text("The agent starts to train after", timeout=SLOW_MS)
         page.get_by_role("button", name="Pause").click()
         expect(agent).to_contain_text("The agent is paused, after")
         expect(said).to_be_empty()
         page.get_by_role("button", name="Go on").click()
-        expect(agent).to_contain_text("The agent starts after")
+        expect(agent).to_contain_text("The agent starts to train after")
         page.get_by_role("button", name="Pause").click()
         expect(agent).to_contain_text("The agent is paused")
         page.get_by_role("button", name="Stop and keep").click()
@@ -71,7 +71,7 @@ def test_a_training_pauses_goes_on_stops_and_is_resumed(chromium: Browser, tmp_p
     with training(run, "resume", str(run)) as (_, address):
         page.goto(address)
         page.goto(f"{address.partition('/?')[0]}/training")
-        expect(page.locator("#agent")).to_contain_text("The agent starts after", timeout=SLOW_MS)
+        expect(page.locator("#agent")).to_contain_text("The agent starts to train after", timeout=SLOW_MS)
         expect(page.get_by_role("button", name="Pause")).to_be_enabled()
     page.close()
 

@@ -198,6 +198,22 @@ def test_the_forecast_knows_who_stops_when(
         assert training_view.progress("Cid").seconds_left is None, "nobody gives the other sixty"
 
 
+def test_answers_that_the_agent_has_yet_to_read_are_taken_off_what_it_waits_for(
+    session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory
+) -> None:
+    waits_for = []
+    session.answers("Ann")
+    for labels in (0, 1, 2):  # it has begun from one label of elsewhere in the end
+        session.store.publish(trainer_record(state="waiting", labels=labels, waits_for=3))
+        training_view.look()
+        waits_for.append(training_view.progress("Ann").trainer.waits_for)
+    assert waits_for == [2, 3, 3]
+    for _ in range(9):
+        session.answers("Ann")
+    training_view.look()
+    assert training_view.progress("Ann").trainer.waits_for == 0
+
+
 @pytest.mark.parametrize("state", ["stopped", "finished"])
 def test_nothing_is_foretold_where_nobody_waits(
     session: Session, training_view: TrainingView, trainer_record: TrainerRecordFactory, state: str

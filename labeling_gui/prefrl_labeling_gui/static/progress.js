@@ -2,7 +2,10 @@
 
 import { count, duration, element, number } from "./dom.js";
 
-/** @typedef {import("../../typescript/api").TrainerProgress} Trainer What the training does; what it has not said is null. */
+/**
+ * @typedef {import("../../typescript/api").TrainerProgress} Trainer What the training does; what it has not said is null.
+ * @typedef {"works" | "waits" | "over" | "gone"} Mood
+ */
 
 const RATE_KNOWN_FROM = 10;
 
@@ -35,32 +38,35 @@ export function showProgress(root, progress, unsent, connected, unit) {
   }
   const part = { max: budget ?? 1, value: Math.min(total, budget ?? 0) };
   const bar = element("progress", { ...part, "aria-label": "Answered" });
-  const agent = agentState(progress.trainer, connected);
+  const agent = agentState(progress.trainer, connected, unsent.comparisons);
   root.replaceChildren(
     bar,
     element("p", { class: "facts" }, ...facts),
     element(
       "p",
-      { class: "agent", dataset: { mood: agent.mood }, title: [agent.sentence, progress.trainer.note].filter(Boolean).join(". ") },
+      { class: "agent", dataset: { mood: agent.mood }, title: [agent.sentence + agent.then, progress.trainer.note].filter(Boolean).join(". ") },
       element("span", { class: "dot", "aria-hidden": "true" }),
-      element("span", { class: "sentence" }, agent.sentence),
+      element("span", { class: "sentence" }, agent.sentence, element("span", { class: "then" }, agent.then)),
     ),
   );
 }
 
 /**
- * What the agent does now, in one short sentence.
+ * What the agent does now, in one short sentence; and what comes then, which goes on with it where there is room.
  * @param {Trainer} trainer
  * @param {boolean} connected What the trainer said last is what it does now.
- * @returns {{mood: "works" | "waits" | "over" | "gone", sentence: string}}
+ * @param {number} [unsent] Answers it waits for that are given but not yet stored.
+ * @returns {{mood: Mood, sentence: string, then: string}}
  */
-export function agentState(trainer, connected) {
-  const told = toldState(trainer);
-  if (connected) return told;
-  return { mood: "gone", sentence: `Last seen: ${told.sentence[0].toLowerCase()}${told.sentence.slice(1)}` };
+export function agentState(trainer, connected, unsent = 0) {
+  const waits_for = trainer.waits_for == null ? null : trainer.waits_for - unsent;
+  const told = toldState({ ...trainer, waits_for });
+  const starts = trainer.state === "waiting" && trainer.alive && trainer.refits === 0 && waits_for !== null;
+  if (connected) return { ...told, then: starts ? ", while you go on answering" : "" };
+  return { mood: "gone", sentence: `Last seen: ${told.sentence[0].toLowerCase()}${told.sentence.slice(1)}`, then: "" };
 }
 
-/** @param {Trainer} trainer @returns {{mood: "works" | "waits" | "over" | "gone", sentence: string}} */
+/** @param {Trainer} trainer @returns {{mood: Mood, sentence: string}} */
 function toldState({ state, alive, num_timesteps, labels, labels_due, refits, waits_for, policies }) {
   if (state === null) return { mood: "gone", sentence: "Training has not begun" };
   const steps = count(num_timesteps ?? 0, "step");
@@ -84,7 +90,7 @@ function toldState({ state, alive, num_timesteps, labels, labels_due, refits, wa
  */
 function waitingFor(n, first, steps) {
   if (n === null) return "The agent waits for answers";
-  if (n <= 0) return first ? "The agent starts in a moment" : "The agent goes on in a moment";
-  if (first) return `The agent starts after ${number(n)} more ${n === 1 ? "answer" : "answers"}`;
+  if (n <= 0) return first ? "The agent starts to train in a moment" : "The agent goes on in a moment";
+  if (first) return `The agent starts to train after ${number(n)} more ${n === 1 ? "answer" : "answers"}`;
   return `The agent waits for ${count(n, "answer")}, after ${steps}`;
 }
