@@ -507,17 +507,28 @@ def test_who_has_given_their_share_is_thanked(visit: Callable[..., Any], small_o
     page = ada.page
     page.wait_for_timeout(1_000)  # the server looks twice a second
     ada.label()
-    expect(page.locator("#progress")).to_contain_text("0 of the 2 asked of you")
+    expect(page.locator("#progress")).to_contain_text("0 of your 2 comparisons")
     ada.press("ArrowLeft")
     ada.press("?")
     last = ada.press("ArrowRight")
     rest = page.locator("#rest")
     expect(rest).to_contain_text("Your share is done")
     expect(rest).to_contain_text("You gave as many answers as you were asked for, and others go on.")
-    expect(page.locator("#progress")).to_contain_text("2 of the 2 asked of you")
+    expect(page.locator("#progress")).to_contain_text("2 of your 2 comparisons")
     ada.all_saved()
     page.keyboard.press("u")
     assert ada.see_pair() == last
-    expect(page.locator("#progress")).to_contain_text("1 of the 2 asked of you")
+    facts, figures = page.locator("#progress .facts"), page.locator("#figures")
+    expect(facts).to_have_text("1 of your 2 comparisons")
+    assert page.locator("#progress progress").evaluate("({max, value}) => [max, value]") == [2, 1], (
+        "not the team's"
+    )
+    expect(figures).to_be_hidden()
+    facts.click()
+    expect(figures).to_contain_text("All together 1 of 300 comparisons")
     ada.press("ArrowLeft")
     expect(rest).to_contain_text("Your share is done")
+    expect(figures).to_contain_text("All together 2 of 300 comparisons")
+    expect(figures).to_be_visible()  # what is open stays so while the numbers change
+    page.keyboard.press("Escape")
+    expect(figures).to_be_hidden()

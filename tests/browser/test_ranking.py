@@ -282,7 +282,7 @@ def test_it_is_kept_without_network(ranks: Any) -> None:
     ranks.context.set_offline(True)
     given = {ranks.rank("3", "e", "1", "2"): (0, 1, 0, 2)}
     expect(page.locator("#save")).to_have_attribute("data-state", "waiting")
-    expect(page.locator("#progress")).to_contain_text("you gave 1 answer")
+    expect(page.locator("#progress")).to_contain_text("You gave 1 answer")
     ranks.context.set_offline(False)
     ranks.all_saved()
     assert ranks.said() == given

@@ -166,7 +166,7 @@ def test_it_is_kept_without_network(rater: Any) -> None:
     rater.context.set_offline(True)
     given = {rater.press("4"): Rating(4)}
     expect(page.locator("#save")).to_have_attribute("data-state", "waiting")
-    expect(page.locator("#progress")).to_contain_text("you gave 1 answer")
+    expect(page.locator("#progress")).to_contain_text("You gave 1 answer")
     rater.context.set_offline(False)
     rater.all_saved()
     assert rater.said() == given

@@ -3,6 +3,7 @@
 import { count, duration, element, number } from "./dom.js";
 
 /**
+ * @typedef {import("../../typescript/api").Progress} Progress
  * @typedef {import("../../typescript/api").TrainerProgress} Trainer What the training does; what it has not said is null.
  * @typedef {"works" | "waits" | "over" | "gone"} Mood
  */
@@ -10,45 +11,63 @@ import { count, duration, element, number } from "./dom.js";
 const RATE_KNOWN_FROM = 10;
 
 /**
- * Show progress.
+ * Show how far whoever looks is, and on demand all else.
  * @param {HTMLElement} root
- * @param {import("../../typescript/api").Progress} progress
+ * @param {Progress} progress
  * @param {{comparisons: number, answers: number}} unsent What is given but not yet stored.
  * @param {boolean} connected The server tells of changes.
  * @param {string} unit What is counted.
  */
 export function showProgress(root, progress, unsent, connected, unit) {
-  const total = progress.total + unsent.comparisons;
-  const mine = progress.answered + unsent.answers;
-  const { budget } = progress;
-  const done = budget === null ? count(total, unit) : `${number(total)} of ${number(budget)} ${unit}s`;
-  const facts = [element("span", {}, done)];
-  // The two differ: "can't tell" is an answer but no comparison, and others answer too.
-  if (mine !== total) facts.push(element("span", { class: "mine" }, `you gave ${count(mine, "answer")}`));
-  if (progress.quota !== null) {
-    const given = Math.min(progress.counted + unsent.comparisons, progress.quota);
-    facts.push(element("span", { class: "quota" }, `${number(given)} of the ${number(progress.quota)} asked of you`));
-  }
-  if (progress.per_minute) {
-    facts.push(element("span", { class: "pace" }, `${number(Math.round(progress.per_minute))} a minute`));
-  }
-  // The first few answers are slow, or have a pause among them: what they foretell only discourages.
-  if (progress.seconds_left && progress.answered >= RATE_KNOWN_FROM) {
-    facts.push(element("span", {}, `${duration(progress.seconds_left)} left`));
-  }
-  const part = { max: budget ?? 1, value: Math.min(total, budget ?? 0) };
-  const bar = element("progress", { ...part, "aria-label": "Answered" });
+  const [bar, facts, figures, line] = partsOf(root);
   const agent = agentState(progress.trainer, connected, unsent.comparisons);
-  root.replaceChildren(
-    bar,
-    element("p", { class: "facts" }, ...facts),
-    element(
-      "p",
-      { class: "agent", dataset: { mood: agent.mood }, title: [agent.sentence + agent.then, progress.trainer.note].filter(Boolean).join(". ") },
-      element("span", { class: "dot", "aria-hidden": "true" }),
-      element("span", { class: "sentence" }, agent.sentence, element("span", { class: "then" }, agent.then)),
-    ),
+  // The first few answers are slow, or have a pause among them: what they foretell only discourages.
+  const known = progress.answered >= RATE_KNOWN_FROM;
+  const pace = known && progress.per_minute ? `${number(Math.round(progress.per_minute))} a minute` : null;
+  const left = known && progress.seconds_left ? duration(progress.seconds_left) : null;
+  const all = share(progress.total + unsent.comparisons, progress.budget, "of", unit);
+  const { quota } = progress;
+  const own = quota === null ? null : share(Math.min(progress.counted + unsent.comparisons, quota), quota, "of your", unit);
+  const shown = own ?? all;
+  bar.max = shown.most ?? 1;
+  bar.value = shown.most === null ? 0 : Math.min(shown.given, shown.most);
+  facts.textContent = [shown.words, left === null ? null : `${left} left`].filter((part) => part !== null).join(" · ");
+  const lines = [
+    // The two differ: "can't tell" is an answer but no comparison, and others answer too.
+    ["You gave", count(progress.answered + unsent.answers, "answer")],
+    own === null ? null : ["Asked of you", own.words],
+    ["All together", all.words],
+    pace === null ? null : ["Your pace", pace],
+    left === null ? null : ["Time left", left],
+    ["The agent", [agent.sentence + agent.then, progress.trainer.note].filter(Boolean).join(". ")],
+  ].filter((one) => one !== null);
+  figures.replaceChildren(
+    ...lines.map(([name, words]) => element("div", {}, element("dt", {}, name), " ", element("dd", {}, words))),
   );
+  line.dataset.mood = agent.mood;
+  line.replaceChildren(
+    element("span", { class: "dot", "aria-hidden": "true" }),
+    element("span", { class: "sentence" }, agent.sentence, element("span", { class: "then" }, agent.then)),
+  );
+}
+
+/** What stays while the numbers change, so that what is open stays open. @param {HTMLElement} root @returns {any[]} */
+function partsOf(root) {
+  if (root.childElementCount === 0) {
+    root.append(
+      element("progress", { "aria-label": "Answered" }),
+      element("button", { type: "button", class: "facts", popovertarget: "figures", title: "All figures" }),
+      element("dl", { id: "figures", popover: "auto" }),
+      element("p", { class: "agent" }),
+    );
+  }
+  return [...root.children];
+}
+
+/** @param {number} given @param {number | null} most @param {string} of @param {string} unit */
+function share(given, most, of, unit) {
+  const words = most === null ? count(given, unit) : `${number(given)} ${of} ${count(most, unit)}`;
+  return { given, most, words };
 }
 
 /**
