@@ -296,7 +296,7 @@ export class Stage extends EventTarget {
   }
 
   #showState(slot) {
-    const waits = slot.state === "ready" && slot.player.paused && !this.#look.seen;
+    const waits = slot.state === "ready" && slot.player.paused && !this.#look.seen && !this.#covered;
     for (const { note } of this.#sides) {
       if (slot.state === "failed") note.textContent = `${slot.sentence} Answer “can’t tell” to go on.`;
       else if (slot.state === "loading") note.textContent = "Loading…";
