@@ -603,7 +603,13 @@ def test_help_comes_once_by_itself_and_again_when_asked_for(visit: Callable[...,
         """() => [...document.querySelectorAll(".examples video")].every((v) => v.currentTime > 0)"""
     )
     page.keyboard.press("ArrowLeft")  # not behind the help
-    page.get_by_role("button", name="Close").click()
+    assert set(page.locator("#stage .note").all_text_contents()) == {""}, (
+        "and no key is named that does nothing there"
+    )
+    start = page.get_by_role("button", name="Start")
+    assert dialog.evaluate("(it) => it.scrollHeight <= it.clientHeight"), "it fits a laptop's screen"
+    expect(start).to_be_focused()
+    page.keyboard.press("Enter")
     playing(page)
     page.reload()
     visitor.see_pair()

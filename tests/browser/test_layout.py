@@ -106,7 +106,7 @@ def test_nothing_is_cut_off_in_text_of_twice_the_size(office: Any, with_large_te
     context = with_large_text.new_context(viewport={"width": 780, "height": 900})
     page = context.new_page()
     page.goto(office.invite("Reader"))
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Start").click()
     expect(page.locator("#stage")).to_have_attribute("data-seen", "true")
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "32px"
     found = {"label": cut_off_at(page, LARGE_TEXT_SIZES)}

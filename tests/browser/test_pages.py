@@ -237,7 +237,7 @@ def test_owner_invites_another_owner(visit: Callable[..., Any], office: Any, chr
     link = page.get_by_role("textbox", name="Link for Barbara L.").input_value()
     other = chromium.new_context().new_page()
     other.goto(link)
-    other.get_by_role("dialog").get_by_role("button", name="Close").click()
+    other.get_by_role("dialog").get_by_role("button", name="Start").click()
     other.get_by_role("link", name="People").click()
     expect(other.locator("#everybody-table")).to_contain_text("Barbara L.")
     row = page.get_by_role("row", name="Barbara L.")

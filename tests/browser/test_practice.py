@@ -229,7 +229,7 @@ def test_keys_that_are_held_and_the_one_that_plays_again_skip_nothing(practise: 
     trainee.press("h")
     dialog = trainee.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Here nothing is learned from it.")
-    for untrue in ("a remark", "as often as you like", "until the server has stored it", "History"):
+    for untrue in ("a remark", "as often as you like", "No answer is lost", "History"):
         expect(dialog.locator("dl, p:not(.touch)").filter(has_text=untrue)).to_have_count(0)
     for _ in range(3):
         trainee.page.keyboard.down("Escape")
@@ -320,7 +320,7 @@ def test_the_help_offers_it(visit: Callable[..., Any], office_of: Callable[[str]
     page = visitor.label(looked=False)
     offer = page.get_by_role("dialog").get_by_role("button", name="Practise")
     expect(offer).to_be_visible()
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Start").click()
     page.reload()
     visitor.label()
     expect(page.get_by_role("dialog")).to_have_count(0)

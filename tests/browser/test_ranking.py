@@ -406,7 +406,7 @@ def test_help_and_settings_know_the_keys(ranks: Any) -> None:
     page = ranks.page
     page.keyboard.press("h")
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("give a clip the next place, the best first")
+    expect(dialog).to_contain_text("the next place, the best first")
     expect(dialog).not_to_contain_text("left (or upper)")
     page.keyboard.press("Escape")
     page.locator("#settings").click()
@@ -505,7 +505,7 @@ def test_nothing_is_cut_off_in_text_of_twice_the_size(
     page = with_large_text.new_page(viewport={"width": 780, "height": 900})
     page.goto(office_of(6).invite("Reader"))
     found: dict[Any, Any] = {"help": cut_off_at(page, LARGE_TEXT_SIZES)}
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Start").click()
     expect(page.locator("#stage")).to_have_attribute("data-seen", "true")
     page.keyboard.press("2")
     for size in LARGE_TEXT_SIZES:

@@ -235,8 +235,8 @@ def test_help_remark_and_settings_know_that_there_is_one_clip(rater: Any) -> Non
     page = rater.page
     dialog = page.get_by_role("dialog")
     page.keyboard.press("h")
-    expect(dialog).to_contain_text("You see one short clip")
-    expect(dialog).to_contain_text("how good the clip is: from the worst to the best")
+    expect(dialog).to_contain_text("how close this clip of an agent comes")
+    expect(dialog).to_contain_text("how good it is, from the worst to the best")
     expect(dialog).not_to_contain_text("left (or upper)")
     page.keyboard.press("Escape")
     page.keyboard.press("n")
@@ -345,7 +345,7 @@ def test_nothing_is_cut_off_in_text_of_twice_the_size(rating_office: Office, wit
     page = with_large_text.new_page(viewport={"width": 640, "height": 900})
     page.goto(rating_office.invite("Reader"))
     found: dict[Any, Any] = {"help": cut_off_at(page, sizes)}
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Start").click()
     expect(page.locator("#stage")).to_have_attribute("data-seen", "true")
     for size in sizes:
         resize(page, size)

@@ -126,7 +126,7 @@ def test_help_and_settings_know_the_keys(visit: Callable[..., Any], strong: Offi
     visitor = visit(strong)
     page = visitor.label()
     page.keyboard.press("h")
-    expect(page.locator("dialog")).to_contain_text("the left (or upper) clip is much better")
+    expect(page.locator("dialog")).to_contain_text("left (or upper) is much better")
     expect(page.locator("dialog")).to_contain_text("⇧ ←")
     page.keyboard.press("Escape")
     page.locator("#settings").click()

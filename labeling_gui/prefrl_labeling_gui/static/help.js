@@ -9,18 +9,18 @@ import { settings } from "./settings.js";
 
 /** @type {Lines} */
 const ANSWERS = [
-  [[levelAction(LEVELS[0]), levelAction(LEVELS.length)], "how good the clip is: from the worst to the best"],
-  [["clip_1", "clip_2"], "and so on: give a clip the next place, the best first; once more takes it back"],
+  [[levelAction(LEVELS[0]), levelAction(LEVELS.length)], "how good it is, from the worst to the best"],
+  [["clip_1", "clip_2"], "and so on: the next place, the best first; again takes it back"],
   ["tie", "the next clip is equal to the one before"],
   ["send", "send the ranking, once all have their place"],
   ["unpick", "take the last place back"],
-  ["left", "the left (or upper) clip is better"],
-  ["right", "the right (or lower) clip is better"],
-  ["much_left", "the left (or upper) clip is much better"],
-  ["much_right", "the right (or lower) clip is much better"],
-  ["equal", "both are equally good"],
+  ["left", "left (or upper) is better"],
+  ["right", "right (or lower) is better"],
+  ["much_left", "left (or upper) is much better"],
+  ["much_right", "right (or lower) is much better"],
+  ["equal", "equally good"],
   ["cannot_tell", "can’t tell: costs nothing, teaches nothing"],
-  ["undo", "take the last answer back, as often as you like"],
+  ["undo", "undo, as often as you like"],
 ];
 /** @type {Lines} */
 const PLAYING = [
@@ -29,7 +29,7 @@ const PLAYING = [
   ["step", "one frame on"],
   ["slower", "slower"],
   ["faster", "faster"],
-  ["remark", "a remark on the clips"],
+  ["remark", "a remark"],
   ["help", "this help"],
 ];
 
@@ -64,69 +64,62 @@ function exampleRow() {
 /** An offer to try the keys first. */
 function practice() {
   const button = element("button", { type: "button", onclick: () => location.assign(PRACTICE) }, "Practise");
-  return element("p", { class: "practise" }, button, element("span", {}, "Try five questions first: they count for nothing."));
+  return element("p", { class: "practise" }, button, element("span", {}, "Five questions that count for nothing."));
 }
 
 /** Show the help, and note that it was seen. @param {{practising?: boolean}} where */
 export function showHelp({ practising = false } = {}) {
   const question = document.getElementById("question")?.textContent;
-  openDialog(
+  const dialog = openDialog(
     question || "Some clips, one question",
     element(
-      "p",
-      {},
-      whatToDo(),
-      "A quick look is enough; trust your first impression. ",
-      practising ? "Here nothing is learned from it." : "The agent learns from your answers while you give them.",
-    ),
-    examples.length > 0 ? exampleRow() : element("span"),
-    canPractise && !practising ? practice() : element("span"),
-    keyList("keys", practising ? ANSWERS.filter(([actions]) => actions !== "undo") : ANSWERS),
-    keyList("keys several", practising ? PLAYING.filter(([actions]) => actions !== "remark") : PLAYING),
-    element("p", { class: "touch" }, ...byTouch()),
-    element(
-      "p",
-      { class: "quiet" },
-      practising ? "" : "Every answer is kept in this browser until the server has stored it. ",
-      "Change any key under the gear",
-      practising ? "." : "; change any answer under History.",
+      "div",
+      { class: "help" },
+      element(
+        "div",
+        {},
+        element("p", {}, whatToDo(), practising ? " Here nothing is learned from it." : " The agent learns while you answer."),
+        examples.length > 0 ? exampleRow() : null,
+        canPractise && !practising ? practice() : null,
+      ),
+      element(
+        "div",
+        {},
+        keyList("keys", practising ? ANSWERS.filter(([actions]) => actions !== "undo") : ANSWERS),
+        isKnown("left") ? element("p", { class: "mouse" }, "Or click the better clip.") : null,
+        keyList("keys several", practising ? PLAYING.filter(([actions]) => actions !== "remark") : PLAYING),
+        element("p", { class: "touch" }, byTouch()),
+        element(
+          "p",
+          { class: "quiet" },
+          practising ? "The gear changes keys." : "No answer is lost. The gear changes keys, History changes answers.",
+        ),
+      ),
     ),
   );
+  const key = element("kbd", { "aria-hidden": "true" }, keyLabel("Enter"));
+  closeOf(dialog).replaceChildren(settings.values.helpSeen ? "Go on " : "Start ", key);
   settings.set({ helpSeen: true });
 }
 
 /** @returns {string} */
 function whatToDo() {
-  if (isKnown("send")) {
-    return "You see some short clips of an agent that is learning. Rank them: the one closest to what is asked is the first. ";
-  }
+  if (isKnown("send")) return "Rank these clips of an agent that learns, the best first. A quick look is enough.";
   if (isKnown(levelAction(1))) {
-    return (
-      "You see one short clip of an agent that is learning. Say how close it comes to what is asked: 1 is the worst " +
-      "that you expect of the agent, 5 the best. "
-    );
+    return "Say how close this clip of an agent comes: 1 is the worst you expect of it, 5 the best. A quick look is enough.";
   }
-  return "You see two short clips of an agent that is learning. Say which of the two is closer to what is asked: by a key, a button, or a click on the clip itself. ";
+  return "Say which of two clips comes closer. A quick look is enough.";
 }
 
-/** @returns {string[]} How to answer where there are no keys. */
+/** @returns {string} How to answer where there are no keys. */
 function byTouch() {
-  const last = "(which costs nothing and teaches nothing). Undo takes back as many answers as you like.";
+  const last = "“Can’t tell” costs nothing and teaches nothing; undo as often as you like.";
   if (isKnown("send")) {
-    return [
-      "Tap the clips, the best first; a second tap takes a clip’s place back. Once all have their place, one that is ",
-      "dragged onto another changes places with it, and “Send ranking” stores what you see. There is a button for what ",
-      `is equal, and one for “can’t tell” ${last}`,
-    ];
+    return `Tap the clips, the best first; a second tap takes a place back. Drag one onto another to exchange them, then press “Send ranking”. ${last}`;
   }
-  if (isKnown(levelAction(1))) {
-    return ["Tap how good the clip is: 1 is the worst, 5 the best. There is a button for “can’t tell”, too ", last];
-  }
-  return [
-    "Use the buttons, or swipe over the clips: towards the better one, ",
-    isKnown("much_left") ? "farther where it is much better, " : "",
-    `or across for “equal” and “can’t tell” ${last}`,
-  ];
+  if (isKnown(levelAction(1))) return `Tap how good the clip is. ${last}`;
+  const much = isKnown("much_left") ? " (farther: much better)" : "";
+  return `Press a button, or swipe over the clips: towards the better one${much}, or across for “equal” and “can’t tell”. ${last}`;
 }
 
 /** @param {string} action @returns {boolean} It can be done in this run. */
@@ -183,8 +176,13 @@ export function openDialog(title, ...content) {
  * @param {() => void} act
  */
 export function addAct(dialog, words, act) {
-  const close = /** @type {HTMLButtonElement} */ (dialog.querySelector(".buttons:last-child button"));
+  const close = closeOf(dialog);
   close.className = "";
   close.textContent = "Cancel";
   close.after(" ", element("button", { type: "button", class: "main", onclick: act }, words));
+}
+
+/** The button that closes a dialog. @param {HTMLDialogElement} dialog */
+function closeOf(dialog) {
+  return /** @type {HTMLButtonElement} */ (dialog.querySelector(".buttons:last-child button"));
 }
