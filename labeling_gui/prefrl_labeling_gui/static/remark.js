@@ -46,10 +46,10 @@ export function askForRemark(before, n, longest, keep) {
     element(
       "div",
       { class: "fields" },
-      element("label", {}, element("span", {}, "What is the matter"), reason),
       element("label", {}, element("span", {}, "In your own words"), words),
+      element("label", {}, element("span", {}, "What is the matter"), reason),
     ),
   );
   addAct(dialog, "Keep", done);
-  reason.focus();
+  words.focus();
 }
