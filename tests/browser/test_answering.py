@@ -249,6 +249,20 @@ def test_keys_rest_while_somebody_types_or_holds_a_modifier_or_reads_a_dialog(vi
     visitor.press("ArrowLeft")  # and now they work
 
 
+def test_a_key_that_means_nothing_has_those_told_that_do_and_once(visitor: Any) -> None:
+    page = visitor.label()
+    toast = page.locator("#toast")
+    for key in ("Control+x", "Shift", "Tab", "F2"):
+        page.keyboard.press(key)
+    expect(toast).to_be_hidden()
+    page.keyboard.press("x")
+    expect(toast).to_have_text("← → ↑ ↓ answer; H shows all keys")
+    page.evaluate("""document.querySelector("#toast").textContent = "" """)
+    page.keyboard.press("y")
+    expect(toast).to_have_text("")
+    assert visitor.rows() == []
+
+
 def test_a_key_is_changed_and_stays_changed(visitor: Any) -> None:
     page = visitor.label()
     page.locator("#settings").click()
@@ -630,6 +644,7 @@ def test_a_remark_goes_with_the_answer_and_stays_when_that_is_changed(visitor: A
     page.keyboard.press("n")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Nothing is learned from it")
+    expect(dialog.get_by_label("In your own words")).to_be_focused()
     expect(page.locator("#stage")).to_have_attribute("data-paused", "true")
     dialog.get_by_label("What is the matter").select_option("A clip is broken")
     dialog.get_by_label("In your own words").fill(" <b>Black</b> at the end ")

@@ -5,7 +5,7 @@ import { SENTENCES, askedOf } from "./asked.js";
 import { ClipCache } from "./clips.js";
 import { buildControls } from "./controls.js";
 import { byId, element } from "./dom.js";
-import { actionOf, keyLabel } from "./keys.js";
+import { actionOf, isMistaken, keyLabel, keysInShort } from "./keys.js";
 import { layout } from "./layout.js";
 import { showLegend } from "./legend.js";
 import { Ranking } from "./ranking.js";
@@ -18,6 +18,7 @@ import { Stage } from "./stage.js";
 import { listenForSwipes } from "./swipe.js";
 import { showToast } from "./toast.js";
 
+const READING_MS = 5_000;
 const RANK_ALL = "Give every clip its place first.";
 
 /**
@@ -36,6 +37,7 @@ export class Desk extends EventTarget {
   /** @type {Record<string, () => void>} */
   #actions;
   #look = { since: 0, replays: 0 };
+  #toldKeys = false;
   clips = new ClipCache();
   ranking = new Ranking();
 
@@ -168,7 +170,10 @@ export class Desk extends EventTarget {
     document.addEventListener("dialog", () => stage.cover(document.querySelector("dialog[open]") !== null));
     document.addEventListener("keydown", (event) => {
       const action = actionOf(event, settings.values.keys);
-      if (action === null) return;
+      if (action === null) {
+        if (isMistaken(event)) this.#tellKeys();
+        return;
+      }
       event.preventDefault();
       const repeats = action === "step" || action === "slower" || action === "faster";
       if (!event.repeat || repeats) this.#act(action);
@@ -185,6 +190,13 @@ export class Desk extends EventTarget {
       },
     });
     byId("stage").addEventListener("click", (event) => this.#chooseClip(event));
+  }
+
+  /** Say which keys there are: once, as who plays on the keyboard needs no more. */
+  #tellKeys() {
+    if (this.#toldKeys) return;
+    this.#toldKeys = true;
+    refuse(keysInShort(settings.values.keys), READING_MS);
   }
 
   /** @param {string} action */
@@ -247,9 +259,9 @@ export class Desk extends EventTarget {
   }
 }
 
-/** @param {string} problem */
-function refuse(problem) {
-  showToast(problem);
+/** @param {string} problem @param {number} [milliseconds] For which it is seen. */
+function refuse(problem, milliseconds) {
+  showToast(problem, milliseconds);
   announce(problem);
 }
 

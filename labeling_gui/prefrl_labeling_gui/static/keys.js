@@ -167,6 +167,33 @@ export function keyOf(event) {
   return event.shiftKey ? SHIFT + event.key : event.key;
 }
 
+/** Not while somebody types, or a dialog is open. @param {KeyboardEvent} event @returns {boolean} */
+function isForPage(event) {
+  const target = /** @type {Element} */ (event.target);
+  if (event.defaultPrevented || event.isComposing || target.closest?.(EDITABLE)) return false;
+  return document.querySelector("dialog[open]") === null;
+}
+
+/** @param {KeyboardEvent} event @returns {boolean} */
+function isModified(event) {
+  return (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
+}
+
+/**
+ * Whether somebody means something by a key that means nothing here: one that writes, or an arrow.
+ * @param {KeyboardEvent} event Of which there is no action.
+ */
+export function isMistaken(event) {
+  const writes = event.key.length === 1 && event.key !== " ";
+  return isForPage(event) && !isModified(event) && !event.repeat && (writes || event.key.startsWith("Arrow"));
+}
+
+/** What answers here, in short, and the key that tells the rest. @param {KeyMap} keys @returns {string} "← → ↑ ↓ answer; H shows all keys" */
+export function keysInShort(keys) {
+  const answers = knownActions().filter(({ id, of }) => id === "cannot_tell" || (of !== undefined && !NOT_ALWAYS.includes(id)));
+  return `${answers.map(({ id }) => keyLabel(keys[id][0])).join(" ")} answer; ${keyLabel(keys.help[0])} shows all keys`;
+}
+
 /**
  * Which action a key press asks for: none while somebody types, while a dialog is open, or with a modifier key,
  * except Ctrl-Z and ⌘-Z, which undo as everywhere.
@@ -175,10 +202,9 @@ export function keyOf(event) {
  * @returns {string | null}
  */
 export function actionOf(event, keys) {
+  if (!isForPage(event)) return null;
   const target = /** @type {Element} */ (event.target);
-  if (event.defaultPrevented || event.isComposing || target.closest?.(EDITABLE)) return null;
-  if (document.querySelector("dialog[open]")) return null;
-  const modified = (event.ctrlKey || event.metaKey || event.altKey) && !event.getModifierState("AltGraph");
+  const modified = isModified(event);
   const key = keyOf(event);
   if (modified) return key === "z" && !event.altKey && !event.shiftKey ? "undo" : null;
   if (event.shiftKey && /^[a-z]$/.test(key)) return null;
