@@ -277,6 +277,9 @@ class HistoryEntry(_Reply):
 
     answer_id: str
     seq: int
+    place: int
+    """Among this person's present answers in the order in which clips were first answered: a changed one keeps it.
+    -1 for an earlier training of the run."""
     query_id: str
     kind: FeedbackKindName
     choice: Choice | None

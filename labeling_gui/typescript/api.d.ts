@@ -218,6 +218,8 @@ export interface components {
             answer_id: string;
             /** Seq */
             seq: number;
+            /** Place */
+            place: number;
             /** Query Id */
             query_id: string;
             /**

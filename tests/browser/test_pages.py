@@ -66,6 +66,30 @@ def test_history_changes_and_takes_back(visitor: Any) -> None:
     assert visitor.see_pair() == second
 
 
+def test_undo_goes_back_in_the_order_of_answering_whatever_was_changed_since(visitor: Any) -> None:
+    """Here, and in another tab that was open all the time."""
+    tab = visitor.label()
+    given = [visitor.press(key) for key in ("ArrowLeft", "ArrowLeft", "ArrowRight")]
+    visitor.all_saved()
+    page = visitor.context.new_page()
+    page.goto(f"{visitor.server.url}/history")
+    oldest = page.locator("#answers > li").last
+    oldest.get_by_role("button", name="Equal").click()
+    expect(page.locator("#save")).to_have_attribute("data-state", "saved")
+    for label in (tab, page):
+        if label is page:
+            page.goto(visitor.server.url)
+        expect(label.locator("#do-undo")).to_contain_text("right")  # the last one, and not that which was changed
+    tab.bring_to_front()
+    for query in reversed(given):
+        tab.keyboard.press("u")
+        visitor.see_pair()
+        assert visitor.query == query
+    visitor.all_saved()
+    assert visitor.said() == {}, "what was changed in the other tab is taken back, too"
+    page.close()
+
+
 def test_the_owner_marks_answers_as_gold(
     visit: Callable[..., Any],
     open_office: Callable[..., Any],

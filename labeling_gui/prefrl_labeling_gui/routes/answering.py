@@ -179,9 +179,11 @@ def history(
     """Return past answers, newest first; those of others to the owner only."""
     if labeler not in (None, person.name) and person.role != "owner":
         raise Refusal(403, "The answers of others are for the owner of the run only.")
-    items = context.store.history(labeler or person.name, before=before, limit=limit)
+    name = labeler or person.name
+    items = context.store.history(name, before=before, limit=limit)
+    places = {query_id: place for place, query_id in enumerate(list(context.answer_index.account(name).current))}
     return HistoryReply(
-        items=[_entry(context, item) for item in items],
+        items=[_entry(context, item, places.get(item.answer.query_id, -1)) for item in items],
         next_before=items[-1].answer.seq if len(items) == limit else None,
     )
 
@@ -277,7 +279,7 @@ def _query(context: ServerContext, claim: Claim) -> QueryReply:
     )
 
 
-def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
+def _entry(context: ServerContext, item: HistoryItem, place: int) -> HistoryEntry:
     said = item.answer
     assert said.answer is not None  # withdrawn ones are no present answers
     kind = feedback_kind(said.kind)
@@ -286,6 +288,7 @@ def _entry(context: ServerContext, item: HistoryItem) -> HistoryEntry:
     return HistoryEntry(
         answer_id=said.id,
         seq=said.seq,
+        place=place,
         query_id=said.query_id,
         kind=said.kind,
         choice=parts.choice,

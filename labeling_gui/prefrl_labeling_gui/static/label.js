@@ -164,10 +164,13 @@ function applySettings() {
   queue.fill();
 }
 
-// Somebody has two tabs open: what is answered in one is not asked in the other, what is taken back is asked again.
+// Somebody has two tabs open: what is answered in one is not asked in the other, what is taken back is asked again, and
+// what is changed there keeps its place among what can be undone here.
 outbox.addEventListener("elsewhere", (event) => {
-  const { queryId, takesBack } = /** @type {CustomEvent} */ (event).detail;
-  given = given.filter(({ query }) => query.query_id !== queryId);
+  const { queryId, takesBack, id, said } = /** @type {CustomEvent} */ (event).detail;
+  given = takesBack
+    ? given.filter(({ query }) => query.query_id !== queryId)
+    : given.map((one) => (one.query.query_id === queryId ? { ...one, id, said } : one));
   const shown = stage.query;
   if (takesBack) queue.allow(queryId);
   else queue.drop(queryId);
@@ -181,19 +184,26 @@ async function recallAnswers() {
   for (const { body } of outbox.pending) takenBack.add(body.supersedes ?? null);
   recallRemarks(outbox.pending.map(({ body }) => body));
   given = outbox.pending.flatMap(({ body, note: { query } }) =>
-    isSaid(body) && !takenBack.has(body.id) && isOfThisKind(query) ? [{ id: body.id, said: saidIn(body), query }] : [],
+    isAnswer(body) && !takenBack.has(body.id) && isOfThisKind(query) ? [{ id: body.id, said: saidIn(body), query }] : [],
   );
   try {
     const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
     recallRemarks(items);
     const known = new Set([...given.map(({ id }) => id), ...takenBack]);
-    const stored = items.filter((item) => !known.has(item.answer_id) && isOfThisKind(item)).reverse();
+    const stored = items.filter((item) => !known.has(item.answer_id) && isOfThisKind(item));
+    // In the order of answering: what was changed under History since is not what was answered last.
+    stored.sort((one, other) => one.place - other.place || one.seq - other.seq);
     const earlier = stored.map((item) => ({ id: item.answer_id, said: saidIn(item), query: item }));
     given = [...earlier, ...given].slice(-UNDO_DEPTH);
   } catch (error) {
     banner("history", sentenceOf(error));
   }
   showControls();
+}
+
+/** It answers, and neither changes an answer nor takes one back. @param {import("./outbox.js").AnswerBody} body */
+function isAnswer(body) {
+  return isSaid(body) && (body.supersedes ?? null) === null;
 }
 
 /** What was remarked before the page was loaded anew. @param {{query_id: string, remark?: any, comment?: any}[]} said */

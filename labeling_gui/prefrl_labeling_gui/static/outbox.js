@@ -3,7 +3,7 @@
 // They are sent one at a time in the order in which they were given: an undo must follow what it takes back.
 
 import { ApiError, request } from "./api.js";
-import { isComparison, isSaid } from "./said.js";
+import { isComparison, isSaid, saidIn } from "./said.js";
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 8_000;
@@ -33,7 +33,7 @@ export function newId() {
 
 /**
  * Emits "change" when `state` or what is in it changes, "stored" (detail: the reply) for each answer stored, and
- * "elsewhere" (detail: `queryId`, `takesBack`) for each that the same person gives, or takes back, in another tab.
+ * "elsewhere" (detail: `queryId`, `takesBack`, `id`, `said`) for each that the same person gives, or takes back, in another tab.
  */
 export class Outbox extends EventTarget {
   /** @type {Entry[]} In the order in which they were given. */
@@ -128,7 +128,7 @@ export class Outbox extends EventTarget {
   async add(body, note) {
     const entry = { scope: this.scope, body, note, since: Date.now(), refused: null };
     this.#entries.push(entry);
-    this.#tabs.postMessage({ queryId: body.query_id, takesBack: !isSaid(body) });
+    this.#tabs.postMessage({ queryId: body.query_id, takesBack: !isSaid(body), id: body.id, said: saidIn(body) });
     this.#changed();
     await this.#write((store) => store.put(entry));
     if (this.#failure === null) this.sendNow();
