@@ -209,6 +209,13 @@ class Visitor:
             return [answer for answer in store.answers() if answer.labeler == self.name]
 
 
+def opened(page: Page, name: str) -> Locator:
+    """Open what the page of people has of somebody."""
+    entry = page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True))
+    entry.locator("summary").click()
+    return entry
+
+
 def pressed(answer: StoredAnswer) -> OnScreen:
     """What somebody pressed."""
     assert answer.answer is not None

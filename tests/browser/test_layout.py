@@ -90,7 +90,11 @@ def test_nothing_is_cut_off(visit: Callable[..., Any], office: Any) -> None:
     page.keyboard.press("Escape")
     page.locator("#settings").click()
     found["settings"] = cut_off_at(page, SIZES)
-    for path, sign in {"/history": "#answers li", "/people": "tbody tr", "/disagreements": "#answers li"}.items():
+    for path, sign in {
+        "/history": "#answers li",
+        "/people": "#people li",
+        "/disagreements": "#answers li",
+    }.items():
         visitor.open(path)
         expect(page.locator(sign).first).to_be_visible()
         found[path] = cut_off_at(page, SIZES)

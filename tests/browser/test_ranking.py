@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from prefrl.store import Store
 from prefrl_labeling_gui.assignment import OnScreen, sides_of
-from tests.browser.conftest import Office, ServerProcess
+from tests.browser.conftest import Office, ServerProcess, opened
 from tests.browser.test_layout import LARGE_TEXT_SIZES, SIZES, cut_off, cut_off_at, resize
 from tests.browser.test_network import OFFLINE
 from tests.browser.test_pages import faults
@@ -458,7 +458,7 @@ def test_the_owner_sees_the_rankings_of_others(
     expect(page.locator("#answers > li")).to_contain_text("3 = 4 > 1 > 2")
     expect(page.locator("#answers .pick:enabled")).to_have_count(0)
     owner.open("/people")
-    expect(page.get_by_role("row", name=ranks.name)).to_be_visible()
+    expect(opened(page, ranks.name)).to_contain_text("Left / right")
 
 
 @pytest.mark.parametrize("n_clips", [3, 4, pytest.param(5, marks=pytest.mark.slow), 6])

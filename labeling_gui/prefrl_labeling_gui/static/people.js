@@ -6,11 +6,9 @@ import { addAct, openDialog } from "./help.js";
 import { announce, banner, openPage, sentenceOf } from "./shell.js";
 
 const LOOK_EVERY = 10_000;
-const UNKNOWN = "–";
 const OWNS = ", sees what all say, invites people, and says what the agent does";
 /** Between the names of several people; no name has one of them. */
 const SEPARATORS = /[,;\n]/;
-const COLUMNS = ["Name", "Answers", "Per minute", "Left / right", "Seconds", "Too fast", "Agrees", "Gold", "Errs in", "Last seen", ""];
 
 await openPage();
 
@@ -37,30 +35,60 @@ async function look() {
  * @param {Entry[]} people
  */
 function showEverybody(people) {
-  const rows = people.map((person) =>
-    element(
-      "tr",
-      { class: person.revoked || person.set_aside ? "revoked" : "" },
-      element("th", { scope: "row" }, person.name, ...marks(person), ...warnings(person)),
-      cell(number(person.answers)),
-      cell(known(person.per_minute, number)),
-      cell(sides(person.quality)),
-      cell(known(person.quality?.median_seconds, number)),
-      cell(known(person.quality?.too_fast, share)),
-      cell(known(person.quality?.agreement, share)),
-      cell(person.quality?.gold == null ? UNKNOWN : `${share(person.quality.gold)} of ${number(person.quality.n_gold)}`),
-      cell(known(person.error_estimate, share)),
-      element("td", {}, person.last_seen === null ? "never" : ago(person.last_seen)),
-      element("td", { class: "acts" }, ...acts(person)),
-    ),
-  );
-  const heads = COLUMNS.map((name) => (name === "" ? element("td") : element("th", { scope: "col" }, name)));
-  const head = element("thead", {}, element("tr", {}, ...heads));
+  const list = byId("people");
+  const open = new Set([...list.querySelectorAll("details[open]")].map((one) => one.dataset.name));
   const { row, act } = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset ?? {};
-  byId("everybody-table").replaceChildren(head, element("tbody", {}, ...rows));
-  if (row === undefined) return; // whoever was at a button is at the same one of the new table
-  const buttons = /** @type {HTMLElement[]} */ ([...byId("everybody-table").querySelectorAll("[data-row]")]);
+  list.replaceChildren(...people.map((person) => entry(person, open.has(person.name))));
+  if (row === undefined) return; // whoever was at a button is at the same one of the new list
+  const buttons = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("[data-row]")]);
   buttons.find(({ dataset }) => dataset.row === row && dataset.act === act)?.focus();
+}
+
+/** One person in short, and on demand all that is known. @param {Entry} person @param {boolean} open */
+function entry(person, open) {
+  const { name, quality, last_seen } = person;
+  const agrees = quality?.agreement == null ? "" : `agrees ${share(quality.agreement)}`;
+  return element(
+    "li",
+    { class: person.revoked || person.set_aside ? "revoked" : "" },
+    element(
+      "details",
+      { open, dataset: { name } },
+      element(
+        "summary",
+        { dataset: { row: name, act: "open" } },
+        element("span", { class: "name" }, element("strong", {}, name), ...marks(person)),
+        " ",
+        element("span", { class: "short" }, count(person.answers, "answer")),
+        " ",
+        element("span", { class: "short" }, agrees),
+        " ",
+        element("span", { class: "short" }, last_seen === null ? "never seen" : ago(last_seen)),
+      ),
+      figures(person),
+      element("p", { class: "acts" }, ...acts(person)),
+    ),
+    ...warnings(person),
+  );
+}
+
+/** What is known of how somebody answers, each with what it says. @param {Entry} person */
+function figures({ per_minute, error_estimate, quality }) {
+  const gold = quality?.gold == null ? null : `${share(quality.gold)} of ${number(quality.n_gold)}`;
+  const facts = [
+    ["Pace", known(per_minute, (pace) => `${number(Math.round(pace))} a minute`), "Pauses left out."],
+    ["Time", known(quality?.median_seconds, (seconds) => `${number(seconds)} s`), "Median, from seeing to answering."],
+    ["Too fast", known(quality?.too_fast, share), "In under half a second."],
+    ["Left / right", sides(quality), "Sides are drawn at random: expect half and half."],
+    ["Agrees", known(quality?.agreement, share), "With what others say of the same clips."],
+    ["Gold", gold, "As you said where you marked gold under History."],
+    ["Errs in", known(error_estimate, share), "From clips that are asked twice, unnoticed."],
+  ].filter(([, value]) => value !== null);
+  if (facts.length === 0) return element("p", { class: "quiet" }, "Nothing to tell yet.");
+  const cards = facts.map(([label, value, says]) =>
+    element("div", {}, element("dt", {}, label), " ", element("dd", {}, value), " ", element("dd", { class: "quiet" }, says)),
+  );
+  return element("dl", { class: "figures" }, ...cards);
 }
 
 /** @param {Entry} person */
@@ -79,13 +107,13 @@ function warnings(person) {
 
 /** @param {import("../../typescript/api").QualityReply | null} quality */
 function sides(quality) {
-  if (quality === null || quality.left === null || quality.right === null) return UNKNOWN;
+  if (quality === null || quality.left === null || quality.right === null) return null;
   return `${percent(quality.left)} / ${percent(quality.right)} %`;
 }
 
-/** @param {number | null | undefined} value @param {(value: number) => string} text */
+/** @param {number | null | undefined} value @param {(value: number) => string} text @returns {string | null} */
 function known(value, text) {
-  return value == null ? UNKNOWN : text(value);
+  return value == null ? null : text(value);
 }
 
 /** @param {Entry} person */
@@ -101,11 +129,6 @@ function acts(person) {
   return person.revoked ? [link, aside] : [...limit, link, aside, lock];
 }
 
-/** @param {string} text */
-function cell(text) {
-  return element("td", { class: "number" }, text);
-}
-
 /** @param {number} value @returns {string} */
 function share(value) {
   return `${percent(value)} %`;
@@ -119,13 +142,14 @@ function percent(value) {
 /** @param {{raw: number | null, alpha: number | null, n_pairs: number}} agreement */
 function showAgreement({ raw, alpha, n_pairs }) {
   const facts = [
-    [raw === null ? UNKNOWN : share(raw), "the same answer"],
-    [alpha === null ? UNKNOWN : number(alpha), "Krippendorff’s alpha"],
-    [number(n_pairs), n_pairs === 1 ? "pair that several people answered" : "pairs that several people answered"],
-  ];
+    [known(raw, share), "say the same"],
+    [known(alpha, number), "Krippendorff’s alpha: 1 is always the same, 0 is chance"],
+    [n_pairs === 0 ? null : number(n_pairs), n_pairs === 1 ? "pair that several people answered" : "pairs that several people answered"],
+  ].filter(([value]) => value !== null);
   byId("agreement-facts").replaceChildren(
-    ...facts.map(([value, text]) => element("div", {}, element("dd", {}, value), element("dt", {}, text))),
+    ...facts.map(([value, text]) => element("div", {}, element("dt", {}, text), element("dd", {}, value))),
   );
+  byId("agreement-none").hidden = facts.length > 0;
 }
 
 /**
@@ -302,36 +326,24 @@ byId("invitation").append(
   element(
     "p",
     { id: "local", class: "quiet", hidden: true },
-    "Links work on this machine only. So that others can come in, train with ",
+    "Links work on this machine only. To let others in: ",
     element("code", {}, "prefrl train … --no-page"),
-    " and open the page with ",
+    ", and ",
     element("code", {}, "prefrl label RUN --host … --allow-host …"),
     ".",
   ),
   element("div", { id: "invited", role: "status" }),
 );
+byId("everybody").append(
+  element("h2", { id: "everybody-title" }, "Everybody"),
+  element("ul", { id: "people" }),
+  element("p", { class: "quiet" }, "Set aside: kept, but nothing is learned from it. Lock out: the link ends, the answers stay."),
+);
 byId("agreement").append(
   element("h2", { id: "agreement-title" }, "Agreement"),
   element("dl", { id: "agreement-facts" }),
+  element("p", { id: "agreement-none", class: "quiet" }, "Nobody has answered what others answered, too."),
   element("p", {}, element("a", { id: "disagreements", href: "/disagreements" }, "Disagreements")),
-  element(
-    "p",
-    { class: "quiet" },
-    "Alpha is 1 when people always agree and 0 when they agree no more often than by chance. “Agrees” is the share ",
-    "of what others said of the same pairs. “Gold” is the share of the answers you marked as gold under History, which come to everybody ",
-    "else unnoticed, of which they say what you said. “Errs in” is estimated from pairs that are asked a second time, unnoticed, ",
-    "with the sides changed. Sides are drawn at random, so left and right should be chosen equally often. “Seconds” is the median ",
-    "time for an answer; less than half a second is too fast to compare two clips. Who is set aside may go on answering: the ",
-    "answers are kept, and nothing is trained on them until they count again; what was learned from them fades.",
-  ),
-);
-byId("everybody").append(
-  element("h2", { id: "everybody-title" }, "Everybody"),
-  element(
-    "div",
-    { class: "scroll", tabIndex: 0, role: "region", "aria-label": "Table of everybody" },
-    element("table", { id: "everybody-table" }),
-  ),
 );
 setInterval(() => !document.hidden && look(), LOOK_EVERY);
 await look();
