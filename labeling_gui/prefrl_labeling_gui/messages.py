@@ -396,6 +396,8 @@ class PeopleReply(_Reply):
     """Queries of which people say opposite things, and that nobody has settled."""
     shortfall: int
     """Comparisons that the training wants and nobody who was invited will give, for all of them have quotas."""
+    owner_answers: bool
+    """An owner has answered, who has no quota: the shortfall is no reason to worry."""
     local_only: bool
     """Links are of use on this machine only."""
 

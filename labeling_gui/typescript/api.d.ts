@@ -358,6 +358,8 @@ export interface components {
             n_disagreements: number;
             /** Shortfall */
             shortfall: number;
+            /** Owner Answers */
+            owner_answers: boolean;
             /** Local Only */
             local_only: boolean;
         };

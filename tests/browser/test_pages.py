@@ -521,6 +521,14 @@ def test_owner_bounds_what_is_asked_of_people(visit: Callable[..., Any], small_o
     expect(barbara.get_by_role("button", name="Limit")).to_have_count(0)
     with Store(here.server.run) as store:
         assert store.quotas() == {"Emmy": 2}
+        store.set_quota("Mary", 2)
+    owner = visit(here, "owner")
+    owner.label()
+    owner.press("ArrowLeft")
+    owner.all_saved()
+    shortfall = owner.open("/people").locator("#shortfall")
+    expect(shortfall).to_have_text("These limits leave 2 answers to you: owners have none.")
+    expect(shortfall).not_to_have_class("warning")
 
 
 def test_who_has_given_their_share_is_thanked(visit: Callable[..., Any], small_office: Callable[..., Any]) -> None:

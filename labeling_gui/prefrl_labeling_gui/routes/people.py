@@ -55,6 +55,11 @@ def people(context: Shared, owner: Owner) -> PeopleReply:
         ),
         n_disagreements=sum(one.holds is None for one in disagreements),
         shortfall=_shortfall(context),
+        owner_answers=any(
+            context.answer_index.n_counted(person.name)
+            for person in context.people.all()
+            if person.role == "owner" and not (person.revoked or person.set_aside)
+        ),
         local_only=context.settings.is_local,
     )
 

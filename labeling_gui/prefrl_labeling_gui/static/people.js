@@ -17,12 +17,12 @@ let linked = new Set();
 
 async function look() {
   try {
-    const { people, agreement, n_disagreements, shortfall, local_only } = await request("/api/people");
+    const { people, agreement, n_disagreements, shortfall, owner_answers, local_only } = await request("/api/people");
     linked = new Set(people.map(({ name }) => name));
     showEverybody(people);
     showAgreement(agreement);
     byId("disagreements").textContent = `${count(n_disagreements, "disagreement")} to settle`;
-    showShortfall(shortfall);
+    showShortfall(shortfall, owner_answers);
     byId("local").hidden = !local_only;
     banner("people", "");
   } catch (error) {
@@ -153,13 +153,20 @@ function showAgreement({ raw, alpha, n_pairs }) {
 }
 
 /**
- * Say so where all who were invited will have given what they were asked for, and the training still waits.
+ * Say so where all who were invited will have given what they were asked for, and the training still waits: a warning,
+ * unless an owner answers as well.
  * @param {number} n Answers that are missing then.
+ * @param {boolean} ownerAnswers
  */
-function showShortfall(n) {
+function showShortfall(n, ownerAnswers) {
   const place = byId("shortfall");
   place.hidden = n === 0;
-  if (n > 0) place.textContent = `These limits leave ${count(n, "answer")} that nobody gives, and the training would wait for ever: raise them, invite others, or answer those yourself.`;
+  place.className = ownerAnswers ? "quiet" : "warning";
+  if (n === 0) return;
+  const answers = count(n, "answer");
+  place.textContent = ownerAnswers
+    ? `These limits leave ${answers} to you: owners have none.`
+    : `These limits leave ${answers} that nobody gives, and the training would wait for ever: raise them, invite others, or answer those yourself.`;
 }
 
 /** @param {string} id */
