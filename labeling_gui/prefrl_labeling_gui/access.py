@@ -24,11 +24,11 @@ class Refusal(PrefRLError):
         self.as_page = as_page
 
 
-_WAYS_IN = "open the link you were sent, or the one that `prefrl label` prints"
 _SIGNED_OUT = {
-    "unknown": f"Nobody is signed in here; {_WAYS_IN}.",
+    "unknown": "You are not signed in. Open your link again, or ask whoever invited you for a new one. "
+    "If the run is yours, `prefrl label` prints a link.",
     "locked out": "You are locked out: the owner of this run has ended your link. Your answers stay.",
-    "replaced": "Your link was replaced by a newer one; open that, or ask for it. Your answers stay.",
+    "replaced": "Your link was replaced by a newer one. Open that, or ask whoever invited you. Your answers stay.",
 }
 _OWNER_ONLY = "This is for the owner of the run only."
 

@@ -348,6 +348,15 @@ def test_wrong_links_are_limited(house: House) -> None:
     assert anonymous.get("/?token=wrong").status_code == 401
 
 
+def test_who_was_invited_is_told_of_no_command(house: House) -> None:
+    house.served.context.login_limit = LoginLimit()
+    anonymous = house.clients["anonymous"]
+    guests, owners = (anonymous.get(path).text for path in ("/join/wrong", "/?token=wrong"))
+    assert "Ask whoever invited you" in guests
+    assert "prefrl label" not in guests
+    assert "prefrl label" in owners
+
+
 def test_nobody_locks_out_who_has_a_good_link_or_is_in(house: House) -> None:
     house.served.context.login_limit = LoginLimit()
     anonymous, owner = house.clients["anonymous"], house.clients["owner"]

@@ -22,6 +22,10 @@ PAGES = ("label", "history", "training", "people", "disagreements", "practice")
 """Each is its content in `pages/`, in the frame that lies there, and a style and a script of its name."""
 
 
+_OWNERS_LINK_IS_USED = "This link has been used or is too old; `prefrl label` prints a new one."
+_INVITATION_IS_OVER = "This link works no more. Ask whoever invited you for a new one."
+
+
 class Assets(StaticFiles):
     """Scripts, styles and pictures, the same for everybody; browsers ask whether they have changed."""
 
@@ -62,12 +66,9 @@ def join(request: Request, context: Shared, visitor: Visitor, token: str) -> Res
         if visitor is not None:
             return RedirectResponse("/", status_code=303)
         _count_failure(request, context)
-        raise Refusal(
-            401,
-            "This link is used up or not valid any more; ask whoever sent it for a new one, or start "
-            "`prefrl label` again.",
-            as_page=True,
-        )
+        # The owner's link is that of the page itself, an invitation has an address of its own.
+        is_owners = request.url.path == "/"
+        raise Refusal(401, _OWNERS_LINK_IS_USED if is_owners else _INVITATION_IS_OVER, as_page=True)
     response = _onward(request)
     response.set_cookie(
         context.people.cookie_name,
