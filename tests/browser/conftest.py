@@ -283,16 +283,32 @@ def small_office(
 
 
 @pytest.fixture(scope="session")
-def office(
+def office_with(
     serve_for_session: Callable[..., ServerProcess],
     open_office: Callable[[ServerProcess], Office],
     make_run: Callable[..., Path],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Office:
-    """A Hopper's run with plenty of pairs of few clips; many people may answer each. Nothing is asked twice."""
-    folder = tmp_path_factory.mktemp("browser") / "run"
-    make_run(folder, n_queries=N_QUERIES, n_segments=14, overlap=100)
-    return open_office(serve_for_session(folder, "--repeat-share", "0"))
+) -> Callable[..., Office]:
+    """`office_with("--show-predictions", feedback="rating")`: of a page with these options, and a run made so.
+
+    Many people may answer each query, and nothing is asked twice. Who asks for the same gets the same office.
+    """
+    offices: dict[tuple[object, ...], Office] = {}
+
+    def come(*options: str, **about: Any) -> Office:
+        key = (*options, *sorted(about.items()))
+        if key not in offices:
+            run = make_run(tmp_path_factory.mktemp("office") / "run", overlap=100, **about)
+            offices[key] = open_office(serve_for_session(run, "--repeat-share", "0", *options))
+        return offices[key]
+
+    return come
+
+
+@pytest.fixture(scope="session")
+def office(office_with: Callable[..., Office]) -> Office:
+    """A Hopper's run with plenty of pairs of few clips."""
+    return office_with(n_queries=N_QUERIES, n_segments=14)
 
 
 @pytest.fixture

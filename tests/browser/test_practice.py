@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from prefrl.files import read_json
 from prefrl_labeling_gui.examples import SENTENCES, SHIPPED
-from tests.browser.conftest import Office, ServerProcess
+from tests.browser.conftest import Office
 from tests.browser.test_layout import AT_REST, SIZES, cut_off
 from tests.browser.test_pages import faults
 from tests.browser.test_ranking import BOXES, crowded
@@ -27,24 +26,10 @@ ASKED = """([n]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def office_of(
-    serve_for_session: Callable[..., ServerProcess],
-    open_office: Callable[[ServerProcess], Office],
-    make_run: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[str], Office]:
+@pytest.fixture
+def office_of(office_with: Callable[..., Office]) -> Callable[[str], Office]:
     """`office_of("rating")`: a backflip's run that asks for this kind of feedback."""
-    offices: dict[str, Office] = {}
-
-    def come(kind: str) -> Office:
-        if kind not in offices:
-            folder = tmp_path_factory.mktemp(kind) / "run"
-            run = make_run(folder, n_queries=2, n_segments=8, overlap=100, feedback=kind, n_clips=KINDS[kind])
-            offices[kind] = open_office(serve_for_session(run, "--repeat-share", "0"))
-        return offices[kind]
-
-    return come
+    return lambda kind: office_with(n_queries=2, n_segments=8, feedback=kind, n_clips=KINDS[kind])
 
 
 class Trainee:

@@ -22,32 +22,11 @@ BOXES = """() => [...document.querySelectorAll("#stage .frame")].map((frame) => 
 })"""
 
 
-@pytest.fixture(scope="module")
-def office_of(
-    serve_for_session: Callable[..., ServerProcess],
-    open_office: Callable[[ServerProcess], Office],
-    make_run: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[int], Office]:
-    """`office_of(4)`: a gridworld's run that asks to rank four clips; many people may answer, and none twice."""
-    offices: dict[int, Office] = {}
-
-    def come(n_clips: int) -> Office:
-        if n_clips not in offices:
-            run = make_run(
-                tmp_path_factory.mktemp(f"ranking{n_clips}") / "run",
-                n_queries=20,
-                n_segments=12,
-                overlap=100,
-                task="gridworld",
-                segment_length=6,
-                feedback="ranking",
-                n_clips=n_clips,
-            )
-            offices[n_clips] = open_office(serve_for_session(run, "--repeat-share", "0"))
-        return offices[n_clips]
-
-    return come
+@pytest.fixture
+def office_of(office_with: Callable[..., Office]) -> Callable[[int], Office]:
+    """`office_of(4)`: a gridworld's run that asks to rank four clips."""
+    about = {"n_queries": 20, "n_segments": 12, "task": "gridworld", "segment_length": 6, "feedback": "ranking"}
+    return lambda n_clips: office_with(**about, n_clips=n_clips)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from prefrl.segments import Rating
 from prefrl.segments.answers import LEVELS
 from prefrl.store import Store
 from prefrl_labeling_gui.assignment import OnScreen
-from tests.browser.conftest import Office, ServerProcess, opened
+from tests.browser.conftest import Office, opened
 from tests.browser.test_layout import SIZES, cut_off, cut_off_at, resize
 from tests.browser.test_network import OFFLINE
 from tests.browser.test_pages import faults
@@ -29,25 +28,11 @@ TOO_SMALL = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def rating_office(
-    serve_for_session: Callable[..., ServerProcess],
-    open_office: Callable[[ServerProcess], Office],
-    make_run: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Office:
-    """A gridworld's run that asks to rate clips; many people may answer each, and none twice."""
-    run = make_run(
-        tmp_path_factory.mktemp("rating") / "run",
-        n_queries=30,
-        n_segments=90,  # some of which are alike
-        overlap=100,
-        task="gridworld",
-        segment_length=6,
-        feedback="rating",
-        n_clips=1,
-    )
-    return open_office(serve_for_session(run, "--repeat-share", "0", "--show-predictions"))
+@pytest.fixture
+def rating_office(office_with: Callable[..., Office]) -> Office:
+    """A gridworld's run that asks to rate clips, some of which are alike."""
+    about = {"n_queries": 30, "n_segments": 90, "task": "gridworld", "segment_length": 6, "feedback": "rating"}
+    return office_with("--show-predictions", **about, n_clips=1)
 
 
 @pytest.fixture

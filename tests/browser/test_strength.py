@@ -1,13 +1,12 @@
 """A person says how much better: by keys, clicks, swipes; takes it back, reloads, changes it, is offline."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Playwright, expect
 
-from tests.browser.conftest import Office, ServerProcess
+from tests.browser.conftest import Office
 from tests.browser.test_layout import cut_off, resize
 from tests.browser.test_network import OFFLINE
 
@@ -24,19 +23,10 @@ KEYS = {
 }
 
 
-@pytest.fixture(scope="module")
-def strong(
-    serve_for_session: Callable[..., ServerProcess],
-    open_office: Callable[[ServerProcess], Office],
-    make_run: Callable[..., Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Office:
-    """A gridworld's run that asks how much better; many people may answer each pair, and none twice."""
-    folder = tmp_path_factory.mktemp("strength") / "run"
-    make_run(
-        folder, n_queries=40, n_segments=10, overlap=100, task="gridworld", segment_length=6, feedback="strength"
-    )
-    return open_office(serve_for_session(folder, "--repeat-share", "0"))
+@pytest.fixture
+def strong(office_with: Callable[..., Office]) -> Office:
+    """A gridworld's run that asks how much better."""
+    return office_with(n_queries=40, n_segments=10, task="gridworld", segment_length=6, feedback="strength")
 
 
 def test_every_key_and_every_button_says_what_is_stored(visit: Callable[..., Any], strong: Office) -> None:
