@@ -444,6 +444,10 @@ def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any) -> 
         visitor.press(key)
         visitor.see_pair(looked=False)
     assert not faults(page)
+    page.locator("#progress .facts").click()
+    expect(page.locator("#figures")).to_be_visible()
+    assert not faults(page)
+    page.keyboard.press("Escape")
     page.keyboard.press("h")
     assert not faults(page)
     page.keyboard.press("Escape")
@@ -458,6 +462,8 @@ def test_everybody_can_use_the_pages(visit: Callable[..., Any], office: Any) -> 
     for path, sign in signs.items():
         visitor.open(path)
         expect(page.locator(sign).first).to_be_visible()
+        if path == "/people":
+            opened(page, visitor.name)
         assert not faults(page)
 
 
@@ -466,6 +472,8 @@ def test_everybody_can_use_the_page_on_a_phone(
 ) -> None:
     visitor = visit(office, **playwright.devices["Pixel 7"])
     assert not faults(visitor.label())
+    visitor.page.locator("#progress .facts").click()
+    assert not faults(visitor.page)
     for path in ("/history", "/training"):
         page = visitor.open(path)
         page.wait_for_load_state("networkidle")
