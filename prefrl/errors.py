@@ -41,6 +41,10 @@ class QueryTakenError(AnswerConflictError):
     """Somebody answered a query that others have answered or have in hand, without having been given it."""
 
 
+class FitError(PrefRLError, ValueError):
+    """Answers tell too little for a simulated teacher to be fitted to them."""
+
+
 class RewardModelError(PrefRLError, RuntimeError):
     """A reward model on disk is missing, damaged, or made for other spaces."""
 

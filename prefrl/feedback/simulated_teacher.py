@@ -34,6 +34,9 @@ class SimulatedTeacher(BoltzmannTeacher):
     """Two segments are equal whose true returns, without discount and noise, differ by less than this, as an
     effect size (see `much_from`). Of a ranking, one shares the rank of the one before it where it is perceived as
     so little worse."""
+    tie_slips: float = 0.0
+    """Share of pairs in which it takes a side where it would say equal, or says equal where it would take a side:
+    nobody's "equal" goes by one threshold."""
     skip_below: float = -inf
     """Mean true reward of a step, without discount, below which a clip shows nothing; where all do, it cannot
     tell."""
@@ -48,7 +51,7 @@ class SimulatedTeacher(BoltzmannTeacher):
     def __post_init__(self) -> None:
         """Refuse what cannot be, before anything is asked."""
         super().__post_init__()
-        for setting in ("mistakes", "cannot_tell", "first_bias"):
+        for setting in ("mistakes", "tie_slips", "cannot_tell", "first_bias"):
             share = getattr(self, setting)
             if not isinstance(share, float | int) or not 0 <= share <= 1:
                 raise SettingError(f"`{setting}` of a simulated teacher must be from 0 to 1. Received {share}.")
@@ -68,8 +71,11 @@ class SimulatedTeacher(BoltzmannTeacher):
             return Answer.CANNOT_TELL
         if self._happens("bias", self.first_bias, query):
             return Answer.FIRST
-        if abs(effect_size(query)) < self.equal_below:
+        alike = meant is Answer.EQUAL or abs(effect_size(query)) < self.equal_below
+        if alike is not self._happens("tie", self.tie_slips, query):
             return Answer.EQUAL
+        if meant is Answer.EQUAL:  # of what is exactly equal, noise alone decides
+            meant = Answer.FIRST if chance_of(f"{self.seed}:{query.id}") > 0.5 else Answer.SECOND
         return self._slipped(query, meant, meant.turned_round)
 
     def rank(self, query: Query) -> Judgement:

@@ -100,7 +100,7 @@ class OracleTeacher:
         """
         if len(query.segments) != 2:
             raise SegmentError(f"The oracle compares two segments. Received {len(query.segments)}.")
-        first, second = self._returns(query)
+        first, second = self.seen_returns(query)
         if first == second:
             return Answer.EQUAL
         perceived = self._perceived(query)
@@ -132,20 +132,30 @@ class OracleTeacher:
         share = (perceived / query.segments[0].n_steps - low) / (high - low)
         return Rating(1 + int(min(max(LEVELS * share, 0), LEVELS - 1)))
 
-    def _returns(self, query: Query) -> list[float]:
-        """Return the true return of each segment, as if all of its steps were as those that count."""
+    def seen_returns(self, query: Query) -> list[float]:
+        """Return the true return of each segment, with this teacher's discount and no noise.
+
+        It is as if all of its steps were as those that count.
+
+        Raises:
+            SegmentError: One is not finite.
+        """
         returns = true_returns(query)
         if self.discount == 1:
             return returns
         return [_myopic_return(segment.env_rewards, self.discount) for segment in query.segments]
 
+    def seen_effect(self, query: Query) -> float:
+        """Return how much better the first is, as an effect size, with this teacher's discount and no noise."""
+        return effect_size(query, self.seen_returns(query))
+
     def _perceived(self, query: Query) -> float:
-        """Return how much better the first is, as an effect size."""
-        return effect_size(query, self._returns(query))
+        """Return how much better it finds the first, as an effect size."""
+        return self.seen_effect(query)
 
     def _perceived_returns(self, query: Query) -> list[float]:
         """Return what it takes for the true return of each segment."""
-        return self._returns(query)
+        return self.seen_returns(query)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +188,7 @@ class BoltzmannTeacher(OracleTeacher):
             raise SettingError(f"`rationality` must be above 0. Received {self.rationality}.")
 
     def _perceived_returns(self, query: Query) -> list[float]:
-        returns = self._returns(query)
+        returns = self.seen_returns(query)
         # A deviation for a segment of mean length; where it is 0, every difference is infinitely large.
         scale = deviation(query) * sum(segment.n_steps for segment in query.segments) / len(returns)
         perceived: dict[float, float] = {}  # by return, so that exactly equal ones are equal
