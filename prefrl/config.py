@@ -79,7 +79,8 @@ class RunConfig:
     The run keeps a copy."""
     teacher: TeacherName = "oracle"
     """Who compares: "oracle" knows the true return, "boltzmann" sees it with noise, "simulated" has the faults
-    that `teacher_settings` give it, "human" opens the labelling page."""
+    that `teacher_settings` give it, "human" opens the labelling page; "like:RUN" is a simulated one that answers
+    as those did who answered in that run."""
     teacher_settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Fields of the teacher's class, in a file only."""
     oracle: Literal["gymnasium", "paper"] | None = None

@@ -4,8 +4,9 @@ import contextlib
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -14,6 +15,9 @@ from prefrl.config import RunConfig, load_preset
 from prefrl.errors import SettingError
 
 C = TypeVar("C")
+
+LIKE = "like:"
+"""What the name of a teacher begins with that is to be like those who answered in a run."""
 
 
 def parse(name: str, command: type[C], arguments: Sequence[str], *, default: C | None = None) -> C:
@@ -49,10 +53,29 @@ def train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
         raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
     file = _peek(arguments, "--config")
     algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
+    likeness: dict[str, Any] = {}
+    if teacher is not None and teacher.startswith(LIKE) and not help_only:
+        likeness, arguments = _likeness(teacher), _simulated(arguments, teacher)
+        teacher = "simulated"
     preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher)
+    if likeness:
+        preset = replace(preset, teacher_settings=preset.teacher_settings | likeness)
     default = TrainCommand(options=TrainOptions(), config=preset)
     command = parse("train", TrainCommand, arguments or ["--help"], default=default)
     return command.options, command.config
+
+
+def _likeness(teacher: str) -> dict[str, Any]:
+    """Return the settings of the simulated teacher that is like those who answered in a run."""
+    from prefrl.runs.fitted_teacher import fit_run
+
+    return fit_run(Path(teacher.removeprefix(LIKE))).settings()
+
+
+def _simulated(arguments: Sequence[str], teacher: str) -> list[str]:
+    """Return the arguments with the simulated teacher in place of one that is like somebody."""
+    named = {teacher: "simulated", f"--teacher={teacher}": "--teacher=simulated"}
+    return [named.get(argument, argument) for argument in arguments]
 
 
 def _peek(arguments: Sequence[str], option: str) -> str | None:
