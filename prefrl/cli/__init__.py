@@ -1,4 +1,4 @@
-"""The command line: `prefrl train | label | resume | evaluate | report | data | tasks | doctor`."""
+"""The command line: `prefrl train | label | resume | evaluate | report | …`; `prefrl --help` lists the commands."""
 
 import contextlib
 import io

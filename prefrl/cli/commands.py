@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefrl.cli.listings import examine_machine, list_tasks
 from prefrl.cli.options import (
+    CompareCommand,
     EvaluateCommand,
     ExportCommand,
     HackcheckCommand,
@@ -153,6 +154,26 @@ def _report(arguments: Sequence[str]) -> None:
     write(json.dumps({"report": str(page)}) if command.json else str(page))
 
 
+def _compare(arguments: Sequence[str]) -> None:
+    command = parse("compare", CompareCommand, arguments)
+    from prefrl.report.comparison_page import COLUMNS, compare_runs, table_rows, write_comparison
+
+    runs = compare_runs(command.runs)
+    page = write_comparison(runs, command.out)
+    if command.json:
+        write(json.dumps({"comparison": str(page), "runs": [run.to_json() for run in runs]}))
+        return
+    rows = [list(COLUMNS), *table_rows(runs)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        write("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    for run in runs:
+        said = [*run.notes, *(f"{person.name}: {note}" for person in run.people for note in person.notes)]
+        for note in dict.fromkeys(said):
+            write(f"{run.data.name}: {note}")
+    write(str(page))
+
+
 def _export(arguments: Sequence[str]) -> None:
     command = parse("data export", ExportCommand, arguments)
     from prefrl.data import export_labels, export_pairs
@@ -229,6 +250,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "refit": ("fit another reward to the labels of a run, and compare the two", _refit),
     "hackcheck": ("see whether a fresh agent exploits the reward of a run", _hackcheck),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
+    "compare": ("compare runs by who answered: people, teachers, and the teacher that fits them", _compare),
     "data export": ("write the labels of a run for others to use, or for TRL", _export),
     "data import": ("make a run's folder of exported labels", _import),
     "tasks": ("list the tasks that have a preset", list_tasks),

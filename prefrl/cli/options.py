@@ -145,6 +145,18 @@ class ImportCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareCommand:
+    """Compare runs, synthetic and human, by who answered: returns, errors, speed, and the teacher that fits."""
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of the runs."""
+    out: Path | None = None
+    """The page; by default comparison.html in the run, and for several in the folder that holds the first."""
+    json: bool = False
+    """Print all numbers as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TasksCommand:
     """List the tasks that have a preset."""
 

@@ -109,16 +109,21 @@ def seconds_per_answer(answers: Sequence[StoredAnswer]) -> float:
     Returns:
         Seconds, above 0; NaN where there are no two answers without a pause between them.
     """
-    given = [answer for answer in answers if answer.answer is not None]
-    own = [answer.client_time for answer in given if answer.client_time is not None]
-    times = sorted(own if len(own) == len(given) else [answer.server_time for answer in given])
-    gaps = [(after - before) / 1000 for before, after in pairwise(times)]
+    gaps = gaps_of(answers)
     active = [gap for gap in gaps if gap <= PAUSE_SECONDS]
     if not active:
         return nan
     longest = LONGEST_USUAL * median(active)
     usual = [gap for gap in active if gap <= longest]
     return sum(usual) / len(usual) or nan
+
+
+def gaps_of(answers: Sequence[StoredAnswer]) -> list[float]:
+    """Return the seconds from each answer of one labeler to the next, in order, pauses and all."""
+    given = [answer for answer in answers if answer.answer is not None]
+    own = [answer.client_time for answer in given if answer.client_time is not None]
+    times = sorted(own if len(own) == len(given) else [answer.server_time for answer in given])
+    return [(after - before) / 1000 for before, after in pairwise(times)]
 
 
 def opinions(item: HistoryItem) -> dict[Topic, Answer]:

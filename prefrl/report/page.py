@@ -78,10 +78,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None) -> Path:
 
 
 def _page(runs: Sequence[RunData]) -> str:
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string(files("prefrl.report").joinpath("template.html").read_text("utf-8"))
+    template = template_of("template.html")
     columns = [_column(run, index) for index, run in enumerate(runs)]
     tasks = {run.config.get("task", "") for run in runs}
     task = TASKS.get(tasks.pop()) if len(tasks) == 1 else None
@@ -106,8 +103,17 @@ def _page(runs: Sequence[RunData]) -> str:
         facts=_rows([facts(run) for run in runs]),
         settings=_rows([flat(run.config) for run in runs]),
         versions=_rows([run.description.get("versions", {}) for run in runs]),
-        svg=Markup,
     )
+
+
+def template_of(name: str) -> jinja2.Template:
+    """Return a page of this package that knows the style of all."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    folder = files("prefrl.report")
+    own = {"style": Markup(folder.joinpath("style.css").read_text("utf-8")), "svg": Markup}
+    return environment.from_string(folder.joinpath(name).read_text("utf-8"), globals=own)
 
 
 def _title(runs: Sequence[RunData], columns: Sequence[_Column]) -> str:
