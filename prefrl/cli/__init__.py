@@ -1,4 +1,4 @@
-"""The command line: `prefrl train | label | resume | evaluate | report | …`; `prefrl --help` lists the commands."""
+"""The command line: `prefrl train | label | resume | evaluate | report | …`, as `prefrl --help` has them."""
 
 import contextlib
 import io

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prefrl.errors import PrefRLError
-from prefrl.feedback.agreement import PAUSE_SECONDS, answer_rate, gaps_of
+from prefrl.feedback.agreement import PAUSE_SECONDS, gaps_of, seconds_per_answer
 from prefrl.feedback.likelihood import wilson
 from prefrl.feedback.teacher_fit import TeacherFit, any_rewards, fit_teacher
 from prefrl.feedback.teachers import effect_size
@@ -159,18 +159,18 @@ def compared(path: Path) -> ComparedRun:
 
 def _person(name: str, answers: Sequence[Remembered], *, is_person: bool) -> Person:
     stored = [one.answer for one in answers]
-    rate = answer_rate(stored)
+    gaps = gaps_of(stored)
     sides = [one.said.direction for one in answers if isinstance(one.said, Answer)]
     named = [side for side in sides if side in (Answer.FIRST, Answer.SECOND)]
     person = Person(
         name=name,
         n_answers=len(answers),
-        minutes=rate.active_seconds / 60 if is_person else None,
-        seconds_each=rate.seconds_each if is_person else nan,
+        minutes=sum(gap for gap in gaps if gap <= PAUSE_SECONDS) / 60 if is_person else None,
+        seconds_each=seconds_per_answer(stored) if is_person else nan,
         left=Share(sum(side is Answer.FIRST for side in named), len(named)),
         agreement=Share(0, 0),
         errors=[Share(0, 0)] * (len(GAPS) - 1),
-        speed=_speed(gaps_of(stored)) if is_person else [],
+        speed=_speed(gaps) if is_person else [],
     )
     try:
         if not any_rewards([one.query for one in answers]):
