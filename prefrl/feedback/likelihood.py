@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq, minimize
+from scipy.stats import binomtest
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -193,7 +194,5 @@ def wilson(n: int, of: int) -> tuple[float, float]:
     """Return the ends of Wilson's interval of 95 % for a share (Wilson 1927); 0 to 1 of none."""
     if of == 0:
         return 0.0, 1.0
-    z, share = 1.959964, n / of
-    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z / (1 + z * z / of) * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = binomtest(n, of).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)

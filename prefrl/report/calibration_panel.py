@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
 
+from prefrl.feedback.likelihood import wilson
 from prefrl.report.charts import Line, line_chart
 from prefrl.report.data import RunData, Table
 from prefrl.report.panels import Panel
@@ -47,8 +47,7 @@ def calibration_panels(runs: Sequence[RunData]) -> list[Panel]:
 def _points(table: Table, *, colour: int) -> Line:
     """Return the bins as points with Wilson's intervals."""
     accuracy, pairs = table["accuracy"], table["pairs"]
-    tests = [binomtest(int(right), int(n)) for right, n in zip(table["right"], pairs, strict=True)]
-    ends = np.array([tuple(test.proportion_ci(method="wilson")) for test in tests]).T
+    ends = np.array([wilson(int(right), int(n)) for right, n in zip(table["right"], pairs, strict=True)]).T
     # Rounding may put an end on the wrong side of a share of 0 or 1.
     errors = np.maximum(0, np.stack([accuracy - ends[0], ends[1] - accuracy]))
     return Line(x=table["confidence"], y=accuracy, colour=colour, errors=errors)

@@ -139,7 +139,7 @@ def compared(path: Path) -> ComparedRun:
         RunError: It is no run, or its settings or its log cannot be read.
     """
     data = read_run(path)
-    notes = list(data.notes)
+    notes: list[str] = []
     answers: list[Remembered] = []
     try:
         if data.labels is not None and (data.path / "store.sqlite").exists():

@@ -9,7 +9,7 @@ import numpy as np
 from prefrl.errors import RunError
 from prefrl.feedback.likelihood import Interval, wilson
 from prefrl.files import write_whole
-from prefrl.report.charts import Line, line_chart
+from prefrl.report.charts import FULL, HALF, Line, line_chart
 from prefrl.report.comparison import GAPS, ComparedRun, Person, Share, compared
 from prefrl.report.page import template_of
 from prefrl.report.panels import Panel
@@ -128,6 +128,7 @@ def _fit_table(people: Sequence[tuple[str, Person]]) -> tuple[list[str], list[li
 
 def _return_panels(runs: Sequence[ComparedRun]) -> list[Panel]:
     panels = []
+    alone = not any(run.curve.get("person_minutes") for run in runs)
     for column, words in (("labels", "comparisons answered"), ("person_minutes", "person-minutes")):
         lines = [
             Line(x=np.array(run.curve[column]), y=np.array(run.curve["true_return"]), colour=index)
@@ -137,7 +138,7 @@ def _return_panels(runs: Sequence[ComparedRun]) -> list[Panel]:
         caption = "Mean true return over the last 100 training episodes."
         if column == "person_minutes":
             caption += " Minutes are the active time of all who answered, without pauses; a teacher needs none."
-        panels += _panel(f"True return over {words}", lines, words, "true return", caption)
+        panels += _panel(f"True return over {words}", lines, words, "true return", caption, wide=alone)
     return panels
 
 
@@ -190,10 +191,13 @@ def _arms(shares: Sequence[Share]) -> np.ndarray[tuple[int, ...], np.dtype[np.fl
     return np.maximum(0, [[value - low for value, low, _ in ends], [high - value for value, _, high in ends]])
 
 
-def _panel(title: str, lines: Sequence[Line], x_label: str, y_label: str, caption: str) -> list[Panel]:
+def _panel(
+    title: str, lines: Sequence[Line], x_label: str, y_label: str, caption: str, *, wide: bool = False
+) -> list[Panel]:
     if not lines:
         return []
     key = "".join(c for c in title if c.isalnum())
     last = "; ".join(f"{line.y[-1]:.3g}" for line in lines if len(line.y) and isfinite(line.y[-1]))
-    svg = line_chart(lines, key=key, alt=f"{title}; last: {last}.", x_label=x_label, y_label=y_label)
+    size = FULL if wide else HALF
+    svg = line_chart(lines, key=key, alt=f"{title}; last: {last}.", x_label=x_label, y_label=y_label, size=size)
     return [Panel(title=title, svg=svg, caption=caption, data="")]
