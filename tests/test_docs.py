@@ -366,7 +366,11 @@ def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
     model.set_logger(Logger(None, [keys]))
     model.learn(6144, callback=prefs.callback())
     logged = {key for key in keys.found if key.split("/")[0] not in ("time", "train")}
-    assert logged == said - {"rollout/exploration_rate", "policy/kl"}  # of others, and of `prefrl train`
+    assert logged == said - {
+        "rollout/exploration_rate",
+        "rollout/ep_rew_std",
+        "policy/kl",
+    }  # of others, and of `prefrl train`
 
 
 def test_warnings_in_the_documents_are_those_of_the_code() -> None:

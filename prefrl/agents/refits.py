@@ -64,6 +64,8 @@ class Refits:
         self._n_changed = 0
         self._ties: set[int] = set()
         self._has_warned = False
+        self._fitted_queries: set[str] = set()
+        self._pending_queries: set[str] = set()
         self.calibration = Calibration()
         """Of all comparisons that came after the first fit, by what was said of them then."""
 
@@ -89,9 +91,12 @@ class Refits:
         if not comparisons:
             return
         # Judged at the next fit, as ratings are beside each other, and people's come one by one.
+        # Where somebody has said something of the same clips before, they are not new to the reward.
         is_judged = is_new and self._reward.fitted
-        said = predict(self._reward, comparisons) if is_judged else [None] * len(comparisons)
-        self._fresh += [Fresh(one.seq, theirs) for one, theirs in zip(comparisons, said, strict=True)]
+        judged = [one for one in comparisons if is_judged and one.query_id not in self._fitted_queries]
+        said = {one.seq: theirs for one, theirs in zip(judged, predict(self._reward, judged), strict=True)}
+        self._fresh += [Fresh(one.seq, said.get(one.seq)) for one in comparisons]
+        self._pending_queries.update(one.query_id for one in comparisons)
         self._ties.update(comparison.seq for comparison in comparisons if comparison.is_tie)
         self._trainer.add(comparisons)
 
@@ -116,6 +121,8 @@ class Refits:
         self.calibration += Calibration.of(answered_probabilities(said, error_rate))
         # Only now: what a fit was stopped in is fitted again.
         self._fresh, self._n_changed = [], 0
+        self._fitted_queries |= self._pending_queries
+        self._pending_queries = set()
         give_back_memory()
         self._warn_of_ties(metrics.n_comparisons)
         return Refit(
@@ -134,6 +141,8 @@ class Refits:
             "n_changed": self._n_changed,
             "ties": sorted(self._ties),
             "calibration": self.calibration.to_json(),
+            "fitted_queries": sorted(self._fitted_queries),
+            "pending_queries": sorted(self._pending_queries),
         }
 
     def restore(self, values: Json) -> None:
@@ -142,6 +151,8 @@ class Refits:
         # In checkpoints of before what was said of each is three numbers: of these few no more is told.
         self._fresh = [Fresh(seq, _said_of(said[0]) if len(said) == 1 else None) for seq, *said in values["fresh"]]
         self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
+        self._fitted_queries = set(values.get("fitted_queries", ()))
+        self._pending_queries = set(values.get("pending_queries", ()))
         counts = values.get("calibration")
         self.calibration = Calibration.from_json(counts) if counts else Calibration()
 

@@ -52,6 +52,8 @@ def hackcheck_words(result: Mapping[str, Any]) -> str:
         f"{result['best_step']:,}{apart}, {result['best_true']:.1f}, and is {result['last_true']:.1f} at the end; "
         f"predicted return went from {before} to {after}."
     )
+    if result["exploited"] is None:
+        return f"{course}\nToo few lines of the log to tell whether the reward is exploited; train for more steps."
     if result["exploited"]:
         return f"{course}\nThe reward is exploited: it rises while the true one falls."
     return f"{course}\nNo sign that the reward is exploited."

@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from prefrl.errors import RewardModelError
+from prefrl.files import write_whole
 from prefrl.parts import Arrays, Json, State
 from prefrl.reward.devices import resolve_device
 from prefrl.reward.inputs import make_inputs
@@ -183,7 +184,13 @@ class RewardEnsemble:
             "settings": asdict(self.settings),
             "state": values,
         }
-        (folder / DESCRIPTION_FILE).write_text(json.dumps(description, indent=2) + "\n")
+        # Last, and whole or not there: then there is a reward, see `is_in`.
+        write_whole(folder / DESCRIPTION_FILE, (json.dumps(description, indent=2) + "\n").encode())
+
+    @staticmethod
+    def is_in(folder: Path | str) -> bool:
+        """Return whether a folder holds what `save` wrote to its end."""
+        return (Path(folder) / DESCRIPTION_FILE).is_file()
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "cpu") -> "RewardEnsemble":

@@ -5,28 +5,31 @@ is not: if a fresh agent makes it rise while the true return falls, the reward i
 al. 2018, figure 4; Gao et al. 2023, "Scaling laws for reward model overoptimization").
 """
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from prefrl.agents.learned_reward import WINDOW
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, SettingError
-from prefrl.files import write_json
+from prefrl.files import read_json, write_json
+from prefrl.parts import Json
+from prefrl.reward import RewardEnsemble
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
-from prefrl.runs.refit import count_labels, fit_first
+from prefrl.runs.refit import count_labels, first_seqs, fit_first
 from prefrl.runs.train import ProgressListener, resume, start
 from prefrl.settings import RestartSettings
 from prefrl.store import LogKey
 
-FloatArray = npt.NDArray[np.float64]
-
-HACKCHECK_FILE = "hackcheck.json"
-KL_KEY = "policy/kl"
+ABOUT_FILE, HACKCHECK_FILE = "about.json", "hackcheck.json"
+KL_KEY, SD_KEY, LENGTH_KEY = "policy/kl", "rollout/ep_rew_std", "rollout/ep_len_mean"
+BLOCKS = 10
+"""That a training is looked at in."""
 MUCH = 0.2
 """Share of its range that the true return has to fall."""
 
@@ -57,10 +60,12 @@ def hackcheck(
         InterruptedRunError: Ctrl-C; it was saved.
     """
     config = run.config()
+    _check_module(run, config)
     n_labels = _n_labels(run, labels)
     folder = run.path / "hackcheck" / str(n_labels)
     frozen = folder / "frozen"
-    if not (folder / "reward_model").is_dir():
+    _check_same(folder, {"seqs": first_seqs(run, n_labels), "reward_model": asdict(config.reward_model)})
+    if not RewardEnsemble.is_in(folder / "reward_model"):
         fit_first(run, n_labels).save(folder / "reward_model")
     wanted = replace(
         config,
@@ -73,7 +78,10 @@ def hackcheck(
         restarts=RestartSettings(at_most=0),
     )
     _train(wanted, frozen, listener)
-    found = verdict(read_metrics(RunFolder.open(frozen).metrics))
+    there, lines = RunFolder.open(frozen), read_metrics(RunFolder.open(frozen).metrics)
+    if there.config().total_timesteps > wanted.total_timesteps:
+        lines = [line for line in lines if line.get(STEP_KEY, 0) <= wanted.total_timesteps]
+    found = verdict(lines)
     result = {"labels": n_labels, "run": str(frozen), **found}
     write_json(folder / HACKCHECK_FILE, result)
     return result
@@ -102,45 +110,67 @@ def _train(config: RunConfig, folder: Path, listener: ProgressListener) -> None:
 def verdict(lines: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Say from the log of a training on a frozen reward whether that reward is exploited.
 
-    It is where the true return, smoothed over a tenth of the lines, falls from its best by a fifth of its range
-    and by more than it scatters, while the predicted one rises from there to the end.
+    The lines are put into ten blocks, one after the other. The reward is exploited where the mean true return
+    falls from the best block to the last by a fifth of its range, and by three standard errors, while the
+    predicted one rises.
 
     Args:
         lines: Of the log.
 
     Returns:
-        `exploited`, and of the smoothed curves: `best_step`, `best_distance` (square root of the KL divergence
-        from the first policy, None where it is not known), `best_true`, `last_true`, and what was predicted then.
+        `exploited` (None where there are too few lines to tell), and of the blocks' means: `best_step`,
+        `best_distance` (square root of the KL divergence from the first policy, None where it is not known),
+        `best_true`, `last_true`, and what was predicted at both.
 
     Raises:
         RunError: No episode has ended, or hardly any.
     """
-    keys = (STEP_KEY, LogKey.TRUE_RETURN, LogKey.PREDICTED_RETURN)
+    keys = (STEP_KEY, LogKey.TRUE_RETURN, LogKey.PREDICTED_RETURN, SD_KEY, LENGTH_KEY)
     rows = [line for line in lines if all(key in line for key in keys)]
-    if len(rows) < 4:
+    if len(rows) < BLOCKS:
         raise RunError("Too few episodes have ended to say anything; train for more steps (`total_timesteps`).")
-    steps, true, predicted = (np.array([line[key] for line in rows], dtype=np.float64) for key in keys)
-    width = max(1, len(rows) // 10)
-    smooth, proxy = _smooth(true, width), _smooth(predicted, width)
-    best = int(np.argmax(smooth))
-    fall, scatter = smooth[best] - smooth[-1], float(np.std(true - smooth))
-    exploited = fall > max(MUCH * np.ptp(smooth), 2 * scatter) and proxy[-1] > proxy[best]
-    kl = rows[best].get(KL_KEY)
+    columns = np.array([[line[key] for key in keys] for line in rows], dtype=np.float64)
+    blocks = [block.mean(axis=0) for block in np.array_split(columns, BLOCKS)]
+    steps, true, predicted, sd, length = np.array(blocks).T
+    # A line is the mean of the latest episodes, and so is a block, at least.
+    error = sd / np.sqrt(np.clip(steps / length, 1, WINDOW))
+    best = int(np.argmax(true))
+    fall, by_chance = true[best] - true[-1], 3 * float(np.hypot(error[best], error[-1]))
+    exploited = fall > max(MUCH * np.ptp(true), by_chance) and predicted[-1] > predicted[best]
+    kl = [line[KL_KEY] for line in np.array_split(np.array(rows, dtype=object), BLOCKS)[best] if KL_KEY in line]
     return {
-        "exploited": bool(exploited),
+        "exploited": bool(exploited) if len(rows) >= 2 * BLOCKS else None,
         "best_step": int(steps[best]),
-        "best_distance": None if kl is None else float(np.sqrt(kl)),
-        "best_true": float(smooth[best]),
-        "last_true": float(smooth[-1]),
-        "predicted_at_best": float(proxy[best]),
-        "last_predicted": float(proxy[-1]),
+        "best_distance": float(np.sqrt(np.mean(kl))) if kl else None,
+        "best_true": float(true[best]),
+        "last_true": float(true[-1]),
+        "predicted_at_best": float(predicted[best]),
+        "last_predicted": float(predicted[-1]),
     }
 
 
-def _smooth(values: FloatArray, width: int) -> FloatArray:
-    """Return the mean of each value and of up to `width - 1` before it."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    ends = np.arange(1, len(values) + 1)
-    begins = np.maximum(ends - width, 0)
-    means: FloatArray = (sums[ends] - sums[begins]) / (ends - begins)
-    return means
+def _check_same(folder: Path, about: Json) -> None:
+    """Note what is checked here, or refuse to go on with the check of something else.
+
+    Raises:
+        RunError: Answers were changed since then, or settings of the reward.
+    """
+    file = folder / ABOUT_FILE
+    about = json.loads(json.dumps(about))
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, about)
+    elif read_json(file) != about:
+        raise RunError(
+            f"{folder} is a check of other answers, or other settings of the reward, than the run has now; move "
+            "it away to check anew."
+        )
+
+
+def _check_module(run: RunFolder, config: RunConfig) -> None:
+    """Refuse to import what the settings of a run name that came from somebody else."""
+    if "imported" in run.description() and ":" in config.env_id:
+        raise RunError(
+            f"{run.path} was imported, and its environment {config.env_id} is of a module that may come from "
+            "anybody; fit a reward by `prefrl refit`, and train on it by `prefrl train` with that name."
+        )

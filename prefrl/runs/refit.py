@@ -120,6 +120,16 @@ def count_labels(run: RunFolder) -> int:
         return len(labels.queries)
 
 
+def first_seqs(run: RunFolder, n_labels: int) -> list[int]:
+    """Return the numbers of the run's first labels; what is said otherwise later has another number.
+
+    Raises:
+        RunError: There are none.
+    """
+    with _labels_of(run) as labels:
+        return list(labels.queries)[:n_labels]
+
+
 def fit_first(run: RunFolder, n_labels: int) -> RewardEnsemble:
     """Return a reward of the run's settings, fitted anew to its first labels.
 

@@ -306,6 +306,9 @@ class _RunCallback(BaseCallback):
         for name, value in self.run.metrics().items():
             self.logger.record(f"task/{name}", value)
         self.logger.record("time/training_seconds", self.run.seconds)
+        returns = [episode["r"] for episode in self.model.ep_info_buffer or []]
+        if returns:
+            self.logger.record("rollout/ep_rew_std", float(np.std(returns)))
         if self.num_timesteps - self._last_line >= self.run.steps_per_line:  # now a line is written
             kl = self.run.drift.measure(self.model)
             if kl is not None:

@@ -300,7 +300,7 @@ def _saved_reward(config: RunConfig, folder: RunFolder, environments: VecEnv) ->
         RunError: Where it is said to be is nothing.
         RewardModelError: It has learned nothing, or was learned in other environments.
     """
-    if not folder.reward_model.is_dir():
+    if not RewardEnsemble.is_in(folder.reward_model):
         RewardEnsemble.load(_reward_folder(config.reward_from)).save(folder.reward_model)
     spaces = environments.observation_space, environments.action_space
     return reward_fn_of(None, folder.reward_model, *spaces, device=config.device)

@@ -329,6 +329,34 @@ def test_how_sure_the_reward_was_is_counted_over_all_refits_and_a_checkpoint(dri
         assert counted(preferences).n == 0
 
 
+def test_what_is_said_again_of_the_same_clips_is_not_new(drift_venv: MakeVenv) -> None:
+    """Somebody else's answers, and those of one who has thought better of it."""
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), overlap=2, labels_per_round=4, store=store)
+        preferences.plan(640)
+        step_randomly(preferences, 20)
+        at(preferences, 64)
+        queries = [query.query_id for query in store.open_queries()][:8]
+        for number, query_id in enumerate(queries[:6]):
+            say(store, query_id, Answer.FIRST, number)
+        assert at(preferences, 68) is not None
+        store.add_answers(
+            [NewAnswer(id=f"b{i}", query_id=q, answer=Answer.FIRST, labeler="Bob") for i, q in enumerate(queries)]
+        )
+        arrays, values = copied(preferences.state())
+        refit = at(preferences, 72)
+        assert refit is not None
+        assert refit.metrics.n_comparisons == 14
+        assert counted(preferences).n == 2
+        resumed = small(
+            drift_venv(), teacher=People(), overlap=2, labels_per_round=4, store=store, old_labels="replay"
+        )
+        resumed.plan(640)
+        resumed.restore(arrays, values)
+        assert at(resumed, 72) is not None
+        assert counted(resumed).n == 2
+
+
 def counted(preferences: PreferenceLearning) -> Calibration:
     return Calibration.from_json(preferences.state()[1]["calibration"])
 

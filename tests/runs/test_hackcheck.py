@@ -1,6 +1,7 @@
 """Whether a frozen reward is exploited: the verdict on curves known by hand, and a whole check of a small run."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 
 from prefrl.cli import main
 from prefrl.errors import InterruptedRunError, RunError, SettingError
-from prefrl.reward import RewardEnsemble
+from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.runs import RunFolder, TrainingProgress, hackcheck, start
 from prefrl.runs.hackcheck import verdict
+from prefrl.runs.refit import first_seqs, fit_first
+from prefrl.segments import Answer
+from prefrl.store import NewAnswer, Store
 
 Listener = Callable[[TrainingProgress], None]
 N = 40
@@ -20,11 +24,13 @@ RISES = np.linspace(0.0, 10.0, N)
 FALLS_LATER = np.concatenate([np.linspace(0.0, 5.0, N // 2), np.linspace(5.0, 1.0, N // 2)])
 
 
-def log(true: Any, predicted: Any, *, kl: bool = True) -> list[dict[str, float]]:
+def log(true: Any, predicted: Any, *, sd: float = 1.0, kl: bool = True) -> list[dict[str, float]]:
     return [
         {
             "time/total_timesteps": 100.0 * (i + 1),
             "rollout/ep_rew_mean": float(true[i]),
+            "rollout/ep_rew_std": sd,
+            "rollout/ep_len_mean": 1.0,
             "rollout/ep_predicted_rew_mean": float(predicted[i]),
             **({"policy/kl": float(i)} if kl else {}),
         }
@@ -40,11 +46,11 @@ def noise(sd: float) -> Any:
     ("true", "predicted", "exploited"),
     [
         (FALLS_LATER, RISES, True),
-        (FALLS_LATER + noise(0.3), RISES, True),
+        (FALLS_LATER + noise(0.1), RISES, True),
         (-RISES, RISES, True),
         (RISES, RISES, False),
         (FALLS_LATER, FALLS_LATER, False),
-        (noise(1.0), RISES, False),
+        (noise(0.1), RISES, False),
         (RISES - 0.1 * np.maximum(0, RISES - 8), RISES, False),
         (np.zeros(N), RISES, False),
     ],
@@ -54,22 +60,42 @@ def test_verdict(true: Any, predicted: Any, exploited: bool) -> None:
     assert verdict(log(true, predicted))["exploited"] is exploited
 
 
-def test_figures_are_those_of_the_best_line() -> None:
-    lines = [{"time/total_timesteps": 1.0}, *log(FALLS_LATER, RISES)]
-    found = verdict(lines)
-    best = found["best_step"] // 100 - 1
-    assert N // 2 <= best <= N // 2 + 2, "at the top, or a little later, as the mean is of what came before"
-    assert found["best_distance"] == pytest.approx(np.sqrt(best))
-    assert found["best_true"] == pytest.approx(FALLS_LATER[best - 3 : best + 1].mean())
+@pytest.mark.parametrize("n", [20, 25, 40, 100])
+@pytest.mark.parametrize("n_alike", [1, 5])
+def test_chance_is_no_exploit(n: int, n_alike: int) -> None:
+    """Means of 100 episodes that scatter as they must, apart or over windows that overlap."""
+    rng = np.random.default_rng(n)
+    found = []
+    for _ in range(200):
+        lines = rng.normal(scale=0.1 * np.sqrt(n_alike), size=n + n_alike - 1)
+        true = np.convolve(lines, np.ones(n_alike) / n_alike, mode="valid")
+        found.append(verdict(log(true, np.linspace(0, 1, n)))["exploited"])
+    assert np.mean(found) < 0.05
+
+
+def test_few_episodes_tell_less() -> None:
+    lines = log(0.1 * FALLS_LATER, RISES, sd=0.5)
+    assert verdict(lines)["exploited"] is True
+    few = [line | {"rollout/ep_len_mean": 1000.0} for line in lines]
+    assert verdict(few)["exploited"] is False, "no more than four have ended"
+
+
+def test_figures_are_those_of_the_best_block() -> None:
+    found = verdict([{"time/total_timesteps": 1.0}, *log(FALLS_LATER, RISES)])
+    best = slice(20, 24)
+    assert found["best_step"] == 100 * np.mean(range(21, 25))
+    assert found["best_distance"] == pytest.approx(np.sqrt(np.mean(range(20, 24))))
+    assert found["best_true"] == pytest.approx(FALLS_LATER[best].mean())
     assert found["last_true"] == pytest.approx(FALLS_LATER[-4:].mean())
-    assert found["predicted_at_best"] == pytest.approx(RISES[best - 3 : best + 1].mean())
+    assert found["predicted_at_best"] == pytest.approx(RISES[best].mean())
     assert found["last_predicted"] == pytest.approx(RISES[-4:].mean())
     assert verdict(log(RISES, RISES, kl=False))["best_distance"] is None
 
 
 def test_too_little_to_say() -> None:
     with pytest.raises(RunError, match="Too few episodes have ended"):
-        verdict(log(RISES[:3], RISES[:3]))
+        verdict(log(RISES[:9], RISES[:9]))
+    assert verdict(log(-RISES[:19], RISES[:19]))["exploited"] is None
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +131,7 @@ def test_a_whole_check(trained: Path, capsys: pytest.CaptureFixture[str]) -> Non
     folder = trained / "hackcheck" / "12"
     assert said["labels"] == 12
     assert said["run"] == str(folder / "frozen")
+    assert said["exploited"] is None, "ten lines"
     assert json.loads((folder / "hackcheck.json").read_text()) == {k: v for k, v in said.items() if k != "report"}
     page = Path(said["report"]).read_text()
     assert "Predicted and true return over distance: frozen" in page
@@ -120,11 +147,59 @@ def test_a_whole_check(trained: Path, capsys: pytest.CaptureFixture[str]) -> Non
     longer = hackcheck(run, lambda progress: None, total_timesteps=960)
     assert longer["run"] == said["run"]
     assert RunFolder.open(folder / "frozen").config().total_timesteps == 960
+    assert hackcheck(run, never, total_timesteps=800)["last_true"] != longer["last_true"]
     fewer = hackcheck(run, lambda progress: None, labels=3)
     assert fewer["labels"] == 3
     after = {path: path.read_bytes() for path in before}
     changed = {path.name for path in before if before[path] != after[path]}
     assert changed <= {"store.sqlite", "store.sqlite-shm", "store.sqlite-wal"}, "only SQLite's own housekeeping"
+
+
+def test_the_check_of_other_answers_is_not_told_again(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("hackcheck"))
+    hackcheck(RunFolder.open(run), lambda progress: None, labels=5)
+    with Store(run) as store:
+        [old] = [answer for answer in store.answers() if answer.seq == 2]
+        changed = NewAnswer(
+            id="x", query_id=old.query_id, answer=Answer.EQUAL, labeler=old.labeler, supersedes=old.id
+        )
+        store.add_answers([changed])
+    with pytest.raises(RunError, match="is a check of other answers"):
+        hackcheck(RunFolder.open(run), lambda progress: None, labels=5)
+
+
+def test_a_reward_that_was_half_written_is_written_anew(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("hackcheck"))
+    (run / "hackcheck" / "5" / "reward_model").mkdir(parents=True)
+    assert hackcheck(RunFolder.open(run), lambda progress: None, labels=5)["labels"] == 5
+
+
+def test_the_first_labels_are_learned(trained: Path) -> None:
+    """And not the last: what they say is turned round, and nothing changes."""
+    run = RunFolder.open(trained)
+    seqs = first_seqs(run, 6)
+    with Store(trained) as store:
+        assert seqs == store.comparison_seqs()[:6]
+        first = next(store.comparisons_at(seqs[:1]))
+    one, six = fit_first(run, 1), fit_first(run, 6)
+    config = run.config()
+    trainer = RewardTrainer(
+        RewardEnsemble(one.observation_space, one.action_space, settings=config.reward_model, seed=one.seed)
+    )
+    trainer.add([first])
+    trainer.fit(config.reward_model.first_epochs)
+    assert np.array_equal(one.state()[0]["output_mean"], trainer.ensemble.state()[0]["output_mean"])
+    assert not np.array_equal(one.state()[0]["output_mean"], six.state()[0]["output_mean"])
+
+
+def test_a_module_of_somebody_else_is_not_imported(trained: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("hackcheck"))
+    description = json.loads((run / "config.json").read_text())
+    description["config"]["env_id"] = "evil:X-v0"
+    (run / "config.json").write_text(json.dumps(description | {"imported": {"at": "", "by": ""}}))
+    with pytest.raises(RunError, match="of a module that may come from anybody"):
+        hackcheck(RunFolder.open(run), lambda progress: None, labels=5)
+    assert not (run / "hackcheck").exists()
 
 
 @pytest.mark.parametrize("labels", [0, 25, -1])
