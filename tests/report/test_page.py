@@ -182,6 +182,7 @@ def test_what_happened_to_the_policies_is_said_and_drawn(tmp_path: Path) -> None
 
 def test_a_run_on_the_true_reward_has_no_labels(true_reward: Path) -> None:
     page = (true_reward / "report.html").read_text()
+    assert "Predicted return over steps" not in page
     assert "true reward" in page
     assert "Held-out accuracy" not in page
 
