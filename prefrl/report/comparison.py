@@ -3,7 +3,7 @@
 What a run lacks becomes a note, a sentence for the page, and the rest is shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from pathlib import Path
@@ -98,7 +98,7 @@ class ComparedRun:
     people: Sequence[Person]
     """Who answered, in the order of their first answer."""
     minutes: Sequence[float]
-    """Person-minutes, of all together, by when there were 1, 2, … answers; empty where teachers answered."""
+    """Person-minutes, of all together, by when there were 1, 2, … labels; empty where teachers answered."""
     notes: list[str]
     """Sentences on what is missing."""
 
@@ -141,10 +141,12 @@ def compared(path: Path) -> ComparedRun:
     data = read_run(path)
     notes: list[str] = []
     answers: list[Remembered] = []
+    labels: list[int] = []
     try:
         if data.labels is not None and (data.path / "store.sqlite").exists():
             with Store(data.path) as store:
                 answers = remembered(store)
+                labels = store.comparison_seqs(run=store.newest_run())
     except PrefRLError as error:
         notes.append(f"The answers cannot be compared: {error}")
     if not answers:
@@ -154,7 +156,9 @@ def compared(path: Path) -> ComparedRun:
         by_name.setdefault(one.answer.labeler, []).append(one)
     are_people = data.config.get("teacher") == "human"
     people = [_person(name, own, is_person=are_people) for name, own in by_name.items()]
-    return ComparedRun(data=data, people=people, minutes=_minutes(answers) if are_people else [], notes=notes)
+    return ComparedRun(
+        data=data, people=people, minutes=_minutes(answers, set(labels)) if are_people else [], notes=notes
+    )
 
 
 def _person(name: str, answers: Sequence[Remembered], *, is_person: bool) -> Person:
@@ -214,8 +218,15 @@ def _judged(one: Remembered) -> list[tuple[float, bool]]:
     return found
 
 
-def _minutes(answers: Sequence[Remembered]) -> list[float]:
-    """Return the active minutes of all together, by answer in the order of the store; "can't tell" is no label."""
+def _minutes(answers: Sequence[Remembered], labels: Container[int]) -> list[float]:
+    """Return the active minutes of all together, by label in the order of the store.
+
+    "Can't tell", repeats, gold, and answers that do not hold take time too, and are no labels.
+
+    Args:
+        answers: All, in the order of the store.
+        labels: Numbers (`seq`) of those that are trained on.
+    """
     latest: dict[str, int] = {}
     total, minutes = 0.0, []
     for one in answers:
@@ -223,7 +234,7 @@ def _minutes(answers: Sequence[Remembered]) -> list[float]:
         gap = (time - latest.get(one.answer.labeler, time)) / 1000
         total += gap if 0 <= gap <= PAUSE_SECONDS else 0
         latest[one.answer.labeler] = time
-        if one.said is not Answer.CANNOT_TELL:
+        if one.answer.seq in labels:
             minutes.append(total / 60)
     return minutes
 

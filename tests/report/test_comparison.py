@@ -28,7 +28,14 @@ def segment(rewards: Any) -> Segment:
 
 
 def made(
-    path: Path, teacher: OracleTeacher, *, n: int = 60, kind: str = "pair", flat: bool = False, by: str = "human"
+    path: Path,
+    teacher: OracleTeacher,
+    *,
+    n: int = 60,
+    kind: str = "pair",
+    flat: bool = False,
+    by: str = "human",
+    beside: str | None = None,
 ) -> Path:
     """A run in which anna answers every 3 seconds, with a pause of an hour before her last answer."""
     config = load_preset("pendulum", teacher=by)
@@ -57,12 +64,16 @@ def made(
                 )
                 for i, one in enumerate(segments)
             ]
-            [query] = store.add_queries([Query(segments=tuple(segments), ordinal=place)], run=run)
+            [query] = store.add_queries([Query(segments=tuple(segments), ordinal=place)], run=run, overlap=2)
             now[0] += 3_600_000 if place == n - 1 else 3000
             said = ask(teacher, feedback_kind(kind), query)
             store.add_answers(
                 [NewAnswer(id=str(place), query_id=query.id, answer=said, labeler="anna", kind=kind)]
             )
+            if beside:
+                store.add_answers([NewAnswer(id=f"{place}b", query_id=query.id, answer=said, labeler=beside)])
+        if beside:
+            store.set_aside(beside)
     return path
 
 
@@ -80,6 +91,14 @@ def test_a_person_in_numbers(tmp_path: Path) -> None:
     assert run.curve["labels"] == [0, 10, 20, 30]
     assert run.curve["person_minutes"] == pytest.approx([0, 9 * 3 / 60, 19 * 3 / 60, 29 * 3 / 60])
     assert run.curve["true_return"] == [-10, -9, -8, -7]
+
+
+def test_what_is_no_label_takes_time_all_the_same(tmp_path: Path) -> None:
+    """Bo answers whatever Anna does, right after her, and is set aside: a label takes two answers."""
+    run = compared(made(tmp_path / "run", OracleTeacher(), n=40, beside="bo"))
+    assert [one.n_answers for one in run.people] == [40, 40]
+    assert run.curve["labels"] == [0, 10, 20, 30]
+    assert run.curve["person_minutes"] == pytest.approx([0, (9 + 8) / 20, (19 + 18) / 20, (29 + 28) / 20])
 
 
 def test_errors_are_counted_where_they_are_made(tmp_path: Path) -> None:
