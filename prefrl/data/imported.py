@@ -17,6 +17,7 @@ from prefrl.data.layout import FILES, SEGMENTS, check_one_task, read_about
 from prefrl.data.parquet import check_parquet, read_table
 from prefrl.errors import RunError, StoreError
 from prefrl.files import write_json
+from prefrl.registry import TEACHERS
 from prefrl.segments import Segment, n_features, space_from_json
 from prefrl.segments.recorder import frame_space
 from prefrl.store import RunAbout, RunRecord, Store, TrainerRecord
@@ -73,7 +74,7 @@ def import_labels(source: Path, out: Path) -> ImportedLabels:
     check_one_task([one for one in abouts.values() if one is not None], source)
     rows = _rows(source, about)
     record = None if about.get("record") is None else decode_record(RunRecord, json.dumps(about["record"]))
-    with imported_run(out, _settings(about), by=f"prefrl {about.get('prefrl')}") as store:
+    with imported_run(out, _settings(about, rows), by=f"prefrl {about.get('prefrl')}") as store:
         store.fill(rows, _segments(source, rows, abouts))
         if record is not None:
             store.publish(record)
@@ -96,23 +97,25 @@ def imported_run(out: Path, settings: Mapping[str, Any], *, by: str) -> Iterator
     RunConfig.from_saved(settings["config"])
     imported = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "by": by}
     with new_folder(out) as draft:
-        write_json(draft / "config.json", {**settings, "imported": imported})
         (draft / "log").mkdir()
         with Store(draft) as store:
             yield store
             now, labels = time.time_ns() // 1_000_000, store.counts().comparisons
             store.publish(TrainerRecord(state="stopped", labels=labels, updated_at=now))
+        write_json(draft / "config.json", {**settings, "imported": imported | {"labels": labels}})
 
 
 def _run_about(run: Mapping[str, Any]) -> RunAbout | None:
     return None if run.get("about") is None else decode_record(RunAbout, json.dumps(run["about"]))
 
 
-def _settings(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what goes into config.json: the settings of the run that was exported, or its task at least."""
+def _settings(about: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Return what goes into config.json: the settings of the run that was exported, or what its labels tell."""
     settings = about.get("settings")
     if settings is None:
-        settings = {"config": {"task": about.get("task") or ""}}
+        names = {row["labeler"] for row in rows["answer"]}
+        teacher = names.pop() if len(names) == 1 and names <= set(TEACHERS) else "human"
+        settings = {"config": {"task": about.get("task") or "", "reward": "preferences", "teacher": teacher}}
     if not isinstance(settings, dict) or not isinstance(settings.get("config"), dict):
         raise RunError("The export's settings are damaged: about.json holds none under `settings`.")
     return settings

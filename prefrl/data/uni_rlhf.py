@@ -83,8 +83,8 @@ def import_uni_rlhf(
         segment_length=max(end - start for row in rows for start, end in row.steps),
         task=str(meta.get("environment_name") or ""),
     )
-    settings = {"config": {"task": about.task, "question": _question(meta, source)}}
-    with imported_run(out, settings, by="Uni-RLHF") as store:
+    known = {"task": about.task, "question": _question(meta, source), "reward": "preferences", "teacher": "human"}
+    with imported_run(out, {"config": known}, by="Uni-RLHF") as store:
         run = store.begin_run(about)
         queries = [
             Query(segments=tuple(_segment(arrays, *steps, trajectories) for steps in row.steps), ordinal=ordinal)

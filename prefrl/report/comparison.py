@@ -155,6 +155,9 @@ def compared(path: Path) -> ComparedRun:
     for one in answers:
         by_name.setdefault(one.answer.labeler, []).append(one)
     are_people = data.config.get("teacher") == "human"
+    if are_people and answers and all(one.answer.client_time is None for one in answers):
+        are_people = False  # the page says when; what came in from elsewhere has the time of its import
+        notes.append("When the answers were given is not known, so that nothing is said of time.")
     people = [_person(name, own, is_person=are_people) for name, own in by_name.items()]
     return ComparedRun(
         data=data, people=people, minutes=_minutes(answers, set(labels)) if are_people else [], notes=notes

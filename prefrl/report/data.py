@@ -120,7 +120,8 @@ class RunData:
         """Comparisons that were trained on; None in a run without labels."""
         if self.config.get("reward") != "preferences":
             return None
-        return int(max(self.last(LogKey.LABELS) or 0, (self.evaluation or {}).get("labels", 0)))
+        imported = self.description.get("imported", {}).get("labels", 0)
+        return int(max(self.last(LogKey.LABELS) or 0, (self.evaluation or {}).get("labels", 0), imported))
 
     @property
     def seconds(self) -> float | None:

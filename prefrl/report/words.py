@@ -51,7 +51,7 @@ def cards(run: RunData) -> dict[str, tuple[str, str]]:
     elif (latest := run.last("rollout/ep_rew_mean")) is not None:
         cards["True return"] = (number(latest), "last 100 training episodes; not evaluated yet")
     if run.labels is not None:
-        cards["Comparisons"] = (f"{run.labels:,}", f"of {run.config.get('labels', 0):,}; {_teacher(run)}")
+        cards["Comparisons"] = (f"{run.labels:,}", _of_labels(run) + _teacher(run))
     if (accuracy := run.last("reward_model/accuracy")) is not None:
         cards["Held-out accuracy"] = (f"{100 * accuracy:.0f} %", "of comparisons not trained on, last fit")
     cards["Environment steps"] = (f"{run.num_timesteps:,}", f"of {run.config.get('total_timesteps', 0):,}")
@@ -132,6 +132,11 @@ def _time_cards(run: RunData) -> dict[str, tuple[str, str]]:
             f"of the training time, {_duration(refit)}",
         )
     return cards
+
+
+def _of_labels(run: RunData) -> str:
+    """Return how many there were to be; where labels alone came in, nobody has said so."""
+    return f"of {run.config['labels']:,}; " if "labels" in run.config else ""
 
 
 def _teacher(run: RunData) -> str:

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from prefrl import cli
 from prefrl.data import ImportedLabels, import_uni_rlhf
 from prefrl.errors import RunError
+from prefrl.report.comparison import compared
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.segments import Answer, space_from_json
 from prefrl.settings import RewardSettings
@@ -101,7 +102,18 @@ def test_comparisons_come_in_with_the_clips_they_are_about(tmp_path: Path, array
         trainer.add(store.comparisons())
         assert trainer.fit(1).n_comparisons == 4
     config = json.loads((out / "config.json").read_text())
-    assert config["config"] == {"task": "hopper-medium-v2", "question": "Which hops farther?"}
+    assert config["config"] == {
+        "task": "hopper-medium-v2",
+        "question": "Which hops farther?",
+        "reward": "preferences",
+        "teacher": "human",
+    }
+    assert config["imported"]["labels"] == 4
+    run = compared(out)
+    assert [(one.name, one.n_answers, one.minutes) for one in run.people] == [
+        ("annotator 3", 2, None),
+        ("annotator 5", 2, None),
+    ]
     assert "imported" in config
     assert "Ann" not in (out / "store.sqlite").read_bytes().decode(errors="replace")
 

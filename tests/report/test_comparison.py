@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from prefrl import cli
 from prefrl.config import load_preset
+from prefrl.data import export_labels, import_labels
 from prefrl.errors import RunError
 from prefrl.feedback import OracleTeacher, SimulatedTeacher
 from prefrl.feedback.teachers import ask
@@ -24,7 +25,9 @@ from prefrl.store.runs import RunAbout
 
 
 def segment(rewards: Any) -> Segment:
-    return Segment(observations=np.zeros((len(rewards), 1)), actions=np.zeros(len(rewards)), env_rewards=rewards)
+    return Segment(
+        observations=np.zeros((len(rewards), 1)), actions=np.zeros((len(rewards), 1)), env_rewards=rewards
+    )
 
 
 def made(
@@ -36,6 +39,7 @@ def made(
     flat: bool = False,
     by: str = "human",
     beside: str | None = None,
+    timed: bool = True,
 ) -> Path:
     """A run in which anna answers every 3 seconds, with a pause of an hour before her last answer."""
     config = load_preset("pendulum", teacher=by)
@@ -68,7 +72,16 @@ def made(
             now[0] += 3_600_000 if place == n - 1 else 3000
             said = ask(teacher, feedback_kind(kind), query)
             store.add_answers(
-                [NewAnswer(id=str(place), query_id=query.id, answer=said, labeler="anna", kind=kind)]
+                [
+                    NewAnswer(
+                        id=str(place),
+                        query_id=query.id,
+                        answer=said,
+                        labeler="anna",
+                        kind=kind,
+                        client_time=now[0] if timed else None,
+                    )
+                ]
             )
             if beside:
                 store.add_answers([NewAnswer(id=f"{place}b", query_id=query.id, answer=said, labeler=beside)])
@@ -99,6 +112,23 @@ def test_what_is_no_label_takes_time_all_the_same(tmp_path: Path) -> None:
     assert [one.n_answers for one in run.people] == [40, 40]
     assert run.curve["labels"] == [0, 10, 20, 30]
     assert run.curve["person_minutes"] == pytest.approx([0, (9 + 8) / 20, (19 + 18) / 20, (29 + 28) / 20])
+
+
+def test_of_answers_without_a_time_of_their_own_no_time_is_said(tmp_path: Path) -> None:
+    run = compared(made(tmp_path / "run", OracleTeacher(), timed=False))
+    assert (run.people[0].minutes, run.minutes, run.people[0].agreement.of) == (None, [], 60)
+    assert "nothing is said of time" in run.notes[0]
+
+
+def test_labels_of_an_export_without_settings_are_compared(tmp_path: Path) -> None:
+    folder = made(tmp_path / "run", OracleTeacher())
+    (folder / "config.json").unlink()
+    export_labels(folder, tmp_path / "export")
+    import_labels(tmp_path / "export", tmp_path / "imported")
+    run = compared(tmp_path / "imported")
+    assert [one.name for one in run.people] == ["person-1"]
+    assert run.people[0].minutes == pytest.approx(58 * 3 / 60)
+    assert run.data.labels == 60
 
 
 def test_errors_are_counted_where_they_are_made(tmp_path: Path) -> None:
