@@ -6,13 +6,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import tyro
 
 from prefrl.cli.options import TrainCommand, TrainOptions
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import SettingError
+
+if TYPE_CHECKING:
+    from prefrl.feedback.teacher_fit import TeacherFit
 
 C = TypeVar("C")
 
@@ -53,23 +56,25 @@ def train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
         raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
     file = _peek(arguments, "--config")
     algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
-    likeness: dict[str, Any] = {}
+    likeness: TeacherFit | None = None
     if teacher is not None and teacher.startswith(LIKE) and not help_only:
-        likeness, arguments = _likeness(teacher), _simulated(arguments, teacher)
+        likeness, arguments = _likeness(teacher, task), _simulated(arguments, teacher)
         teacher = "simulated"
     preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher)
-    if likeness:
-        preset = replace(preset, teacher_settings=preset.teacher_settings | likeness)
+    if likeness is not None:
+        # A fault that was found not to be there is not written down, and replaces what the task says all the same.
+        others = {name: one for name, one in preset.teacher_settings.items() if name not in likeness.fitted}
+        preset = replace(preset, teacher_settings=others | likeness.settings())
     default = TrainCommand(options=TrainOptions(), config=preset)
     command = parse("train", TrainCommand, arguments or ["--help"], default=default)
     return command.options, command.config
 
 
-def _likeness(teacher: str) -> dict[str, Any]:
-    """Return the settings of the simulated teacher that is like those who answered in a run."""
+def _likeness(teacher: str, task: str) -> "TeacherFit":
+    """Return the simulated teacher that is like those who answered in a run."""
     from prefrl.runs.fitted_teacher import fit_run
 
-    return fit_run(Path(teacher.removeprefix(LIKE))).settings()
+    return fit_run(Path(teacher.removeprefix(LIKE)), task=task)
 
 
 def _simulated(arguments: Sequence[str], teacher: str) -> list[str]:

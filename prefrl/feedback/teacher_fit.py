@@ -57,6 +57,11 @@ class TeacherFit:
     notes: Sequence[str]
     """Sentences about what these answers say nothing of."""
 
+    @property
+    def fitted(self) -> set[str]:
+        """Names of the settings that were looked for, with those that were found to be the defaults."""
+        return {{"worst": "rating_range", "best": "rating_range"}.get(name, name) for name in self.intervals}
+
     def settings(self) -> dict[str, Any]:
         """Return them as `teacher_settings` of the teacher "simulated", without those that are its defaults."""
         found = {name: interval.value for name, interval in self.intervals.items()}

@@ -16,6 +16,9 @@ from prefrl.runs.folder import RunFolder
 from prefrl.segments import FeedbackKind, Judgement, Query, Segment, feedback_kind
 from prefrl.store import Store, StoredAnswer
 
+IN_REWARDS = ("rating_range", "skip_below")
+"""Settings of a teacher that are rewards of a step, and so belong to one task; all others have no unit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
@@ -53,11 +56,16 @@ def said_of(answers: Sequence[Remembered]) -> tuple[list[Said], FeedbackKind]:
     return [(one.query, one.said) for one in answers if one.answer.kind == kind.name], kind
 
 
-def fit_run(path: Path) -> TeacherFit:
+def fit_run(path: Path, *, task: str | None = None) -> TeacherFit:
     """Return the teacher that fits best what all in a run have said whose answers are not set aside.
 
+    Args:
+        path: The folder of the run.
+        task: Where it is to be played; by default in the run's own task.
+
     Raises:
-        RunError: It is no run, or no teacher can be fitted to what was said in it; the sentence says why.
+        RunError: It is no run, no teacher can be fitted to what was said in it, or it goes by the rewards of
+            another task; the sentence says why.
         StoreError: The store of the run cannot be read.
     """
     folder = RunFolder.open(path)
@@ -68,9 +76,17 @@ def fit_run(path: Path) -> TeacherFit:
         answers = [one for one in remembered(store) if one.answer.labeler not in aside]
     try:
         said, kind = said_of(answers)
-        return fit_teacher(said, kind)
+        fit = fit_teacher(said, kind)
     except FitError as error:
         raise RunError(f"No teacher can be like {path}: {error}") from error
+    own = folder.description()["config"].get("task")
+    in_rewards = [name for name in IN_REWARDS if name in fit.settings()]
+    if task not in (None, own) and in_rewards:
+        raise RunError(
+            f"No teacher can be like {path} in {task}: its `{in_rewards[0]}` is a reward of "
+            f"{own or 'another task'}, and rewards of two tasks are not alike."
+        )
+    return fit
 
 
 def _as_shown(store: Store, row: StoredAnswer) -> Remembered:

@@ -92,6 +92,23 @@ def test_it_is_played_by_its_settings_alone(run: Path) -> None:
     assert train_settings(["pendulum", f"--teacher=like:{run}"])[1].teacher == "simulated"
 
 
+def test_what_was_found_to_be_none_replaces_what_a_file_says(run: Path, tmp_path: Path) -> None:
+    never = answered(tmp_path / "run", SimulatedTeacher(rationality=5.0))
+    (tmp_path / "own.yaml").write_text("teacher_settings: {cannot_tell: 0.3, skip_below: -2.0, discount: 0.9}")
+    arguments = ["pendulum", "--teacher", f"like:{never}", "--config", str(tmp_path / "own.yaml")]
+    found = train_settings(arguments)[1].teacher_settings
+    assert found.keys().isdisjoint({"cannot_tell", "skip_below"})
+    assert found["discount"] == 0.9, "which is not fitted"
+
+
+def test_rewards_of_one_task_are_not_those_of_another(run: Path, tmp_path: Path) -> None:
+    assert train_settings(["cartpole", "--teacher", f"like:{run}"])[1].task == "cartpole", "it goes by none"
+    skips = answered(tmp_path / "run", SimulatedTeacher(skip_below=-0.5))
+    assert "skip_below" in train_settings(["pendulum", "--teacher", f"like:{skips}"])[1].teacher_settings
+    with pytest.raises(PrefRLError, match="in cartpole: its `skip_below` is a reward of pendulum"):
+        train_settings(["cartpole", "--teacher", f"like:{skips}"])
+
+
 def test_whose_answers_are_set_aside_is_not_in_it(run: Path, tmp_path: Path) -> None:
     both = answered(tmp_path / "both", SimulatedTeacher(rationality=5.0))
     before = fit_run(both).settings()
