@@ -20,6 +20,8 @@ STEP = 1e-4
 """For derivatives by differences."""
 NEAR = 2e-3
 """How exactly the end of an interval is found: of a share about 0.1, to a thousandth."""
+SAME = 1e-6
+"""Log-likelihoods that differ by no more are the same."""
 N_STARTS = 3
 """Best points of the grid from which the maximum is looked for."""
 
@@ -46,6 +48,8 @@ class Parameter:
     starts: tuple[float, ...]
     """Where to look first."""
     scale: Literal["share", "log", "root", "plain"] = "plain"
+    neutral: float | None = None
+    """What is taken where it is as likely as the best: so what the data say nothing of is not made up."""
 
     def inside(self, value: float) -> float:
         """Return a value on the scale on which it is looked for."""
@@ -99,6 +103,7 @@ class Maximum:
         heights = np.concatenate([found.heights(part) for part in np.array_split(grid, 1 + len(grid) // 64)])
         for place in np.argsort(-heights)[:N_STARTS]:
             found._climb(grid[place])
+        found._make_neutral()
         return found
 
     @property
@@ -156,6 +161,16 @@ class Maximum:
         other = Maximum(self.parameters, likelihood, self.point, -np.inf)
         other._climb(self.point)
         return other.greatest
+
+    def _make_neutral(self) -> None:
+        """Move parameters, one after another, to their neutral values where that is no less likely."""
+        for place, parameter in enumerate(self.parameters):
+            if parameter.neutral is None:
+                continue
+            point = np.where(self._places == place, parameter.inside(parameter.neutral), self.point)
+            height = float(self.heights(point[None])[0])
+            if height >= self.greatest - SAME:
+                self.point, self.greatest = point, max(height, self.greatest)
 
     def _climb(self, start: Array) -> None:
         point, height = self._best_with(None, start)

@@ -29,11 +29,16 @@ exp(−x) at most, which is no χ²."""
 LARGEST_RATIONALITY = 300.0
 """Is as good as infinite: of a difference of a hundredth of a deviation it sees 95 %."""
 RATIONALITY = Parameter(
-    name="rationality", low=0.02, high=LARGEST_RATIONALITY, starts=(0.5, 3.0, 30.0), scale="log"
+    name="rationality",
+    low=0.02,
+    high=LARGEST_RATIONALITY,
+    starts=(0.5, 3.0, 30.0),
+    scale="log",
+    neutral=LARGEST_RATIONALITY,
 )
-MISTAKES = Parameter(name="mistakes", low=0.0, high=1.0, starts=(0.03, 0.2, 0.9), scale="share")
-FIRST_BIAS = Parameter(name="first_bias", low=0.0, high=1.0, starts=(0.02, 0.3), scale="share")
-TIE_SLIPS = Parameter(name="tie_slips", low=0.0, high=0.5, starts=(0.01, 0.15), scale="share")
+MISTAKES = Parameter(name="mistakes", low=0.0, high=1.0, starts=(0.03, 0.2, 0.9), scale="share", neutral=0.0)
+FIRST_BIAS = Parameter(name="first_bias", low=0.0, high=1.0, starts=(0.02, 0.3), scale="share", neutral=0.0)
+TIE_SLIPS = Parameter(name="tie_slips", low=0.0, high=0.5, starts=(0.01, 0.15), scale="share", neutral=0.0)
 """Up to ½: beyond, it would be as if all that is alike were apart, and the other way round."""
 
 
@@ -188,7 +193,9 @@ class _Threshold:
 
 def _rankings(said: Sequence[tuple[Query, Ranking]], oracle: OracleTeacher) -> dict[str, Interval]:
     rankings = RankingsSaid.of(said, oracle)
-    equal = Parameter(name="equal_below", low=0.0, high=25.0, starts=(0.0025, 0.25, 1.0), scale="root")
+    equal = Parameter(
+        name="equal_below", low=0.0, high=25.0, starts=(0.0025, 0.25, 1.0), scale="root", neutral=0.0
+    )
     return _smooth([RATIONALITY, MISTAKES, FIRST_BIAS, equal], rankings.chances)
 
 

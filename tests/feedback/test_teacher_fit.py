@@ -158,6 +158,15 @@ def test_who_says_the_opposite_is_found_out() -> None:
     assert fit.intervals["mistakes"].low > 0.8
 
 
+def test_what_answers_say_nothing_of_is_not_made_up() -> None:
+    """Of who calls everything equal nobody knows how rational they are, nor how often they would slip."""
+    pairs = [(query, Answer.EQUAL) for query in queries(2, 60)]
+    assert fit_teacher(pairs, PAIR).settings().keys() == {"equal_below"}
+    assert fit_teacher(pairs, PAIR).intervals["rationality"].low < 0.05
+    rankings = [(query, Ranking((0, 0, 0))) for query in queries(3, 60)]
+    assert fit_teacher(rankings, RANKING).settings().keys() == {"equal_below"}
+
+
 def test_ties_that_go_by_no_threshold_are_slips() -> None:
     fit = fit_teacher(said_by(PAIR, rationality=5.0, tie_slips=0.1, equal_below=0.3, seed=1), PAIR)
     assert misses(fit, {"rationality": 5.0, "tie_slips": 0.1, "equal_below": 0.3}) == []
