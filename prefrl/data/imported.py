@@ -145,6 +145,8 @@ def _rows(folder: Path, about: Mapping[str, Any]) -> dict[str, list[dict[str, An
 
 def _parts(query: Mapping[str, Any], folder: Path) -> Sequence[tuple[str, int]]:
     segments, cut_at = query["segments"] or [], query["cut_at"] or []
+    if not isinstance(segments, list) or not isinstance(cut_at, list):
+        raise RunError(f"{folder / FILES['query']} is damaged: `segments` and `cut_at` must be lists.")
     if len(segments) != len(cut_at):
         raise RunError(
             f"{folder / FILES['query']} is damaged: query {query['id']!r} has not as many `cut_at` as segments."

@@ -67,6 +67,9 @@ def read_about(folder: Path) -> dict[str, Any]:
     runs = about.get("runs")
     if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
         raise RunError(f"{folder / ABOUT_FILE} is damaged: it lists no runs.")
+    for run in runs:
+        if type(run.get("id")) is not int:
+            raise RunError(f"{folder / ABOUT_FILE} is damaged: the `id` of a run is {run.get('id')!r}, no number.")
     return about
 
 
@@ -78,6 +81,10 @@ def check_one_task(abouts: Sequence[RunAbout], where: Path) -> None:
         SpaceError: A space is of a kind that no reward reads.
     """
     for about in abouts:
+        if about.frame_stack < 1:
+            raise StoreError(
+                f"{where} is damaged: `frame_stack` must be at least 1. Received {about.frame_stack}."
+            )
         for space in (about.observation_space, about.action_space):
             space_from_json(space)
         for name in ("task", "observation_space", "action_space", "frame_stack"):

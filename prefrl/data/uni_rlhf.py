@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ _LARGEST = 2**28
 _LONGEST_CELL = 10_000
 _MALFORMED = (AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError)
 """What reading a cell that is otherwise than the platform writes it may raise."""
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a zip may raise that is damaged, encrypted, or packed by a method that Python does not know."""
 _PICKLE = b"\x80"
 """What a pickle begins with."""
 
@@ -120,7 +123,9 @@ def _read(source: Path) -> tuple[dict[str, Any], list[_Row]]:
         if meta.get("feedback_type") != "comparative":
             raise RunError(f"{source} holds {meta.get('feedback_type')!r} feedback; only 'comparative' is read.")
         rows = [_row(cells) for cells in csv.DictReader(io.StringIO(table))]
-    except (OSError, zipfile.BadZipFile, csv.Error, *_MALFORMED) as error:
+    except RunError:
+        raise
+    except (OSError, csv.Error, *_DAMAGED, *_MALFORMED) as error:
         raise RunError(f"{source} cannot be read as an export of Uni-RLHF: {_in_a_line(error)}.") from error
     if not rows:
         raise RunError(f"{source} holds no queries.")

@@ -131,11 +131,20 @@ def space_from_json(description: Mapping[str, Any]) -> spaces.Space[Any]:
     """Return the space that `space_to_json` described; a Box comes back without bounds.
 
     Raises:
-        SpaceError: The description names no kind known here.
+        SpaceError: The description names no kind known here, or is damaged.
     """
+    try:
+        return _from_json(description)
+    except SpaceError:
+        raise
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise SpaceError(f"The description of a space is damaged: {error!r}. Received {description!r}.") from error
+
+
+def _from_json(description: Mapping[str, Any]) -> spaces.Space[Any]:
     kind = description.get("kind")
     if kind == "Dict":
-        return spaces.Dict({key: space_from_json(inner) for key, inner in description["spaces"].items()})
+        return spaces.Dict({key: _from_json(inner) for key, inner in description["spaces"].items()})
     if kind == "Discrete":
         return spaces.Discrete(description["n"], start=description["start"])
     if kind == "MultiDiscrete":

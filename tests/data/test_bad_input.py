@@ -55,6 +55,21 @@ def about_run(**changes: Any) -> Damage:
     return change
 
 
+def run_id(value: Any) -> Damage:
+    def change(folder: Path) -> None:
+        runs = json.loads((folder / "about.json").read_text())["runs"]
+        about(runs=[runs[0] | {"id": value}, *runs[1:]])(folder)
+
+    return change
+
+
+def cut_at_a_number(folder: Path) -> None:
+    table = parquet.read_table(folder / "queries.parquet")
+    numbers = pyarrow.array([5] * len(table), pyarrow.int64())
+    place = table.column_names.index("cut_at")
+    parquet.write_table(table.set_column(place, "cut_at", numbers), folder / "queries.parquet")
+
+
 def two_tasks(folder: Path) -> None:
     runs = json.loads((folder / "about.json").read_text())["runs"]
     about(runs=[*runs, runs[0] | {"id": 2, "about": runs[0]["about"] | {"task": "other"}}])(folder)
@@ -100,7 +115,13 @@ def without_column(file: str, column: str) -> Damage:
         (lambda folder: (folder / "about.json").write_text("{"), "about.json cannot be read"),
         (about(settings={"config": {"task": "t", "labels": -1}}), "`labels` must be at least 1"),
         (about(record={"task": "t"}), "RunRecord in the store cannot be read: `env_id` is missing"),
-        (about_run(observation_space={"kind": "Graph"}), "Expected the description of a space"),
+        (about_run(observation_space={"kind": "Graph"}), "^Expected the description of a space"),
+        (about_run(observation_space={"kind": "Box", "shape": "x", "dtype": "float32"}), "of a space is damaged"),
+        (about_run(observation_space={"kind": "Box", "shape": [9], "dtype": "f99"}), "of a space is damaged"),
+        (about_run(action_space={"kind": "Discrete"}), "of a space is damaged"),
+        (about_run(frame_stack=0), "`frame_stack` must be at least 1. Received 0"),
+        (run_id([1]), r"the `id` of a run is \[1\], no number"),
+        (cut_at_a_number, "`segments` and `cut_at` must be lists"),
         (two_tasks, "mixes labels of two tasks: their task is 'a task' and 'other'"),
         (other_spaces, r"mixes labels of two tasks: the observations of segment .* have shape \(9,\)"),
         (lambda folder: first_segment(folder).unlink(), r"\.safetensors is missing"),

@@ -144,6 +144,30 @@ def other_zip(folder: Path) -> Path:
     return folder / "other.zip"
 
 
+def damaged(folder: Path) -> Path:
+    path = other_zip(folder)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("meta_data.json", json.dumps(META))
+        archive.writestr("label.csv", "id\n" * 100)
+    content = bytearray(path.read_bytes())
+    start = content.find(b"meta_data.json") + len("meta_data.json")
+    content[start : start + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    return path
+
+
+def with_byte(folder: Path, place: int, value: int) -> Path:
+    """A zip of which each entry of its table, and each head of a file, has another value at a place."""
+    path = export(folder)
+    content = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\x01\x02", place), (b"PK\x03\x04", place - 2)):
+        start = -1
+        while (start := content.find(mark, start + 1)) >= 0:
+            content[start + at] = value
+    path.write_bytes(content)
+    return path
+
+
 def a_pickle(folder: Path) -> Path:
     (folder / "indices.pkl").write_bytes(pickle.dumps([0, 1]))
     return folder / "indices.pkl"
@@ -152,12 +176,15 @@ def a_pickle(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (a_pickle, "is a pickle, which runs code when it is read"),
+        (a_pickle, "^[^:]* is a pickle, which runs code when it is read"),
         (no_zip, "cannot be read as an export of Uni-RLHF: File is not a zip file"),
+        (damaged, "cannot be read as an export of Uni-RLHF: Error -3 while decompressing"),
+        (lambda folder: with_byte(folder, 8, 1), "cannot be read as an export of Uni-RLHF: .* is encrypted"),
+        (lambda folder: with_byte(folder, 10, 99), "compression method is not supported"),
         (other_zip, "no item named 'meta_data.json' in the archive"),
         (
             lambda folder: export(folder, feedback_type="keypoint"),
-            "holds 'keypoint' feedback; only 'comparative' is read",
+            "^[^:]* holds 'keypoint' feedback; only 'comparative' is read",
         ),
         (lambda folder: export(folder, labels=[]), "holds no queries"),
         (lambda folder: export(folder, question="?"), "names no question"),
