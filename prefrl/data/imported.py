@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gymnasium import spaces
+from sqlalchemy.exc import IntegrityError
 
 from prefrl.config import RunConfig
 from prefrl.data.folders import new_folder
@@ -75,7 +76,7 @@ def import_labels(source: Path, out: Path) -> ImportedLabels:
     rows = _rows(source, about)
     record = None if about.get("record") is None else decode_record(RunRecord, json.dumps(about["record"]))
     with imported_run(out, _settings(about, rows), by=f"prefrl {about.get('prefrl')}") as store:
-        store.fill(rows, _segments(source, rows, abouts))
+        _fill(store, rows, _segments(source, rows, abouts), source)
         if record is not None:
             store.publish(record)
         return ImportedLabels.of(out, store)
@@ -103,6 +104,18 @@ def imported_run(out: Path, settings: Mapping[str, Any], *, by: str) -> Iterator
             now, labels = time.time_ns() // 1_000_000, store.counts().comparisons
             store.publish(TrainerRecord(state="stopped", labels=labels, updated_at=now))
         write_json(draft / "config.json", {**settings, "imported": imported | {"labels": labels}})
+
+
+def _fill(
+    store: Store, rows: Mapping[str, Sequence[Mapping[str, Any]]], segments: Iterator[Segment], source: Path
+) -> None:
+    try:
+        store.fill(rows, segments)
+    except StoreError as error:
+        if not isinstance(error.__cause__, IntegrityError):
+            raise
+        # It names the store, a draft that is gone by now; what is wrong is in the export.
+        raise StoreError(f"{source} is damaged: its rows do not fit together ({error.__cause__.orig}).") from error
 
 
 def _run_about(run: Mapping[str, Any]) -> RunAbout | None:
@@ -162,7 +175,7 @@ def _segments(
     Raises:
         StoreError: One is missing or damaged, or is not of the spaces of its run.
     """
-    blobs = FolderBlobs(folder / SEGMENTS)
+    blobs = FolderBlobs(folder / SEGMENTS, copy_of="export")
     runs = {query["id"]: query["run_id"] for query in rows["query"]}
     seen: set[str] = set()
     for part in rows["query_segment"]:

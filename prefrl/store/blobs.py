@@ -84,11 +84,13 @@ class FolderBlobs:
 
     Args:
         folder: Made at the first write if it is missing.
+        copy_of: Of what a copy would bring a missing file back, for the reader of the message.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, copy_of: str = "run") -> None:
         """Keep the path; nothing is touched."""
         self._folder = folder
+        self._copy_of = copy_of
         self._is_prepared = False
 
     def write(self, segments: Mapping[str, Segment]) -> None:
@@ -119,11 +121,11 @@ class FolderBlobs:
         try:
             segment = _from_file(path, num_timesteps=num_timesteps)
         except FileNotFoundError as error:
-            raise StoreError(_unusable(path, "missing")) from error
+            raise StoreError(self._unusable(path, "missing")) from error
         except (SafetensorError, LookupError, TypeError, ValueError, OSError) as error:
-            raise StoreError(_unusable(path, "damaged")) from error
+            raise StoreError(self._unusable(path, "damaged")) from error
         if segment.id != segment_id:
-            raise StoreError(_unusable(path, "damaged"))
+            raise StoreError(self._unusable(path, "damaged"))
         return segment
 
     def missing(self, segment_ids: Sequence[str]) -> list[str]:
@@ -149,6 +151,9 @@ class FolderBlobs:
             if path.stat().st_mtime < time.time() - _LEFTOVER_SECONDS:
                 path.unlink()
 
+    def _unusable(self, path: Path, state: str) -> str:
+        return f"The segment file {path} is {state}; restore it from a copy of the {self._copy_of}."
+
     def _path(self, segment_id: str) -> Path:
         return self._folder / f"{segment_id}.safetensors"
 
@@ -166,10 +171,6 @@ class FolderBlobs:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-
-def _unusable(path: Path, state: str) -> str:
-    return f"The segment file {path} is {state}; restore it from a copy of the run."
 
 
 def _to_bytes(segment: Segment) -> bytes:
