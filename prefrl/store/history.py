@@ -1,5 +1,6 @@
 """The history of what people said: their present answers, with what they were shown."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import exists, select
@@ -36,7 +37,12 @@ class HistoryMethods(StoreBase):
     """What people have said so far."""
 
     def history(
-        self, labeler: str | None, *, before: int | None = None, limit: int | None = 50
+        self,
+        labeler: str | None,
+        *,
+        before: int | None = None,
+        limit: int | None = 50,
+        query_ids: Collection[str] | None = None,
     ) -> list[HistoryItem]:
         """Return present answers, newest first.
 
@@ -44,6 +50,7 @@ class HistoryMethods(StoreBase):
             labeler: Whose; None for everybody's.
             before: Only those with a smaller `seq`.
             limit: At most that many; None for all.
+            query_ids: Only those to these queries; None for all.
         """
         earlier = _answer.alias("earlier")
         changed = exists().where(
@@ -66,6 +73,8 @@ class HistoryMethods(StoreBase):
             statement = statement.where(_answer.c.labeler == labeler)
         if before is not None:
             statement = statement.where(_answer.c.seq < before)
+        if query_ids is not None:
+            statement = statement.where(_answer.c.query_id.in_(query_ids))
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(_answer.c.seq.desc()).limit(limit)).mappings().all()
             places = segment_places(connection, [row["query_id"] for row in rows])

@@ -166,6 +166,19 @@ def test_history_pages_through_ones_own_answers(served: Any, claimed: Claimed, s
     assert rest["next_before"] is None
 
 
+def test_what_was_answered_last_is_told_whatever_was_changed_since(
+    served: Any, claimed: Claimed, said: Said
+) -> None:
+    client = served.join()
+    pairs = [pair["query_id"] for pair in claimed(client, 4)]
+    replies = [said(client, query_id) for query_id in pairs]
+    for query_id, reply in zip(pairs[:2], replies, strict=False):
+        said(client, query_id, "equal", supersedes=reply["id"])
+    for last_answered, expected in ((False, pairs[:2]), (True, pairs[2:])):
+        told = client.get("/api/history", params={"limit": 2, "last_answered": last_answered}).json()["items"]
+        assert {item["query_id"] for item in told} == set(expected)
+
+
 def test_the_owner_sees_the_history_of_others(served: Any, claimed: Claimed, said: Said) -> None:
     client = served.join("Bo")
     reply = said(client, claimed(client)[0]["query_id"])

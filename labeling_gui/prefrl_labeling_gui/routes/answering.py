@@ -175,16 +175,21 @@ def history(
     before: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     labeler: KnownName | None = None,
+    last_answered: bool = False,
 ) -> HistoryReply:
-    """Return past answers, newest first; those of others to the owner only."""
+    """Return past answers, newest first; those of others to the owner only.
+
+    With `last_answered` they are those to the queries that were answered last, whatever was changed since.
+    """
     if labeler not in (None, person.name) and person.role != "owner":
         raise Refusal(403, "The answers of others are for the owner of the run only.")
     name = labeler or person.name
-    items = context.store.history(name, before=before, limit=limit)
     places = {query_id: place for place, query_id in enumerate(list(context.answer_index.account(name).current))}
+    last = list(places)[-limit:] if last_answered else None
+    items = context.store.history(name, before=before, limit=limit, query_ids=last)
     return HistoryReply(
         items=[_entry(context, item, places.get(item.answer.query_id, -1)) for item in items],
-        next_before=items[-1].answer.seq if len(items) == limit else None,
+        next_before=items[-1].answer.seq if last is None and len(items) == limit else None,
     )
 
 

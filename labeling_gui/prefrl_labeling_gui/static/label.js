@@ -187,7 +187,7 @@ async function recallAnswers() {
     isAnswer(body) && !takenBack.has(body.id) && isOfThisKind(query) ? [{ id: body.id, said: saidIn(body), query }] : [],
   );
   try {
-    const { items } = await request(`/api/history?limit=${UNDO_DEPTH}`);
+    const { items } = await request(`/api/history?limit=${UNDO_DEPTH}&last_answered=true`);
     recallRemarks(items);
     const known = new Set([...given.map(({ id }) => id), ...takenBack]);
     const stored = items.filter((item) => !known.has(item.answer_id) && isOfThisKind(item));
