@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gymnasium import spaces
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, InterfaceError, ProgrammingError
 
 from prefrl.config import RunConfig
 from prefrl.data.folders import new_folder
@@ -112,7 +112,7 @@ def _fill(
     try:
         store.fill(rows, segments)
     except StoreError as error:
-        if not isinstance(error.__cause__, IntegrityError):
+        if not isinstance(error.__cause__, IntegrityError | InterfaceError | ProgrammingError):
             raise
         # It names the store, a draft that is gone by now; what is wrong is in the export.
         raise StoreError(f"{source} is damaged: its rows do not fit together ({error.__cause__.orig}).") from error
@@ -126,7 +126,7 @@ def _settings(about: Mapping[str, Any], rows: Mapping[str, Sequence[Mapping[str,
     """Return what goes into config.json: the settings of the run that was exported, or what its labels tell."""
     settings = about.get("settings")
     if settings is None:
-        names = {row["labeler"] for row in rows["answer"]}
+        names = {str(row["labeler"]) for row in rows["answer"]}
         teacher = names.pop() if len(names) == 1 and names <= set(TEACHERS) else "human"
         settings = {"config": {"task": about.get("task") or "", "reward": "preferences", "teacher": teacher}}
     if not isinstance(settings, dict) or not isinstance(settings.get("config"), dict):

@@ -63,11 +63,19 @@ def run_id(value: Any) -> Damage:
     return change
 
 
-def cut_at_a_number(folder: Path) -> None:
-    table = parquet.read_table(folder / "queries.parquet")
-    numbers = pyarrow.array([5] * len(table), pyarrow.int64())
-    place = table.column_names.index("cut_at")
-    parquet.write_table(table.set_column(place, "cut_at", numbers), folder / "queries.parquet")
+def whole_column(file: str, column: str, value: Any) -> Damage:
+    def change(folder: Path) -> None:
+        path = folder / f"{file}.parquet"
+        table = parquet.read_table(path)
+        values = pyarrow.array([value] * len(table))
+        parquet.write_table(table.set_column(table.column_names.index(column), column, values), path)
+
+    return change
+
+
+def lists_of_labelers(folder: Path) -> None:
+    about(settings=None)(folder)
+    whole_column("answers", "labeler", ["a"])(folder)
 
 
 def two_tasks(folder: Path) -> None:
@@ -121,7 +129,8 @@ def without_column(file: str, column: str) -> Damage:
         (about_run(action_space={"kind": "Discrete"}), "of a space is damaged"),
         (about_run(frame_stack=0), "`frame_stack` must be at least 1. Received 0"),
         (run_id([1]), r"the `id` of a run is \[1\], no number"),
-        (cut_at_a_number, "`segments` and `cut_at` must be lists"),
+        (whole_column("queries", "cut_at", 5), "`segments` and `cut_at` must be lists"),
+        (lists_of_labelers, "export is damaged: its rows do not fit together"),
         (two_tasks, "mixes labels of two tasks: their task is 'a task' and 'other'"),
         (other_spaces, r"mixes labels of two tasks: the observations of segment .* have shape \(9,\)"),
         (lambda folder: first_segment(folder).unlink(), r"\.safetensors is missing; .* copy of the export"),
