@@ -164,6 +164,11 @@ def _parts(query: Mapping[str, Any], folder: Path) -> Sequence[tuple[str, int]]:
         raise RunError(
             f"{folder / FILES['query']} is damaged: query {query['id']!r} has not as many `cut_at` as segments."
         )
+    # They are names of files, and none lies outside of the export.
+    if not all(isinstance(segment_id, str) and segment_id.isalnum() for segment_id in segments):
+        raise RunError(
+            f"{folder / FILES['query']} is damaged: query {query['id']!r} names segments that cannot be."
+        )
     return list(zip(segments, cut_at, strict=True))
 
 

@@ -143,6 +143,7 @@ def without_column(file: str, column: str) -> Damage:
             r"export is damaged: .* \(NOT NULL constraint failed: query.ordinal\)\.$",
         ),
         (change_cell("queries", "cut_at", lambda cell: cell[1:]), "not as many `cut_at` as segments"),
+        (change_cell("queries", "segments", lambda cell: ["../x", *cell[1:]]), "names segments that cannot be"),
         (change_cell("queries", "run_id", lambda cell: 7), r"export is damaged: .*FOREIGN KEY constraint failed"),
         (
             change_cell("answers", "value", lambda cell: '"third"'),
