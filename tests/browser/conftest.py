@@ -1,6 +1,7 @@
 """A real browser in front of a real labelling server, and people who use it."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -211,7 +212,9 @@ class Visitor:
 
 def opened(page: Page, name: str) -> Locator:
     """Open what the page of people has of somebody."""
-    entry = page.get_by_role("listitem").filter(has=page.get_by_text(name, exact=True))
+    entry = page.get_by_role("listitem").filter(
+        has=page.locator("strong", has_text=re.compile(f"^{re.escape(name)}$"))
+    )
     entry.locator("summary").click()
     return entry
 

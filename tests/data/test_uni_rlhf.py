@@ -109,8 +109,8 @@ def test_comparisons_come_in_with_the_clips_they_are_about(tmp_path: Path, array
         "teacher": "human",
     }
     assert config["imported"]["labels"] == 4
-    run = compared(out)
-    assert [(one.name, one.n_answers, one.minutes) for one in run.people] == [
+    found = compared(out)
+    assert [(one.name, one.n_answers, one.minutes) for one in found.people] == [
         ("annotator 3", 2, None),
         ("annotator 5", 2, None),
     ]
