@@ -109,8 +109,8 @@ def test_comparisons_come_in_with_the_clips_they_are_about(tmp_path: Path, array
         "teacher": "human",
     }
     assert config["imported"]["labels"] == 4
-    found = compared(out)
-    assert [(one.name, one.n_answers, one.minutes) for one in found.people] == [
+    shown = compared(out)
+    assert [(one.name, one.n_answers, one.minutes) for one in shown.people] == [
         ("annotator 3", 2, None),
         ("annotator 5", 2, None),
     ]
