@@ -21,7 +21,7 @@ from prefrl.parts import Json
 from prefrl.reward import RewardEnsemble
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
-from prefrl.runs.refit import count_labels, first_seqs, fit_first
+from prefrl.runs.refit import fit_anew, label_seqs
 from prefrl.runs.train import ProgressListener, resume, start
 from prefrl.settings import RestartSettings
 from prefrl.store import LogKey
@@ -61,12 +61,12 @@ def hackcheck(
     """
     config = run.config()
     _check_module(run, config)
-    n_labels = _n_labels(run, labels)
-    folder = run.path / "hackcheck" / str(n_labels)
+    seqs = _first(run, labels)
+    folder = run.path / "hackcheck" / str(len(seqs))
     frozen = folder / "frozen"
-    _check_same(folder, {"seqs": first_seqs(run, n_labels), "reward_model": asdict(config.reward_model)})
+    _check_same(folder, {"seqs": seqs, "reward_model": asdict(config.reward_model)})
     if not RewardEnsemble.is_in(folder / "reward_model"):
-        fit_first(run, n_labels).save(folder / "reward_model")
+        fit_anew(run, seqs).save(folder / "reward_model")
     wanted = replace(
         config,
         reward="saved",
@@ -82,17 +82,18 @@ def hackcheck(
     if there.config().total_timesteps > wanted.total_timesteps:
         lines = [line for line in lines if line.get(STEP_KEY, 0) <= wanted.total_timesteps]
     found = verdict(lines)
-    result = {"labels": n_labels, "run": str(frozen), **found}
+    result = {"labels": len(seqs), "run": str(frozen), **found}
     write_json(folder / HACKCHECK_FILE, result)
     return result
 
 
-def _n_labels(run: RunFolder, wanted: int | None) -> int:
-    there = count_labels(run)
-    labels = there // 2 if wanted is None else wanted
-    if not 1 <= labels <= there:
-        raise SettingError(f"`labels` must lie between 1 and the {there} of {run.path}. Received {labels}.")
-    return labels
+def _first(run: RunFolder, wanted: int | None) -> list[int]:
+    """Return the numbers of the run's first labels."""
+    seqs = label_seqs(run)
+    labels = len(seqs) // 2 if wanted is None else wanted
+    if not 1 <= labels <= len(seqs):
+        raise SettingError(f"`labels` must lie between 1 and the {len(seqs)} of {run.path}. Received {labels}.")
+    return seqs[:labels]
 
 
 def _train(config: RunConfig, folder: Path, listener: ProgressListener) -> None:

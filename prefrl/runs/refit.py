@@ -110,38 +110,27 @@ def refit(
     return result
 
 
-def count_labels(run: RunFolder) -> int:
-    """Return how many labels there are to learn from in the newest run of a folder's store.
+def label_seqs(run: RunFolder) -> list[int]:
+    """Return the numbers of the labels in the newest run of a folder's store; what is said otherwise gets another.
 
     Raises:
         RunError: There are none.
     """
     with _labels_of(run) as labels:
-        return len(labels.queries)
+        return list(labels.queries)
 
 
-def first_seqs(run: RunFolder, n_labels: int) -> list[int]:
-    """Return the numbers of the run's first labels; what is said otherwise later has another number.
-
-    Raises:
-        RunError: There are none.
-    """
-    with _labels_of(run) as labels:
-        return list(labels.queries)[:n_labels]
-
-
-def fit_first(run: RunFolder, n_labels: int) -> RewardEnsemble:
-    """Return a reward of the run's settings, fitted anew to its first labels.
+def fit_anew(run: RunFolder, seqs: Sequence[int]) -> RewardEnsemble:
+    """Return a reward of the run's settings, fitted anew to the labels with these numbers.
 
     Raises:
-        RunError: There are none.
+        RunError: There are no labels.
     """
     config = run.config()
     torch.set_num_threads(config.n_threads)
     with _labels_of(run) as labels:
         trainer = RewardTrainer(labels.ensemble(config.reward_model, config.seed, config.device))
-        first = list(labels.queries)[:n_labels]
-        fit_to(trainer, first, labels.read, n_epochs=config.reward_model.first_epochs)
+        fit_to(trainer, seqs, labels.read, n_epochs=config.reward_model.first_epochs)
     return trainer.ensemble
 
 

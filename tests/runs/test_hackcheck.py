@@ -14,7 +14,7 @@ from prefrl.errors import InterruptedRunError, RunError, SettingError
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.runs import RunFolder, TrainingProgress, hackcheck, start
 from prefrl.runs.hackcheck import verdict
-from prefrl.runs.refit import first_seqs, fit_first
+from prefrl.runs.refit import fit_anew, label_seqs
 from prefrl.segments import Answer
 from prefrl.store import NewAnswer, Store
 
@@ -177,11 +177,12 @@ def test_a_reward_that_was_half_written_is_written_anew(trained: Path, tmp_path:
 def test_the_first_labels_are_learned(trained: Path) -> None:
     """And not the last: what they say is turned round, and nothing changes."""
     run = RunFolder.open(trained)
-    seqs = first_seqs(run, 6)
+    seqs = label_seqs(run)
     with Store(trained) as store:
-        assert seqs == store.comparison_seqs()[:6]
+        assert seqs == store.comparison_seqs()
         first = next(store.comparisons_at(seqs[:1]))
-    one, six = fit_first(run, 1), fit_first(run, 6)
+    hackcheck(run, lambda progress: None, labels=1)
+    one, six = RewardEnsemble.load(trained / "hackcheck" / "1" / "reward_model"), fit_anew(run, seqs[:6])
     config = run.config()
     trainer = RewardTrainer(
         RewardEnsemble(one.observation_space, one.action_space, settings=config.reward_model, seed=one.seed)
