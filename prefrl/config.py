@@ -89,6 +89,9 @@ class RunConfig:
     """What people are asked about the clips; the task knows a question of its own."""
     shuffle_labels: bool = False
     """Control: answers that carry no information."""
+    from_labels: str = ""
+    """Folder of a run whose labels the reward learns before the first step. This run keeps a copy of them, and
+    asks only the `labels` that are said to come on top: none by default."""
     labels: int = 700
     """Comparisons in all; "can't tell" costs none."""
     total_timesteps: int = 1_000_000
@@ -126,7 +129,6 @@ class RunConfig:
             own.pop(name)
         check_numbers(flat(own))
         for name in (
-            "labels",
             "total_timesteps",
             "checkpoint_every",
             "evaluation_episodes",
@@ -134,7 +136,12 @@ class RunConfig:
         ):
             if getattr(self, name) < 1:
                 raise SettingError(f"`{name}` must be at least 1. Received {getattr(self, name)}.")
-        if self.reward == "preferences" and self.total_timesteps <= self.feedback.initial_timesteps:
+        self._check_labels()
+        if (
+            self.reward == "preferences"
+            and self.labels
+            and self.total_timesteps <= self.feedback.initial_timesteps
+        ):
             raise SettingError(
                 f"`total_timesteps` must exceed the {self.feedback.initial_timesteps} steps before the first "
                 f"questions (feedback.initial_timesteps). Received {self.total_timesteps}."
@@ -185,9 +192,22 @@ class RunConfig:
         )  # gymnasium's is what environments do anyway
         return {**self.env_kwargs, **limit, **oracle}
 
+    def _check_labels(self) -> None:
+        least = 0 if self.from_labels else 1
+        if self.labels < least:
+            hint = "" if self.from_labels else " (or `from_labels` say where there are some)"
+            raise SettingError(f"`labels` must be at least {least}. Received {self.labels}{hint}.")
+        if self.from_labels and (self.reward != "preferences" or self.shuffle_labels):
+            raise SettingError(
+                "`from_labels` needs reward=preferences, and no shuffled labels: those that are there are right. "
+                f"Received reward={self.reward}, shuffle_labels={self.shuffle_labels}."
+            )
+
     def _check_people(self) -> None:
         if self.teacher == "human" and (self.reward != "preferences" or self.shuffle_labels):
             raise SettingError("`teacher=human` needs reward=preferences, and no shuffled labels.")
+        if self.teacher == "human" and not self.labels:
+            raise SettingError("`teacher=human` needs questions: say by `labels` how many. Received 0.")
 
     def _check_replay(self) -> None:
         """Refuse what an agent with a replay buffer cannot have."""
@@ -293,7 +313,12 @@ def preset_names() -> list[str]:
 
 
 def load_preset(
-    task: str, algo: str | None = None, config_file: Path | None = None, *, teacher: str | None = None
+    task: str,
+    algo: str | None = None,
+    config_file: Path | None = None,
+    *,
+    teacher: str | None = None,
+    from_labels: str | None = None,
 ) -> RunConfig:
     """Return the configuration of a task before the command line has its say.
 
@@ -302,6 +327,8 @@ def load_preset(
         algo: The algorithm; by default the one of the file, or PPO.
         config_file: YAML with settings that win over the preset's.
         teacher: Who compares; by default the one of the file, or the oracle.
+        from_labels: Folder of a run whose labels are learned first; nothing more is asked then, unless somebody
+            says so. By default the one of the file, or none.
 
     Raises:
         SettingError: A file cannot be read, or a setting in it is unknown or wrong.
@@ -328,6 +355,11 @@ def load_preset(
     for layer in (algorithms.get(chosen, {}), values, by_algo, by_teacher.get(answers, {}), own):
         resolved = _merged(resolved, upgraded(layer))
     resolved["algo"], resolved["teacher"] = chosen, answers
+    if old := from_labels or own.get("from_labels"):
+        # Who asks people wants to ask: a preset's budget is then how much. (An oracle would have to be told to.)
+        resolved["from_labels"] = old
+        if "labels" not in own and answers != "human":
+            resolved["labels"] = 0
     return RunConfig.from_json(resolved)
 
 

@@ -13,18 +13,18 @@ class LabelPlan:
     first call, and longer when a later call goes further.
 
     Args:
-        n_labels: Budget of the training.
+        n_labels: Budget of the training; 0 where nothing is asked, as the labels of others are learned.
         settings: The schedule and its figures.
 
     Raises:
-        SettingError: `n_labels` is no whole number, or below 1, or there is no such schedule.
+        SettingError: `n_labels` is no whole number, or below 0, or there is no such schedule.
     """
 
     def __init__(self, n_labels: int, settings: FeedbackSettings) -> None:
         n_labels = _whole("n_labels", n_labels)
-        if n_labels < 1:
-            raise SettingError(f"`n_labels` must be at least 1. Received {n_labels}.")
-        make_schedule(n_labels, 1, settings)  # refuses now what it would refuse when the training begins
+        if n_labels < 0:
+            raise SettingError(f"`n_labels` must be at least 0. Received {n_labels}.")
+        make_schedule(max(1, n_labels), 1, settings)  # refuses now what it would refuse when the training begins
         self.n_labels = n_labels
         self.given = 0
         """Labels of the budget that were there before the first step; the others are spread over the steps."""

@@ -1,5 +1,6 @@
 """Labels that a store holds already: which of its runs a training is, and whether it may be that one."""
 
+from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 
 from prefrl.errors import SettingError, StoreError
@@ -42,7 +43,14 @@ def run_in(store: Store, about: RunAbout, old_labels: OldLabels) -> int:
     if old_labels == "learn":
         for run in runs:
             _check_same_spaces(run, about)
+        about = replace(about, learns_from=tuple(run.id for run in runs))
     return store.begin_run(about)
+
+
+def learned_first(store: Store, run: int) -> list[int]:
+    """Return the numbers of the comparisons of earlier runs that the reward of a run learns before its own."""
+    about = next((one.about for one in store.runs() if one.id == run), None)
+    return [] if about is None else store.comparison_seqs_of(about.learns_from)
 
 
 def _check_same_spaces(run: StoredRun, about: RunAbout) -> None:

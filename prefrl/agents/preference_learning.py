@@ -18,7 +18,7 @@ from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.environments import check_segment_length, check_venv, frame_stack_of
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
-from prefrl.agents.old_labels import OldLabels, run_in
+from prefrl.agents.old_labels import OldLabels, learned_first, run_in
 from prefrl.agents.preference_checks import check_kinds, check_reward
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
@@ -47,13 +47,14 @@ class PreferenceLearning:
         venv: Environments with `Monitor` below, as `make_vec_env` makes them; `VecFrameStack` goes below
             `prefs.venv`, `VecNormalize` above it.
         teacher: Who compares; `People()` where answers come through the store, from a labelling page.
-        n_labels: Comparisons in all; "can't tell" costs none.
+        n_labels: Comparisons in all; "can't tell" costs none. 0 asks nothing, where there are old labels to learn.
         seed: Decides all random choices made here.
         store: Where queries and answers go; in memory by default.
         old_labels: What is done with the labels of earlier runs in this store: "refuse" raises an error;
             "continue" goes on with the latest run, whose labels are learned first and count against `n_labels`;
             "ignore" begins a new run; "learn" begins a new run whose reward learns from all of them first, at no
             cost; "replay" plays the latest run again from its beginning or a checkpoint, and asks nothing twice.
+            What the latest run learned first, the reward learns first where it is gone on with or played again.
         feedback: When, about what and how people are asked.
         reward: Settings of the reward and its training, or a trainer without labels; its ensemble pays the agent.
         restarts: When a policy that gets no better is replaced by a fresh one.
@@ -113,7 +114,13 @@ class PreferenceLearning:
             ),
             old_labels,
         )
-        self._recalls = old_labels
+        self.n_learned_first = len(learned_first(self.store, self.run))
+        """Labels of earlier runs that the reward learns before the first step."""
+        if not n_labels and not self.n_learned_first and old_labels != "continue":
+            raise SettingError(
+                "`n_labels` must be at least 1 where no labels of earlier runs are learned. Received 0."
+            )
+        self._recalls = self.n_learned_first > 0, old_labels == "continue"
         if old_labels == "continue":
             self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
         maker = QueryMaker(
@@ -175,10 +182,11 @@ class PreferenceLearning:
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
         self.restarts.plan(self.plan_of_labels.total_timesteps)
         n_given = max(self.labels.n_labels, self.plan_of_labels.given)
-        if n_given >= self.plan_of_labels.n_labels and not self.plan_of_labels.is_fixed:
+        n_labels = self.plan_of_labels.n_labels
+        if 0 < n_labels <= n_given and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
-                f"All {self.plan_of_labels.n_labels} labels have been given; this call of `learn` trains on the "
+                f"All {n_labels} labels have been given; this call of `learn` trains on the "
                 "reward as it is. A larger `n_labels`, which counts all of the run, asks for more; "
                 "`plan(total_timesteps)` before the first call spreads them over all calls.",
             )
@@ -296,7 +304,7 @@ class PreferenceLearning:
             "has_begun": self.has_begun,
             "critic_is_of_novelty": self.critic_is_of_novelty,
             "refit_seconds": self.refit_seconds,
-            "recalls": self._recalls,
+            "recalls": list(self._recalls),
             **self._refits.values(),
         }
 
@@ -312,7 +320,7 @@ class PreferenceLearning:
                 'it with old_labels="replay" to go on with the latest run.'
             )
         restore_parts(self._parts, arrays, values)
-        self._recalls = values.get("recalls", "refuse")  # earlier labels, if they were still to be learned
+        self._recalls = _recalls_of(values.get("recalls"))
         self.has_begun = values["has_begun"]
         self.critic_is_of_novelty = values.get("critic_is_of_novelty", False)
         self.refit_seconds = values["refit_seconds"]
@@ -378,14 +386,15 @@ class PreferenceLearning:
 
     def _recall(self) -> bool:
         """Take in, once, what earlier runs or processes have been told; return whether there was anything."""
-        mode, self._recalls = self._recalls, "refuse"
-        if mode == "continue":
+        (of_others, of_own), self._recalls = self._recalls, (False, False)
+        if of_others:
+            seqs = learned_first(self.store, self.run)
+            for part in read_in_parts(self.store, seqs, self.labels.most_at_once):
+                self._refits.take(News(part, []), is_new=False)
+        if of_own:
             for news in self.labels.recall():
                 self._refits.take(news, is_new=False)
-        elif mode == "learn":
-            for part in read_in_parts(self.store, self.store.comparison_seqs(), self.labels.most_at_once):
-                self._refits.take(News(part, []), is_new=False)
-        return mode in ("continue", "learn") and self._refits.n_fresh > 0
+        return (of_others or of_own) and self._refits.n_fresh > 0
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
@@ -397,6 +406,23 @@ class PreferenceLearning:
         if kind not in self._has_warned:
             self._has_warned.add(kind)
             warnings.warn(message, stacklevel=3)
+
+
+def _recalls_of(said: Any) -> tuple[bool, bool]:
+    """Return whether labels of earlier runs, and earlier ones of this one, were still to be learned.
+
+    Raises:
+        StoreError: An earlier version wrote the state, before it had learned any; it did not say of which runs.
+    """
+    if isinstance(said, list):
+        of_others, of_own = said
+        return of_others, of_own
+    if said == "learn":
+        raise StoreError(
+            "The state is of an earlier version, and of before the labels of earlier runs were learned; begin "
+            'anew with old_labels="learn".'
+        )
+    return False, said == "continue"
 
 
 def _ensemble(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardEnsemble:

@@ -226,8 +226,9 @@ def _summary(result: dict[str, Any]) -> str:
     true = result["true_return"]
     parts = [f"true return {true['mean']:.1f} ± {true['std']:.1f} over {true['episodes']} episodes"]
     parts += [f"{value:.2f} {name.replace('_', ' ')}" for name, value in result["metrics"].items()]
-    if result["labels"]:
-        parts.append(f"{result['labels']} labels")
+    if result["labels"] or result["labels_before"]:
+        before = f" and {result['labels_before']} of another run" if result["labels_before"] else ""
+        parts.append(f"{result['labels']} labels{before}")
     parts.append(f"{result['num_timesteps']:,} steps in {result['training_seconds']:.0f} s")
     return ", ".join(parts)
 

@@ -56,11 +56,12 @@ def train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
         raise SettingError(f"The task comes first: prefrl train TASK [OPTIONS]. Received {arguments[0]!r}.")
     file = _peek(arguments, "--config")
     algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
+    from_labels = _peek(arguments, "--from-labels")
     likeness: TeacherFit | None = None
     if teacher is not None and teacher.startswith(LIKE) and not help_only:
         likeness, arguments = _likeness(teacher, task), _simulated(arguments, teacher)
         teacher = "simulated"
-    preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher)
+    preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher, from_labels=from_labels)
     if likeness is not None:
         # A fault that was found not to be there is not written down, and replaces what the task says all the same.
         others = {name: one for name, one in preset.teacher_settings.items() if name not in likeness.fitted}

@@ -124,6 +124,11 @@ class RunData:
         return int(max(self.last(LogKey.LABELS) or 0, (self.evaluation or {}).get("labels", 0), imported))
 
     @property
+    def labels_before(self) -> int:
+        """Comparisons of another run that the reward learned first; 0 until the run is evaluated."""
+        return int((self.evaluation or {}).get("labels_before", 0))
+
+    @property
     def seconds(self) -> float | None:
         """Wall time of the training so far, over all processes that took part; None if it is not known."""
         return (

@@ -116,7 +116,8 @@ def _source(run: RunData) -> str:
     time = "" if run.seconds is None else f" in {_duration(run.seconds)}"
     if run.labels is not None:
         kind = "shuffled comparisons" if run.config.get("shuffle_labels") else "comparisons"
-        return f"{'from' if _does_it(run) else 'after'} {run.labels:,} {kind}{time}"
+        before = f" and {run.labels_before:,} of another run" if run.labels_before else ""
+        return f"{'from' if _does_it(run) else 'after'} {run.labels:,} {kind}{before}{time}"
     return f"on {_LEARNS_FROM.get(str(run.config.get('reward')), 'another reward')}{time}"
 
 
@@ -136,6 +137,8 @@ def _time_cards(run: RunData) -> dict[str, tuple[str, str]]:
 
 def _of_labels(run: RunData) -> str:
     """Return how many there were to be; where labels alone came in, nobody has said so."""
+    if run.labels_before:
+        return f"of {run.config['labels']:,}, after {run.labels_before:,} of {run.config['from_labels']}; "
     return f"of {run.config['labels']:,}; " if "labels" in run.config else ""
 
 

@@ -92,6 +92,7 @@ def evaluate(
         "seed": config.seed,
         "num_timesteps": checkpoint.num_timesteps,
         "labels": progress["labels"],
+        "labels_before": progress.get("labels_before", 0),
         "policies": progress.get("policies", 1),
         "training_seconds": round(progress["seconds"], 1),
         "refit_seconds": round(progress["refit_seconds"], 1),

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from scipy import stats
 
+from prefrl.agents.old_labels import learned_first
 from prefrl.config import flat
 from prefrl.errors import RunError
 from prefrl.feedback.labels import read_in_parts
@@ -111,7 +112,9 @@ def refit(
 
 
 def label_seqs(run: RunFolder) -> list[int]:
-    """Return the numbers of the labels in the newest run of a folder's store; what is said otherwise gets another.
+    """Return the numbers of the labels that the newest run of a folder's store learns from, in their order.
+
+    What is said otherwise later gets another number.
 
     Raises:
         RunError: There are none.
@@ -143,7 +146,7 @@ def _labels_of(run: RunFolder) -> Iterator["_Labels"]:
 
 
 class _Labels:
-    """What was said in the newest run of a store.
+    """What was said in the newest run of a store, and in those that it learned first.
 
     Raises:
         RunError: Nothing was.
@@ -152,11 +155,11 @@ class _Labels:
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         newest = store.runs()[-1:]
-        seqs = store.comparison_seqs(run=newest[0].id) if newest else []
+        seqs = [*learned_first(store, newest[0].id), *store.comparison_seqs(run=newest[0].id)] if newest else []
         if not seqs or newest[0].about is None:
             raise RunError(f"{path} has no labels yet: nobody has answered.")
         self._about = newest[0].about
-        query_of = {answer.seq: answer.query_id for answer in store.answers(run=newest[0].id)}
+        query_of = {answer.seq: answer.query_id for answer in store.answers()}
         self.queries = {seq: query_of[seq] for seq in seqs}
         """The query of each comparison, by the comparison's number."""
 

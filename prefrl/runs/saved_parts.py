@@ -240,6 +240,7 @@ class Progress:
         return {}, {
             "seconds": self.seconds,
             "labels": preferences.labels.n_labels if preferences else 0,
+            "labels_before": preferences.n_learned_first if preferences else 0,
             "refit_seconds": preferences.refit_seconds if preferences else 0.0,
             "waited_seconds": self.waited_seconds,
             "policies": self._restarts.n_policies,

@@ -114,7 +114,7 @@ def check_budget(config: RunConfig, checkpoint: Checkpoint) -> None:
             f"{config.labels}."
         )
     if config.labels > before.labels and config.total_timesteps <= steps:
-        proportional = round(before.total_timesteps * config.labels / before.labels)
+        proportional = round(before.total_timesteps * config.labels / max(before.labels, 1))
         raise RunError(
             f"More labels need more steps, and the training has taken all {config.total_timesteps} of its own: "
             f"say by how many it goes on, such as --total-timesteps {proportional}. Received labels="

@@ -18,6 +18,7 @@ from prefrl.agents.algorithms import Agent
 from prefrl.agents.callback import steps_between_looks
 from prefrl.agents.environments import check_segment_length, frame_stack_of
 from prefrl.agents.learned_reward import WINDOW
+from prefrl.agents.old_labels import OldLabels
 from prefrl.agents.policy_drift import PolicyDrift
 from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
@@ -33,6 +34,7 @@ from prefrl.runs.checkpoint import AnswersRead, Checkpoint, write_checkpoint
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.log_writers import make_logger
 from prefrl.runs.memory_limits import check_memory, fitting_buffer_size, fitting_recorder_steps
+from prefrl.runs.old_labels import old_labels_of
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
 from prefrl.runs.saved_parts import (
     Progress,
@@ -96,7 +98,8 @@ class Training:
         if config.reward == "preferences":
             self.store = Store(folder.path)
             self.store.counts()  # what is wrong with it is said now, not at the first question
-            self.preferences = _preferences(config, self.stacked, self.store)
+            old_labels = old_labels_of(config, self.store, self.stacked)
+            self.preferences = _preferences(config, self.stacked, self.store, old_labels)
             self.rewarded = self.preferences.venv
             self.restarts = self.preferences.restarts
         else:
@@ -268,7 +271,9 @@ def _check_segment_length(config: RunConfig, environments: VecEnv) -> None:
         check_segment_length(environments, config.segment_length)
 
 
-def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> PreferenceLearning:
+def _preferences(
+    config: RunConfig, environments: VecEnv, store: Store, old_labels: OldLabels
+) -> PreferenceLearning:
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
         environments.observation_space,
@@ -284,7 +289,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
         n_labels=config.labels,
         seed=seeds.integer("preferences"),
         store=store,
-        old_labels="replay",
+        old_labels=old_labels,
         feedback=replace(config.feedback, recorder_steps=fitting_recorder_steps(config, environments)),
         reward=RewardTrainer(ensemble),
         restarts=config.restarts,

@@ -74,6 +74,10 @@ class ComparisonMethods(StoreBase):
         with self._database.read() as connection:
             return list(connection.execute(statement.order_by(_answer.c.seq)).scalars())
 
+    def comparison_seqs_of(self, runs: Collection[int]) -> list[int]:
+        """Return the numbers of what `comparisons` returns of any of these runs, in order."""
+        return sorted(seq for run in set(runs) for seq in self.comparison_seqs(run=run))
+
     def comparison_seqs_then(
         self,
         until: int,

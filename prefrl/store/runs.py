@@ -35,6 +35,10 @@ class RunAbout:
     """Steps T of a segment."""
     seed: int | None = None
     """Seed of the training."""
+    learns_from: tuple[int, ...] = ()
+    """Numbers of earlier runs in the store whose labels the reward learns first."""
+    origin: str = ""
+    """Folder that the run was in before its labels were copied here; empty where it was made here."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of what wrote it, by name."""
 

@@ -43,12 +43,13 @@ def decode_record(kind: type[_T], text: str) -> _T:
     hints, found = get_type_hints(kind), {}
     for field in fields(kind):  # type: ignore[arg-type]
         if field.name in values:
-            found[field.name] = values[field.name]
             if not _fits(values[field.name], hints[field.name]):
                 raise StoreError(
                     f"The {name} in the store cannot be read: `{field.name}` is {values[field.name]!r}, expected "
                     f"{_name(hints[field.name])}."
                 )
+            is_tuple = get_origin(hints[field.name]) is tuple
+            found[field.name] = tuple(values[field.name]) if is_tuple else values[field.name]
         elif field.default is MISSING and field.default_factory is MISSING:
             raise StoreError(
                 f"The {name} in the store cannot be read: `{field.name}` is missing; it was written by another "
@@ -66,6 +67,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, part) for part in parts)
     if origin is Literal:
         return value in parts
+    if origin is tuple:  # of any length
+        return isinstance(value, list) and all(_fits(one, parts[0]) for one in value)
     if origin in (dict, Mapping):
         return isinstance(value, dict) and all(_fits(inner, parts[1]) for inner in value.values())
     if isinstance(value, bool) or hint is bool:
@@ -83,6 +86,8 @@ def _name(hint: Any) -> str:
         return f"one of {', '.join(parts)}"
     if origin in (dict, Mapping):
         return "an object"
+    if origin is tuple:
+        return f"a list, of {_name(parts[0])} each"
     return {NoneType: "null", str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(
         hint, str(hint)
     )

@@ -152,6 +152,34 @@ def test_nothing_is_too_few_where_all_but_a_few_labels_are_there(drift_venv: Mak
     assert store.counts().comparisons == 21
 
 
+@pytest.mark.parametrize("old_labels", ["continue", "replay"])
+def test_what_a_run_learned_first_is_learned_first_where_it_goes_on(
+    old_labels: OldLabels, drift_venv: MakeVenv, store: Store
+) -> None:
+    train(learning(drift_venv(), store))
+    second = learning(drift_venv(), store, n_labels=10, old_labels="learn", seed=1)
+    train(second)
+    assert (second.n_learned_first, second.trainer.n_known) == (20, 30)
+    third = learning(drift_venv(), store, n_labels=15, old_labels=old_labels, seed=1)
+    train(third)
+    assert (third.run, third.n_learned_first, third.trainer.n_known) == (second.run, 20, 35)
+
+
+@pytest.mark.parametrize("old_labels", ["ignore", "refuse", "replay", "learn"])
+def test_nothing_to_ask_and_nothing_to_learn_is_refused(
+    old_labels: OldLabels, drift_venv: MakeVenv, store: Store
+) -> None:
+    with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no labels of earlier runs"):
+        learning(drift_venv(), store, n_labels=0, old_labels=old_labels)
+
+
+def test_old_labels_alone_are_enough(drift_venv: MakeVenv, store: Store) -> None:
+    train(learning(drift_venv(), store))
+    second = learning(drift_venv(), store, n_labels=0, old_labels="learn", seed=1)
+    train(second)
+    assert (second.trainer.n_known, second.labels.n_asked, store.counts().comparisons) == (20, 0, 20)
+
+
 def test_what_a_reward_was_trained_on_says_nothing_new_of_it(drift_venv: MakeVenv, store: Store) -> None:
     first = learning(drift_venv(), store)
     train(first)

@@ -21,7 +21,7 @@ _ROLLOUT: dict[str, dict[str, Any]] = {
 _REPLAY = {"learning_starts": 64, "batch_size": 8, "train_freq": 2, "gradient_steps": 1, "buffer_size": 400}
 
 
-def _small_config(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> RunConfig:
+def small_config_of(task: str = "pendulum", algo: str = "ppo", **changes: Any) -> RunConfig:
     """Settings of 10 rollouts of 64 steps (A2C: 40 of 16, off-policy 160 of 4), asking 24 labels from step 128."""
     values = load_preset(task, algo, teacher=changes.get("teacher")).to_json()
     values |= {
@@ -51,7 +51,7 @@ def _merge(values: dict[str, Any], changes: dict[str, Any]) -> None:
 @pytest.fixture
 def small_config() -> MakeConfig:
     """Make settings of a short run; keyword arguments change them, mappings key by key."""
-    return _small_config
+    return small_config_of
 
 
 @pytest.fixture
