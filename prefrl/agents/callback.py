@@ -21,6 +21,7 @@ from prefrl.agents.environments import horizon_of, layers
 from prefrl.agents.kept_policy import can_be_kept
 from prefrl.agents.replay import Replay
 from prefrl.agents.restarts import PolicyRestarts
+from prefrl.agents.reward_alarm import RewardAlarm
 from prefrl.errors import SettingError
 from prefrl.seeding import Streams
 
@@ -65,15 +66,24 @@ def steps_between_looks(model: BaseAlgorithm, venv: VecEnv) -> int:
     return rollout if isinstance(model, OnPolicyAlgorithm) else -(-LOOK_EVERY // rollout) * rollout
 
 
-def watch_policy(restarts: PolicyRestarts, model: BaseAlgorithm) -> None:
+def watch_policy(restarts: PolicyRestarts, model: BaseAlgorithm, alarm: RewardAlarm | None = None) -> None:
     """Have the policy looked at between two rollouts, and log what was found.
 
     Nothing is done where policies are not replaced: off-policy, and where they are not PyTorch's.
+
+    Args:
+        restarts: Looks at it.
+        model: Has it.
+        alarm: Of a reward that is learned.
     """
     if not can_be_kept(model):
         return
     n_notes = len(restarts.notes)
     progress = restarts.update(model)
+    if progress is not None and alarm is not None:
+        said = alarm.look(progress.gain, restarts.settings.least_gain)
+        if said is not None:
+            restarts.note(said)
     for note in restarts.notes[n_notes:]:
         model.logger.info(note.text)
     if progress is None:
@@ -198,7 +208,7 @@ class PreferenceCallback(BaseCallback):
         was kept is paid what it is worth now.
         """
         if self.preferences.reward_model.fitted:
-            watch_policy(self.preferences.restarts, self.model)
+            watch_policy(self.preferences.restarts, self.model, self.preferences.alarm)
         elif self.preferences.is_pretraining and self._is_worth_paying():
             self._pay_anew()
 

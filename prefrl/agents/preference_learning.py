@@ -22,6 +22,7 @@ from prefrl.agents.old_labels import OldLabels, learned_first, run_in
 from prefrl.agents.preference_checks import check_kinds, check_reward
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
+from prefrl.agents.reward_alarm import RewardAlarm
 from prefrl.agents.saved_preferences import check_answers, read_preferences, write_preferences
 from prefrl.agents.state_entropy import StateEntropy
 from prefrl.errors import SettingError, StoreError
@@ -364,6 +365,11 @@ class PreferenceLearning:
             assert self._pretraining is not None
             return self._pretraining.pay(observations)
         return self.reward_model.predict(observations, actions, next_observations)
+
+    @property
+    def alarm(self) -> RewardAlarm:
+        """Says where the agent may exploit mistakes of the reward."""
+        return self._refits.alarm
 
     @property
     def is_pretraining(self) -> bool:

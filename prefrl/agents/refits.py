@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from prefrl.agents.reward_alarm import RewardAlarm
 from prefrl.errors import FaultyEnvError
 from prefrl.feedback import News
 from prefrl.memory import give_back_memory
@@ -68,6 +69,8 @@ class Refits:
         self._pending_queries: set[str] = set()
         self.calibration = Calibration()
         """Of all comparisons that came after the first fit, by what was said of them then."""
+        self.alarm = RewardAlarm()
+        """What was right of that, the latest beside what was before."""
 
     @property
     def n_fresh(self) -> int:
@@ -119,6 +122,7 @@ class Refits:
         error_rate = self._trainer.settings.error_rate
         fresh = evaluate(said, error_rate)
         self.calibration += Calibration.of(answered_probabilities(said, error_rate))
+        self.alarm.take(fresh.right)
         # Only now: what a fit was stopped in is fitted again.
         self._fresh, self._n_changed = [], 0
         self._fitted_queries |= self._pending_queries
@@ -141,6 +145,7 @@ class Refits:
             "n_changed": self._n_changed,
             "ties": sorted(self._ties),
             "calibration": self.calibration.to_json(),
+            "alarm": self.alarm.values(),
             "fitted_queries": sorted(self._fitted_queries),
             "pending_queries": sorted(self._pending_queries),
         }
@@ -155,6 +160,9 @@ class Refits:
         self._pending_queries = set(values.get("pending_queries", ()))
         counts = values.get("calibration")
         self.calibration = Calibration.from_json(counts) if counts else Calibration()
+        self.alarm = RewardAlarm()
+        if "alarm" in values:
+            self.alarm.restore(values["alarm"])
 
     def _n_epochs(self) -> int:
         """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""

@@ -164,7 +164,7 @@ class PolicyRestarts:
             best = self._better()
             if best is not None:
                 self._put_back(model, best)
-                self._note(f"{best.words.capitalize()} was the best: it is kept.")
+                self.note(f"{best.words.capitalize()} was the best: it is kept.")
         _own_schedule(model)  # another training may follow, without all this
 
     def _attend(self, model: OnPolicyAlgorithm) -> None:
@@ -185,11 +185,11 @@ class PolicyRestarts:
             return
         self._start_fresh(model)
         if self.n_policies <= settings.first_policies:
-            self._note(f"Policy {self.number} of the first {settings.first_policies} begins.")
+            self.note(f"Policy {self.number} of the first {settings.first_policies} begins.")
             return
         self._is_gathering = False
         before = "the first" if settings.first_policies == 1 else f"the first {settings.first_policies}"
-        self._note(f"Policy {self.number} begins, on the reward that was learned from {before}.")
+        self.note(f"Policy {self.number} begins, on the reward that was learned from {before}.")
 
     def _mend(self, model: OnPolicyAlgorithm, exploration: float) -> None:
         """Do what can be done for a policy that is stuck, and say so, once for each thing that is done."""
@@ -205,14 +205,15 @@ class PolicyRestarts:
         better = self._better()
         if self.n_policies <= settings.first_policies + settings.at_most and has_time:
             self._start_fresh(model)
-            self._note(f"{said}: policy {self.number}, a fresh one, takes its place; the best one is kept.")
+            self.note(f"{said}: policy {self.number}, a fresh one, takes its place; the best one is kept.")
         elif better is not None and better.number != self.number:
             self._put_back(model, better)
-            self._note(f"{said}: {better.words} takes its place again.")
+            self.note(f"{said}: {better.words} takes its place again.")
         elif is_new:
-            self._note(f"{said}; it goes on, as no fresh one may be started any more.")
+            self.note(f"{said}; it goes on, as no fresh one may be started any more.")
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Keep a sentence for people, with the step of now."""
         self.notes.append(Note(self._venv.num_timesteps, text))
 
     def state(self) -> State:
