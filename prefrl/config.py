@@ -195,8 +195,7 @@ class RunConfig:
     def _check_labels(self) -> None:
         least = 0 if self.from_labels else 1
         if self.labels < least:
-            hint = "" if self.from_labels else " (or `from_labels` say where there are some)"
-            raise SettingError(f"`labels` must be at least {least}. Received {self.labels}{hint}.")
+            raise SettingError(f"`labels` must be at least {least}. Received {self.labels}.")
         if self.from_labels and (self.reward != "preferences" or self.shuffle_labels):
             raise SettingError(
                 "`from_labels` needs reward=preferences, and no shuffled labels: those that are there are right. "

@@ -19,10 +19,11 @@ from prefrl.cli.options import (
     RefitCommand,
     ReportCommand,
     ResumeCommand,
+    RewardCheckCommand,
     TrainOptions,
 )
 from prefrl.cli.parsing import parse, train_settings, write
-from prefrl.cli.tables import hackcheck_words, refit_table
+from prefrl.cli.tables import hackcheck_words, refit_table, reward_check_table
 from prefrl.config import RunConfig
 from prefrl.labeling_page import LabelingPage, page_command
 
@@ -146,6 +147,18 @@ def _hackcheck(arguments: Sequence[str]) -> None:
     write(f"report: {report}")
 
 
+def _reward_check(arguments: Sequence[str]) -> None:
+    command = parse("rewardcheck", RewardCheckCommand, arguments)
+    from prefrl.console import counted
+    from prefrl.runs import RunFolder, reward_check
+
+    folder = RunFolder.open(command.run)
+    expert = None if command.expert is None else RunFolder.open(command.expert)
+    with _results_only(), counted(f"checking {command.run}") as told:
+        result = reward_check(folder, expert=expert, episodes=command.episodes, seed=command.seed, told=told)
+    write(json.dumps(result) if command.json else reward_check_table(result))
+
+
 def _report(arguments: Sequence[str]) -> None:
     command = parse("report", ReportCommand, arguments)
     from prefrl.report import write_report
@@ -250,6 +263,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Sequence[str]], None]]] = {
     "evaluate": ("measure the true return and the task metrics of a run's policy", _evaluate),
     "refit": ("fit another reward to the labels of a run, and compare the two", _refit),
     "hackcheck": ("see whether a fresh agent exploits the reward of a run", _hackcheck),
+    "rewardcheck": ("see how well the reward of a run agrees with the true one", _reward_check),
     "report": ("write one HTML page with plots and clips, of one run or several", _report),
     "compare": ("compare runs by who answered: people, teachers, and the teacher that fits them", _compare),
     "data export": ("write the labels of a run for others to use, or for TRL", _export),

@@ -98,6 +98,22 @@ class HackcheckCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewardCheckCommand:
+    """See how well a run's reward agrees with the true one, on what its policy and others do."""
+
+    run: Annotated[Path, tyro.conf.Positional]
+    """Folder of the run; reward_check.json in it is written, which the report shows."""
+    expert: Path | None = None
+    """Folder of a run in the same environment, such as one with reward=true, whose policy is looked at, too."""
+    episodes: int = 4
+    """Episodes that each policy plays; one draws its actions at random."""
+    seed: int = 0
+    """Decides the episodes."""
+    json: bool = False
+    """Print what was found as one JSON object on stdout, and nothing else there."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportCommand:
     """Write one HTML page with plots and clips, of one run or of several side by side."""
 

@@ -42,6 +42,20 @@ def _difference(found: Mapping[str, float | None] | None) -> str:
     return f"{found['mean']:+.3f} (95 %: {found['low']:+.3f} to {found['high']:+.3f})"
 
 
+def reward_check_table(result: Mapping[str, Any]) -> str:
+    """Return how well a reward agrees with the true one; see `prefrl.runs.reward_check`."""
+    lines = [f"{'':10}{'true return':>12}{'steps':>10}{'clips':>10}{'same order':>12}"]
+    for name, found in result["policies"].items():
+        figures = [found["step_correlation"], found["clip_correlation"], found["same_order"]]
+        shown = ["–" if value is None else f"{value:.2f}" for value in figures]
+        lines.append(f"{name:10}{found['true_return']:>12.1f}{shown[0]:>10}{shown[1]:>10}{shown[2]:>12}")
+    lines.append(
+        f"Correlation of learned and true reward, of steps and of clips of {result['segment_length']} steps, and "
+        "the share of pairs of clips that both put in the same order."
+    )
+    return "\n".join(lines)
+
+
 def hackcheck_words(result: Mapping[str, Any]) -> str:
     """Say what came of an agent on a frozen reward; see `prefrl.runs.hackcheck`."""
     far = result["best_distance"]

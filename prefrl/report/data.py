@@ -23,6 +23,7 @@ from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.evaluation import metric_key
 from prefrl.runs.folder import RunFolder
 from prefrl.runs.metrics_log import STEP_KEY, read_metrics
+from prefrl.runs.reward_check import REWARD_CHECK_FILE
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.segments import Answer, Judgement, Segment
 from prefrl.store import LogKey, Store, StoredAnswer
@@ -97,6 +98,8 @@ class RunData:
     """Sentences about what is missing or unreadable."""
     calibration: Calibration | None = None
     """Of what the reward said of new comparisons; None where the latest checkpoint does not tell."""
+    reward_check: Mapping[str, Any] | None = None
+    """What `prefrl rewardcheck` found of each policy; None where nobody has looked."""
     events: Sequence[tuple[int, str]] = ()
     """What happened to the policy: environment step and sentence."""
 
@@ -198,6 +201,7 @@ def read_run(path: Path) -> RunData:
         examples=examples,
         notes=notes.sentences,
         calibration=calibration,
+        reward_check=notes.attempt("The check of the reward", lambda: _reward_check(folder)),
         events=[(note["num_timesteps"], note["text"]) for note in _said(checkpoint)],
     )
 
@@ -205,6 +209,16 @@ def read_run(path: Path) -> RunData:
 def _said(checkpoint: Checkpoint | None) -> list[dict[str, Any]]:
     said: list[dict[str, Any]] = checkpoint.progress.get("notes", []) if checkpoint else []
     return said
+
+
+def _reward_check(folder: RunFolder) -> dict[str, Any] | None:
+    file = folder.path / REWARD_CHECK_FILE
+    if not file.exists():
+        return None
+    found: dict[str, Any] = read_json(file)
+    for policy in found["policies"].values():  # fails here and not in a chart
+        np.array([policy["shown"]["true"], policy["shown"]["predicted"]], dtype=np.float64)
+    return found
 
 
 def _calibration(checkpoint: Checkpoint | None) -> Calibration | None:

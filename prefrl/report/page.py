@@ -22,6 +22,7 @@ from prefrl.report.command import command_again
 from prefrl.report.data import RunData, read_run, write_tables
 from prefrl.report.distance_panel import distance_panels
 from prefrl.report.pairs import Pair, data_uri, labelled_pairs
+from prefrl.report.reward_check_panel import reward_check_panels
 from prefrl.report.words import cards, facts, headline, status, task_name
 from prefrl_envs.tasks import TASKS
 
@@ -82,7 +83,7 @@ def _page(runs: Sequence[RunData]) -> str:
     columns = [_column(run, index) for index, run in enumerate(runs)]
     tasks = {run.config.get("task", "") for run in runs}
     task = TASKS.get(tasks.pop()) if len(tasks) == 1 else None
-    reward_model = panels.reward_model_panels(runs) + calibration_panels(runs)
+    reward_model = panels.reward_model_panels(runs) + calibration_panels(runs) + reward_check_panels(runs)
     answers = panels.answer_panels(runs, wide=len(reward_model) % 2 == 0)
     sections = [
         (

@@ -7,8 +7,6 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from prefrl.agents import LearnedRewardVecEnv
-from prefrl.agents.learned_reward import ENV_REWARD
 from prefrl.config import RunConfig
 from prefrl.errors import PrefRLError, RunError, SettingError
 from prefrl.files import write_json, write_whole
@@ -17,8 +15,7 @@ from prefrl.reward.inputs import is_image
 from prefrl.runs.checkpoint import Checkpoint
 from prefrl.runs.environments import OWN_ENVIRONMENT, make_environments
 from prefrl.runs.folder import RunFolder
-from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
-from prefrl.runs.saved_parts import check_agent_fits, saved_agent
+from prefrl.runs.playing import Played, play
 from prefrl.runs.serial_vec_env import SerialVecEnv
 from prefrl.runs.settings_changes import latest_checkpoint
 from prefrl.seeding import Streams
@@ -46,10 +43,7 @@ Array = npt.NDArray[Any]
 def evaluate(
     folder: RunFolder, *, episodes: int | None = None, seed: int = 0, video: Path | None = None
 ) -> dict[str, Any]:
-    """Run the policy of the last checkpoint and write down what came of it.
-
-    Without exploration; only policies that see images draw their actions, as is usual for Atari: the most probable
-    action alone can stand still for ever where a picture does not change.
+    """Run the policy of the last checkpoint, as `play` has it, and write down what came of it.
 
     Args:
         folder: The run.
@@ -176,43 +170,40 @@ def _run_policy(
 ) -> tuple[list[float], dict[str, list[float]], dict[str, Array]]:
     """Return true returns and task metrics of episodes, and the steps of one of them."""
     n_envs = environments.num_envs
-    rewarded = LearnedRewardVecEnv(stack_frames(config, environments), "true")
-    normalizer = make_normalizer(config, rewarded)
-    agent = saved_agent(config.algo, checkpoint.agent, config.agent.device)
-    check_agent_fits(agent, normalizer)
-    checkpoint.restore_part("normalizer", SavedNormalizer(normalizer))
-    normalizer.training = False
-    normalizer.norm_reward = False
     # Each environment plays its share, so that short episodes are not counted more often than long ones.
-    sees_images = is_image(rewarded.observation_space)
     shares = np.array([n_episodes // n_envs + (env < n_episodes % n_envs) for env in range(n_envs)])
     returns: list[float] = []
     metrics: dict[str, list[float]] = {}
     steps: dict[str, list[Array]] = {}
     first_runs = True
-    seen: Any = normalizer.reset()
-    remembered, begins = None, np.ones(n_envs, dtype=bool)
-    while shares.any():
-        raw, render_states = rewarded.last_observations, rewarded.render_states
-        actions, remembered = agent.predict(seen, remembered, begins, deterministic=not sees_images)
-        seen, _, dones, infos = normalizer.step(actions)  # these rewards are the agent's: clipped, say
-        begins = dones
+    for step in play(config, environments, checkpoint):
         if first_runs:
-            if not sees_images:  # stacks of screens would fill the disk
-                _keep(steps, "observations", as_array(rewarded.observation_space, raw)[0])
-            _keep(steps, "actions", actions[0])
-            _keep(steps, "env_rewards", np.float32(infos[0][ENV_REWARD]))
-            if ensemble is not None:
-                _keep(steps, "predicted_rewards", ensemble.predict(raw, actions, rewarded.next_observations)[0])
-            if render_states is not None:
-                _keep(steps, "render_states", render_states[0])
-            first_runs = not dones[0] and len(steps["env_rewards"]) < MAX_KEPT_STEPS
-        for env in np.flatnonzero(dones & (shares > 0)):
+            _keep_first(steps, step, ensemble, environments)
+            first_runs = not step.dones[0] and len(steps["env_rewards"]) < MAX_KEPT_STEPS
+        for env in np.flatnonzero(step.dones & (shares > 0)):
             shares[env] -= 1
-            returns.append(float(infos[env]["episode"]["r"]))
-            for name, value in infos[env].get("task_metrics", {}).items():
+            returns.append(float(step.infos[env]["episode"]["r"]))
+            for name, value in step.infos[env].get("task_metrics", {}).items():
                 metrics.setdefault(name, []).append(float(value))
+        if not shares.any():
+            break
     return returns, metrics, {name: np.stack(values) for name, values in steps.items()}
+
+
+def _keep_first(
+    steps: dict[str, list[Array]], step: Played, ensemble: RewardEnsemble | None, environments: SerialVecEnv
+) -> None:
+    """Keep what the first environment did, and what the reward says of it."""
+    space = environments.observation_space
+    if not is_image(space):  # stacks of screens would fill the disk
+        _keep(steps, "observations", as_array(space, step.observations)[0])
+    _keep(steps, "actions", step.actions[0])
+    _keep(steps, "env_rewards", step.env_rewards[0])
+    if ensemble is not None:
+        predicted = ensemble.predict(step.observations, step.actions, step.next_observations)
+        _keep(steps, "predicted_rewards", predicted[0])
+    if step.render_states is not None:
+        _keep(steps, "render_states", step.render_states[0])
 
 
 def _keep(steps: dict[str, list[Array]], name: str, value: Any) -> None:

@@ -187,7 +187,7 @@ def test_what_cannot_be_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": 0}, "`labels` must be at least 1. Received 0 .or `from_labels` say where there are some."),
+        ({"labels": 0}, "`labels` must be at least 1. Received 0."),
         ({"from_labels": "x", "labels": -1}, "`labels` must be at least 0"),
         ({"from_labels": "x", "reward": "true"}, "`from_labels` needs reward=preferences"),
         ({"from_labels": "x", "shuffle_labels": True}, "`from_labels` needs reward=preferences"),
