@@ -241,8 +241,8 @@ def no_package(**arguments: object) -> gymnasium.Env[object, object]:
     [
         (
             "nonsense",
-            "There is no command 'nonsense'; there are train, label, resume, evaluate, refit, hackcheck, report, "
-            "compare, data export, data import, tasks, doctor",
+            "There is no command 'nonsense'; there are train, label, resume, evaluate, refit, hackcheck, "
+            "rewardcheck, report, compare, data export, data import, tasks, doctor",
         ),
         ("train --labels 3", "The task comes first: prefrl train TASK"),
         ("train hoper", "There is no environment 'hoper'; did you mean hopper?"),
