@@ -222,6 +222,16 @@ def test_every_kind_of_experience_is_told_apart(name: str, n_segments: int, kind
         assert {segment.n_steps for group in groups for segment in group} > {5}
 
 
+@pytest.mark.parametrize("name", ["diverse", "near-policy"])
+def test_what_looks_the_same_everywhere_is_not_asked_twice(name: str) -> None:
+    """Nine clips of nothing, and so 72 pairs, each of which is drawn several times."""
+    settings = FeedbackSettings(strategy=name, segment_length=4)
+    pairs = make_strategy(settings).select(
+        recorded(12, values=[1.0] * 12), 20, length=4, rng=np.random.default_rng(0), predict_returns=not_asked
+    )
+    assert len({tuple(map(place, pair)) for pair in pairs}) == 20
+
+
 # --- near the policy --------------------------------------------------------------------------------------
 
 
