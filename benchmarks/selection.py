@@ -2,9 +2,9 @@
 
     python -m benchmarks.selection [--quick] [--clock cpu] [--out PATH]
 
-Of pairs, from full recorders of numbers and of screens. What an ensemble predicts costs next to nothing here: with
-a real one, strategies that look at predicted returns take longer by its time for a pool of 500 segments. Nothing is
-asserted. README.md here tells how to read the table.
+Of pairs, from full recorders of numbers and of screens. What an ensemble predicts costs next to nothing here:
+with a real one, strategies that look at predicted returns take longer by its time for a pool of 500 segments.
+Nothing is asserted. README.md here tells how to read the table.
 """
 
 import os
