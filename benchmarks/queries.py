@@ -3,10 +3,10 @@
     python -m benchmarks.queries [--seeds 12] [--labels 100] [--out PATH]
 
 Policies that get better from round to round, whatever the reward says, fill a recorder. In each round a strategy
-asks about it, an oracle answers, and the reward is fitted as in a training. Then it is held against the true reward
-of other experience. All strategies see the same experience of a seed, so differences are taken seed by seed. An
-agent would go where its reward leads it, and here none does: of what `thompson` is for this says nothing. Nothing is
-asserted. README.md here tells more.
+asks about it, an oracle answers, and the reward is fitted as in a training. Then it is held against the true
+reward of other experience. All strategies see the same experience of a seed, so differences are taken seed by
+seed. An agent would go where its reward leads it, and here none does: of what `thompson` is for this says nothing.
+Nothing is asserted. README.md here tells more.
 """
 
 import os

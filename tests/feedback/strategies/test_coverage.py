@@ -75,7 +75,7 @@ def test_segments_that_ended_early_are_compared_by_their_own_steps() -> None:
 def test_images_are_looked_at_by_the_means_of_cells(shape: tuple[int, ...], dtype: type) -> None:
     """Also sizes that 8 does not divide; against loops over cells, at every third of the 20 steps."""
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, size=(4, 20, *shape)).astype(dtype)
+    images: npt.NDArray[Any] = rng.integers(0, 256, size=(4, 20, *shape)).astype(dtype)
     source = Listed([seen(own) for own in images])
 
     def cells(size: int) -> list[slice]:
