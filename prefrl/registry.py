@@ -12,12 +12,18 @@ from typing import Any
 from prefrl.errors import SettingError
 
 STRATEGIES: MutableMapping[str, str] = {
-    "uniform": "prefrl.feedback.strategies:UniformStrategy",
-    "spread": "prefrl.feedback.strategies:SpreadStrategy",
-    "disagreement": "prefrl.feedback.strategies:DisagreementStrategy",
-    "thompson": "prefrl.feedback.strategies:ThompsonStrategy",
+    "uniform": "prefrl.feedback.strategies.uniform:UniformStrategy",
+    "spread": "prefrl.feedback.strategies.by_return:SpreadStrategy",
+    "disagreement": "prefrl.feedback.strategies.scores:DisagreementStrategy",
+    "thompson": "prefrl.feedback.strategies.by_return:ThompsonStrategy",
+    "entropy": "prefrl.feedback.strategies.scores:EntropyStrategy",
+    "mutual-information": "prefrl.feedback.strategies.scores:MutualInformationStrategy",
+    "near-policy": "prefrl.feedback.strategies.coverage:NearPolicyStrategy",
+    "diverse": "prefrl.feedback.strategies.coverage:DiverseStrategy",
+    "disagreement-diverse": "prefrl.feedback.strategies.scores:DisagreementDiverseStrategy",
 }
-"""Which segments are asked about: classes made of `FeedbackSettings`."""
+"""Which segments are asked about: classes made of `FeedbackSettings`. Names may be mixed, as in
+"spread:0.5+thompson:0.5", so they have no "+" and no ":"."""
 
 SCHEDULES: MutableMapping[str, str] = {
     "hyperbolic": "prefrl.feedback.schedules:HyperbolicSchedule",
@@ -62,8 +68,8 @@ ALGORITHMS: MutableMapping[str, str] = {**ON_POLICY, **OFF_POLICY}
 has settings for each."""
 
 
-def look_up(table: Mapping[str, str], name: str, setting: str) -> Any:
-    """Return what a table has under a name.
+def check_name(table: Mapping[str, str], name: str, setting: str) -> None:
+    """Refuse a name that a table has not; nothing is imported.
 
     Args:
         table: One of this module.
@@ -77,5 +83,19 @@ def look_up(table: Mapping[str, str], name: str, setting: str) -> Any:
         close = get_close_matches(name, table)
         hint = f" Did you mean {close[0]}?" if close else ""
         raise SettingError(f"`{setting}` must be one of {', '.join(table)}. Received {name!r}.{hint}")
+
+
+def look_up(table: Mapping[str, str], name: str, setting: str) -> Any:
+    """Return what a table has under a name.
+
+    Args:
+        table: One of this module.
+        name: The name that was chosen.
+        setting: Where it was chosen, for the message.
+
+    Raises:
+        SettingError: The table has no such name.
+    """
+    check_name(table, name, setting)
     module, _, attribute = table[name].partition(":")
     return getattr(import_module(module), attribute)

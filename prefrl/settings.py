@@ -13,7 +13,7 @@ import tyro
 from pydantic import ConfigDict
 
 from prefrl.errors import SettingError
-from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS
+from prefrl.registry import ALGORITHMS, FEEDBACK_KINDS, SCHEDULES, STRATEGIES, TEACHERS, check_name
 
 if TYPE_CHECKING:
     AlgorithmName: TypeAlias = str
@@ -25,7 +25,7 @@ else:  # what the registry lists is what the command line offers
     AlgorithmName = Literal[tuple(ALGORITHMS)]
     FeedbackKindName = Literal[tuple(FEEDBACK_KINDS)]
     ScheduleName = Literal[tuple(SCHEDULES)]
-    StrategyName = Literal[tuple(STRATEGIES)]
+    StrategyName = Literal[tuple(STRATEGIES)] | str  # or a mixture of them
     TeacherName = Literal[tuple(TEACHERS)]
 
 LARGEST = 10**12 - 1
@@ -63,12 +63,15 @@ class FeedbackSettings:
     labels_per_round: int = 25
     """Labels that must be due before a round of asking and fitting starts."""
     strategy: StrategyName = "uniform"
-    """Which pairs are asked: any; segments spread evenly over the range of predicted return; of ten times as many
-    pairs, those on which the ensemble disagrees most (the paper's); or, for each clip, what a member drawn at
-    random likes best of ten segments (thompson)."""
+    """Which pairs are asked. uniform: any; spread: evenly over the range of predicted return; thompson: for each
+    clip, what a member drawn at random likes best of ten. Of ten times as many pairs, disagreement (the paper's):
+    those the ensemble disagrees on most; entropy: those it is least sure of; mutual-information: those that tell
+    most about which member is right; diverse: those that differ most from each other; disagreement-diverse: both.
+    near-policy: of the last `recent_steps`, pairs whose clips differ. Or a mixture of these whose shares sum to 1,
+    such as spread:0.5+thompson:0.5."""
     recent_share: float = 0.0
     """Share of the segments drawn, from which a strategy then chooses, that are of the last `recent_steps`; the
-    rest is of all recorded experience."""
+    rest is of all recorded experience. With near-policy all are recent."""
     recent_steps: int = 256
     """Steps per environment that count as recent."""
     recorder_steps: int = 2560
@@ -90,6 +93,7 @@ class FeedbackSettings:
                 f"Received {self.segment_length}, {self.labels_per_round}, {self.recorder_steps} and "
                 f"{self.recent_steps}."
             )
+        strategy_shares(self.strategy)
         if not 3 <= self.ranking_size <= 6:
             raise SettingError(f"`ranking_size` must be 3 to 6 clips. Received {self.ranking_size}.")
         if not 0 < self.time_constant < inf:
@@ -110,6 +114,40 @@ class FeedbackSettings:
                 "`stock`, `stale_after` and `overlap` must be at least 1, and `slack` at least 0. Received "
                 f"{self.stock}, {self.stale_after}, {self.overlap} and {self.slack}."
             )
+
+
+def strategy_shares(strategy: str) -> dict[str, float]:
+    """Return which share of the queries each strategy of a mixture chooses.
+
+    Args:
+        strategy: A name, or names with shares that sum to 1, such as `"spread:0.5+thompson:0.5"`.
+
+    Raises:
+        SettingError: It is neither, or a name is none of the registry.
+    """
+    if ":" not in strategy and "+" not in strategy:
+        check_name(STRATEGIES, strategy, "strategy")
+        return {strategy: 1.0}
+    shares: dict[str, float] = {}
+    for part in strategy.split("+"):
+        name, _, share = (text.strip() for text in part.partition(":"))
+        check_name(STRATEGIES, name, "strategy")
+        try:
+            value = float(share)
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= 1 or name in shares:
+            raise SettingError(_MIXTURE.format(strategy))
+        shares[name] = value
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise SettingError(_MIXTURE.format(strategy))
+    return shares
+
+
+_MIXTURE = (
+    "A `strategy` that is mixed names each one once, with shares above 0 that sum to 1, such as "
+    "spread:0.5+thompson:0.5. Received {!r}."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

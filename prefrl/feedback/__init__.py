@@ -11,7 +11,13 @@ from prefrl.feedback.schedules import (
 )
 from prefrl.feedback.simulated_teacher import SimulatedTeacher
 from prefrl.feedback.strategies import (
+    DisagreementDiverseStrategy,
     DisagreementStrategy,
+    DiverseStrategy,
+    EntropyStrategy,
+    MixtureStrategy,
+    MutualInformationStrategy,
+    NearPolicyStrategy,
     QueryStrategy,
     SegmentSource,
     SpreadStrategy,
@@ -31,11 +37,17 @@ from prefrl.feedback.teachers import (
 __all__ = [
     "BoltzmannTeacher",
     "ConstantSchedule",
+    "DisagreementDiverseStrategy",
     "DisagreementStrategy",
+    "DiverseStrategy",
+    "EntropyStrategy",
     "HyperbolicSchedule",
     "IncreasingSchedule",
     "LabelSchedule",
     "Labels",
+    "MixtureStrategy",
+    "MutualInformationStrategy",
+    "NearPolicyStrategy",
     "News",
     "OracleTeacher",
     "People",

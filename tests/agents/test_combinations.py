@@ -110,7 +110,7 @@ combinations = st.builds(
     calls=st.lists(st.integers(3, 6), min_size=1, max_size=3),
     planned=st.booleans(),
     schedule=st.sampled_from(sorted(SCHEDULES)),
-    strategy=st.sampled_from(sorted(STRATEGIES)),
+    strategy=st.sampled_from([*sorted(STRATEGIES), "near-policy:0.4+entropy:0.6"]),
     kind=st.sampled_from(sorted(FEEDBACK_KINDS)),
     action_is_read=st.booleans(),
     next_observation=st.booleans(),

@@ -260,9 +260,18 @@ def test_a_fit_has_fewer_passes_where_little_is_new(
     assert {n_epochs for _, n_epochs in passes[1:]} >= {3, 5}
 
 
-@pytest.mark.parametrize("strategy", ["disagreement", "thompson"])
-def test_an_ensemble_of_one_has_nothing_to_disagree_on(strategy: Any, drift_venv: MakeVenv) -> None:
-    with pytest.raises(SettingError, match=rf"`strategy` {strategy} needs an ensemble of at least 2 members"):
+@pytest.mark.parametrize(
+    ("strategy", "needs"),
+    [
+        ("disagreement", "disagreement"),
+        ("thompson", "thompson"),
+        ("mutual-information", "mutual-information"),
+        ("disagreement-diverse", "disagreement-diverse"),
+        ("entropy:0.5+thompson:0.5", "thompson"),
+    ],
+)
+def test_an_ensemble_of_one_has_nothing_to_disagree_on(strategy: str, needs: str, drift_venv: MakeVenv) -> None:
+    with pytest.raises(SettingError, match=rf"`strategy` {needs} needs an ensemble of at least 2 members"):
         PreferenceLearning(
             drift_venv(),
             teacher=OracleTeacher(),

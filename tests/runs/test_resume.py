@@ -196,6 +196,7 @@ def test_stopped_run_ends_as_one_never_stopped(
         ("ant", {}),
         ("hopper-backflip", {}),
         ("gridworld", {"feedback": {"strategy": "disagreement"}, "shuffle_labels": True}),
+        ("gridworld", {"feedback": {"strategy": "near-policy:0.3+disagreement-diverse:0.7"}}),
         ("pendulum", {"reward": "true"}),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "strength"}}),
         (
