@@ -174,7 +174,14 @@ class RewardSettings:
     """How the members' outputs become one reward: their mean, or the smallest of them."""
     sd_weight: float = 0.0
     """Multiple of the standard deviation over members that is added to their mean: below 0 the agent is kept from
-    what the members disagree on, above 0 it is drawn there."""
+    what the members disagree on, above 0 it is drawn there. Of the whole training, and of the saved reward."""
+    bonus: float = 0.0
+    """Multiple of the standard deviation over members that is added while labels come, so that the agent shows
+    what can be asked about (RUNE, Liang et al. 2022, begins at 0.05). It falls with the share of the labels that
+    are still to come, to 0 when the last one is in."""
+    pessimism: float = 0.0
+    """Multiple of the standard deviation over members that is taken off once the last label is in, when nobody
+    corrects any more what the agent finds; so the saved reward pays, too."""
     learning_rate: float = 1e-3
     """Of Adam."""
     batch_size: int = 64
@@ -195,6 +202,16 @@ class RewardSettings:
     paper's), and not on all but a tenth; it is validated on those left out."""
     memory: int = 0
     """Only so many latest comparisons are trained on; 0 for all."""
+    crop_least: float = 1.0
+    """Smallest share of a segment that a network is trained on in a step; parts are drawn anew each time (SURF,
+    Park et al. 2022). 1 for whole segments."""
+    pseudo_weight: float = 0.0
+    """Weight of the loss on pairs that nobody was asked about, which each network labels where it is sure (SURF
+    has 1); 0 for no such pairs. A run only: where there are labels alone, none are drawn."""
+    pseudo_threshold: float = 0.99
+    """Probability from which on a network is sure."""
+    pseudo_ratio: int = 4
+    """Such pairs for each comparison of a batch; each fit draws as many anew as belong to a whole batch."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, so that no training stops at its first fit."""
@@ -228,6 +245,51 @@ class RewardSettings:
             raise SettingError(
                 f"`sd_weight` belongs to the mean of the members; leave it at 0 with `aggregation` min. Received "
                 f"{self.sd_weight}."
+            )
+        self._check_disagreement()
+        if not 0 < self.crop_least <= 1 or not 0.5 < self.pseudo_threshold < 1:
+            raise SettingError(
+                "Expected 0 < `crop_least` <= 1 and 0.5 < `pseudo_threshold` < 1 of the reward model. Received "
+                f"{self.crop_least} and {self.pseudo_threshold}."
+            )
+        if not 0 <= self.pseudo_weight < inf or self.pseudo_ratio < 1:
+            raise SettingError(
+                "`pseudo_weight` of the reward model must be finite and at least 0, `pseudo_ratio` at least 1. "
+                f"Received {self.pseudo_weight} and {self.pseudo_ratio}."
+            )
+
+    @property
+    def sd_weight_changes(self) -> bool:
+        """Whether what disagreement pays changes in the course of a training."""
+        return self.bonus > 0 or self.pessimism > 0
+
+    def sd_weight_at(self, share_to_come: float) -> float:
+        """Return the multiple of the standard deviation over members that is paid beside their mean.
+
+        Args:
+            share_to_come: Share of all labels that the reward has not learned yet; 0 when the last one is in.
+        """
+        if share_to_come > 0:
+            return self.sd_weight + self.bonus * share_to_come
+        return self.sd_weight - self.pessimism
+
+    def _check_disagreement(self) -> None:
+        """Refuse what cannot be, or says two things, about what disagreement pays."""
+        if not 0 <= self.bonus < inf or not 0 <= self.pessimism < inf:
+            raise SettingError(
+                "`bonus` and `pessimism` of the reward model must be finite and at least 0. Received "
+                f"{self.bonus} and {self.pessimism}."
+            )
+        if self.sd_weight_changes and self.sd_weight != 0:
+            raise SettingError(
+                "`sd_weight` of the reward model is for all of a run, `bonus` and `pessimism` for its parts; "
+                f"set one, or the others. Received {self.sd_weight}, {self.bonus} and {self.pessimism}."
+            )
+        if self.sd_weight_changes and (self.aggregation != "mean" or self.n_members < 2):
+            raise SettingError(
+                "`bonus` and `pessimism` belong to the mean of at least 2 members; leave them at 0 otherwise. "
+                f"Received {self.bonus} and {self.pessimism} with `aggregation` {self.aggregation} and "
+                f"`n_members` {self.n_members}."
             )
 
 

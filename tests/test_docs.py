@@ -370,7 +370,9 @@ def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
         "rollout/exploration_rate",
         "rollout/ep_rew_std",
         "policy/kl",
-    }  # of others, and of `prefrl train`
+        "reward_model/pseudo_labels",
+        "reward_model/sd_weight",
+    }  # of others, of `prefrl train`, and of settings that are off
 
 
 def test_warnings_in_the_documents_are_those_of_the_code() -> None:

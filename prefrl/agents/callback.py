@@ -191,6 +191,9 @@ class PreferenceCallback(BaseCallback):
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
         self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
         self._record("reward_model/disagreement", refit.fresh_disagreement)
+        self._record("reward_model/pseudo_labels", refit.pseudo_labels)
+        if self.preferences.reward_model.settings.sd_weight_changes:
+            self._record("reward_model/sd_weight", self.preferences.sd_weight)
         return refit
 
     def _pay_anew(self) -> None:

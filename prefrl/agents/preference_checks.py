@@ -1,5 +1,7 @@
 """What `PreferenceLearning` is put together from, checked at once and not after some training."""
 
+from math import ceil
+
 from stable_baselines3.common.vec_env import VecEnv
 
 from prefrl.agents.environments import frame_stack_of
@@ -62,3 +64,17 @@ def check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
                 f"`reward` was made for other {what} than these environments have. Expected {expected}. Received "
                 f"{found}."
             )
+
+
+def check_crops(trainer: RewardTrainer, feedback: FeedbackSettings) -> None:
+    """Refuse crops of segments that are too short to be cut.
+
+    Raises:
+        SettingError: The shortest crop is the whole segment.
+    """
+    least, length = trainer.settings.crop_least, feedback.segment_length
+    if least < 1 and ceil(least * length - 1e-9) >= length:
+        raise SettingError(
+            f"`crop_least` of {least} leaves segments of {length} steps whole. Make it smaller, or 1 for no "
+            "crops, or segments longer (`segment_length`)."
+        )

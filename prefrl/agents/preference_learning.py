@@ -19,12 +19,13 @@ from prefrl.agents.environments import check_segment_length, check_venv, frame_s
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
 from prefrl.agents.old_labels import OldLabels, learned_first, run_in
-from prefrl.agents.preference_checks import check_kinds, check_reward
+from prefrl.agents.preference_checks import check_crops, check_kinds, check_reward
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.reward_alarm import RewardAlarm
 from prefrl.agents.saved_preferences import check_answers, read_preferences, write_preferences
 from prefrl.agents.state_entropy import StateEntropy
+from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
@@ -91,6 +92,7 @@ class PreferenceLearning:
         self.trainer = reward
         check_reward(venv, self.trainer)
         check_members(feedback, self.trainer.ensemble.n_members)
+        check_crops(self.trainer, feedback)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
@@ -141,7 +143,10 @@ class PreferenceLearning:
         """Whether a training goes on that was begun and not ended."""
         self.critic_is_of_novelty = False
         """Whether labels are learned and the agent's critic still judges by novelty: it is to begin anew."""
-        self._refits = Refits(self.trainer, self.recorder)
+        self.sd_weight = self.reward_model.settings.sd_weight_at(1.0)
+        """Multiple of the standard deviation over members that is paid now; it changes at refits only."""
+        self._unlabelled = self._unlabelled_pairs()
+        self._refits = Refits(self.trainer, self.recorder, self._unlabelled)
         self._has_warned: set[str] = set()
 
     @property
@@ -182,9 +187,8 @@ class PreferenceLearning:
         self.has_begun = self._is_at_work = True
         self.plan_of_labels.begin(self.num_timesteps, n_steps, rollout)
         self.restarts.plan(self.plan_of_labels.total_timesteps)
-        n_given = max(self.labels.n_labels, self.plan_of_labels.given)
         n_labels = self.plan_of_labels.n_labels
-        if 0 < n_labels <= n_given and not self.plan_of_labels.is_fixed:
+        if 0 < n_labels <= self._n_given and not self.plan_of_labels.is_fixed:
             self._warn(
                 "spent",
                 f"All {n_labels} labels have been given; this call of `learn` trains on the "
@@ -229,6 +233,7 @@ class PreferenceLearning:
         refit = None
         if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
             refit = self._refits.fit()
+            self.sd_weight = self.reward_model.settings.sd_weight_at(self._share_to_come)
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
         return refit._replace(seconds=seconds) if refit else None
@@ -305,6 +310,7 @@ class PreferenceLearning:
             "has_begun": self.has_begun,
             "critic_is_of_novelty": self.critic_is_of_novelty,
             "refit_seconds": self.refit_seconds,
+            "sd_weight": self.sd_weight,
             "recalls": list(self._recalls),
             **self._refits.values(),
         }
@@ -325,12 +331,13 @@ class PreferenceLearning:
         self.has_begun = values["has_begun"]
         self.critic_is_of_novelty = values.get("critic_is_of_novelty", False)
         self.refit_seconds = values["refit_seconds"]
+        self.sd_weight = values.get("sd_weight", self.sd_weight)  # before it was saved it did not change
         self._refits.restore(values)
         self.trainer.refill(self.store.comparisons_at(self.trainer.seqs.tolist()))
 
     @property
     def _parts(self) -> dict[str, Part]:
-        pretraining = {} if self._pretraining is None else {"pretraining": self._pretraining}
+        optional = {"pretraining": self._pretraining, "unlabelled": self._unlabelled}
         return {
             "venv": self.venv,
             "recorder": self.recorder,
@@ -339,7 +346,7 @@ class PreferenceLearning:
             "labels": self.labels,
             "plan": self.plan_of_labels,
             "restarts": self.restarts,
-            **pretraining,
+            **{name: part for name, part in optional.items() if part is not None},
         }
 
     def _pay(
@@ -364,7 +371,7 @@ class PreferenceLearning:
         if self.is_pretraining:
             assert self._pretraining is not None
             return self._pretraining.pay(observations)
-        return self.reward_model.predict(observations, actions, next_observations)
+        return self.reward_model.predict(observations, actions, next_observations, sd_weight=self.sd_weight)
 
     @property
     def alarm(self) -> RewardAlarm:
@@ -388,7 +395,30 @@ class PreferenceLearning:
         if self.is_pretraining:
             assert self._pretraining is not None
             return self._pretraining.predict(observations)
-        return self.reward_model.predict(observations, actions, next_observations)
+        return self.reward_model.predict(observations, actions, next_observations, sd_weight=self.sd_weight)
+
+    @property
+    def _n_given(self) -> int:
+        """Labels of the budget that there are."""
+        return max(self.labels.n_labels, self.plan_of_labels.given)
+
+    @property
+    def _share_to_come(self) -> float:
+        """Share of the budget of labels that there is not yet."""
+        n_labels = self.plan_of_labels.n_labels
+        return max(0.0, 1.0 - self._n_given / n_labels) if n_labels else 0.0  # all were there before
+
+    def _unlabelled_pairs(self) -> UnlabelledPairs | None:
+        """Return what draws pairs that nobody is asked about; None where nothing is learned of such."""
+        training = self.trainer.settings
+        if not training.pseudo_weight:
+            return None
+        return UnlabelledPairs(
+            self.recorder,
+            length=self.feedback.segment_length,
+            n=training.pseudo_ratio * training.batch_size,
+            rng=Streams(self.seed).generator("unlabelled-pairs"),
+        )
 
     def _recall(self) -> bool:
         """Take in, once, what earlier runs or processes have been told; return whether there was anything."""

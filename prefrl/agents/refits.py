@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prefrl.agents.reward_alarm import RewardAlarm
+from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import FaultyEnvError
 from prefrl.feedback import News
 from prefrl.memory import give_back_memory
@@ -19,6 +20,7 @@ from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.calibration import Calibration
 from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict
+from prefrl.reward.pseudo_labels import Pair
 from prefrl.segments import SegmentRecorder
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
@@ -39,6 +41,9 @@ class Refit(NamedTuple):
     """Standard deviation over members of the preference they predict for the same, mean over comparisons."""
     seconds: float
     """Wall time of asking and fitting."""
+    pseudo_labels: float = math.nan
+    """Pseudo-labels that a gradient step learned from, mean over steps and members; NaN where there were no
+    unlabelled pairs."""
 
 
 class Fresh(NamedTuple):
@@ -55,10 +60,13 @@ class Refits:
     Args:
         trainer: Of the reward.
         recorder: Whose steps the reward's inputs are normalised by.
+        unlabelled: Pairs that nobody was asked about, for every fit but the first; None for none.
     """
 
-    def __init__(self, trainer: RewardTrainer, recorder: SegmentRecorder) -> None:
-        self._trainer, self._recorder = trainer, recorder
+    def __init__(
+        self, trainer: RewardTrainer, recorder: SegmentRecorder, unlabelled: UnlabelledPairs | None = None
+    ) -> None:
+        self._trainer, self._recorder, self._unlabelled = trainer, recorder, unlabelled
         self._reward = trainer.ensemble
         self._normalised_until = 0
         self._fresh: list[Fresh] = []
@@ -117,7 +125,10 @@ class Refits:
             observations, actions = self._recorder.latest_observations(n_new), self._recorder.latest_actions(n_new)
             _check_finite(observations, actions)
             inputs.update(observations, actions)
-        metrics = self._trainer.fit(n_epochs)
+        unlabelled: list[Pair] = []
+        if self._unlabelled is not None and self._reward.fitted:  # what first weights are sure of is noise
+            unlabelled = self._unlabelled.draw()
+        metrics = self._trainer.fit(n_epochs, unlabelled=unlabelled)
         said = [one.said for one in self._fresh if one.said is not None]
         error_rate = self._trainer.settings.error_rate
         fresh = evaluate(said, error_rate)
@@ -135,6 +146,7 @@ class Refits:
             fresh_log_loss=_mean(fresh.log_loss),
             fresh_disagreement=_mean(fresh.disagreement),
             seconds=0.0,
+            pseudo_labels=self._trainer.n_pseudo_labels,
         )
 
     def values(self) -> Json:

@@ -94,7 +94,14 @@ class RewardEnsemble:
         """Networks E."""
         return self.settings.n_members
 
-    def predict(self, observations: Any, actions: npt.NDArray[Any], next_observations: Any = None) -> FloatArray:
+    def predict(
+        self,
+        observations: Any,
+        actions: npt.NDArray[Any],
+        next_observations: Any = None,
+        *,
+        sd_weight: float | None = None,
+    ) -> FloatArray:
         """Return the learned reward of a batch of steps.
 
         Args:
@@ -102,10 +109,12 @@ class RewardEnsemble:
             actions: Shape [N, *act].
             next_observations: Those after the actions, at the end of an episode the terminal ones; as
                 `observations`. Not needed where the settings' `next_observation` is false, or for images.
+            sd_weight: Multiple of the standard deviation over members that is paid; by default what the settings
+                say for when the last label is in, without a bonus for exploration: so a saved reward pays.
 
         Returns:
-            Shape [N]: the members' normalised outputs, put together as the settings' `aggregation` and `sd_weight`
-            say; 0 before the first fit.
+            Shape [N]: the members' normalised outputs, put together as the settings' `aggregation` says; 0 before
+            the first fit.
 
         Raises:
             RewardModelError: The next observations are needed and missing.
@@ -114,8 +123,9 @@ class RewardEnsemble:
         if not self.fitted:
             return np.zeros(len(actions), dtype=np.float32)
         raw = self._of_steps(observations, actions, next_observations)
-        if self.settings.aggregation != "mean" or self.settings.sd_weight:
-            return self.aggregate(self._normalised(raw))
+        weight = self._sd_weight(sd_weight)
+        if self.settings.aggregation != "mean" or weight:
+            return self.aggregate(self._normalised(raw), sd_weight=weight)
         # Normalising and averaging in one product: this runs at every step of the environments.
         rewards: FloatArray = self._mean_scale @ raw
         rewards += self._mean_shift
@@ -148,14 +158,15 @@ class RewardEnsemble:
                 returns[:, places] = raw.sum(axis=2, dtype=np.float64)
         return returns
 
-    def aggregate(self, members: FloatArray) -> FloatArray:
-        """Return one reward of the members' normalised ones, [E, n] to [n]."""
+    def aggregate(self, members: FloatArray, *, sd_weight: float | None = None) -> FloatArray:
+        """Return one reward of the members' normalised ones, [E, n] to [n]; `sd_weight` as in `predict`."""
         if self.settings.aggregation == "min":
             smallest: FloatArray = members.min(axis=0)
             return smallest
         rewards: FloatArray = members.mean(axis=0)
-        if self.settings.sd_weight:
-            rewards += np.float32(self.settings.sd_weight) * members.std(axis=0)
+        weight = self._sd_weight(sd_weight)
+        if weight:
+            rewards += np.float32(weight) * members.std(axis=0)
         return rewards
 
     def raw(self, read: Tensor, *, mask: Tensor | None = None, rng: np.random.Generator | None = None) -> Tensor:
@@ -268,6 +279,9 @@ class RewardEnsemble:
         self._output_shift = (-self.output_mean * scale)[:, None].astype(np.float32)
         self._mean_scale = (scale / self.n_members).astype(np.float32)
         self._mean_shift = np.float32((-self.output_mean * scale).mean())
+
+    def _sd_weight(self, wanted: float | None) -> float:
+        return self.settings.sd_weight_at(0.0) if wanted is None else wanted
 
     def _normalised(self, raw: FloatArray) -> FloatArray:
         result: FloatArray = raw * self._output_scale + self._output_shift

@@ -5,6 +5,7 @@ members train in one fused computation over [E, batch, K, T] steps; there is no 
 members or steps.
 """
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from prefrl.parts import Arrays, Json, State, under
 from prefrl.reward.adam import MemberAdam
 from prefrl.reward.calibration import Calibration
 from prefrl.reward.comparisons import make_data
+from prefrl.reward.crops import Crops
 from prefrl.reward.cutpoints import Cutpoints, rating_loss
 from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
@@ -29,6 +31,7 @@ from prefrl.reward.losses import (
     preference_loss,
     segment_returns,
 )
+from prefrl.reward.pseudo_labels import Pair, PseudoLabels
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison
 from prefrl.segments.answers import LEVELS
@@ -107,6 +110,12 @@ class RewardTrainer:
         streams = Streams(seed)
         self.seed = streams.seed
         self._rng = streams.generator("reward-trainer")
+        self._crops = Crops(self.settings.crop_least, streams.generator("crops"))
+        self._pseudo_rng = streams.generator("pseudo-labels")
+        self._pseudo_labels: PseudoLabels | None = None
+        self.n_pseudo_labels = math.nan
+        """Pseudo-labels that a gradient step of the last fit learned from, mean over steps and members; NaN where
+        it had no unlabelled pairs."""
 
     @property
     def n_comparisons(self) -> int:
@@ -163,22 +172,27 @@ class RewardTrainer:
         self._past = self._past[~np.isin(self._past, list(seqs))]
         self._keep(~np.isin(self._seqs, list(seqs)))
 
-    def fit(self, n_epochs: int) -> RewardMetrics:
+    def fit(self, n_epochs: int, *, unlabelled: Sequence[Pair] = ()) -> RewardMetrics:
         """Train for some passes over all comparisons and renormalise the outputs.
 
         Inputs that nothing was ever learned of are normalised by the comparisons first.
 
         Args:
             n_epochs: Passes of each member over its own draw; at least 1.
+            unlabelled: Pairs of segments that nobody was asked about, for `pseudo_weight`; of this fit only.
+                Without them it is of the comparisons alone. Better none in the first fit: first weights are sure
+                of noise.
 
         Raises:
             NotEnoughExperienceError: There is no comparison yet.
+            SettingError: There is no pass, or there are unlabelled pairs and `pseudo_weight` is 0.
         """
         self._check_filled()
         if self.n_comparisons == 0:
             raise NotEnoughExperienceError("The reward cannot be fitted before there is a comparison.")
         if n_epochs < 1:
             raise SettingError(f"`n_epochs` must be at least 1. Received {n_epochs}.")
+        self._pseudo_labels = self._labelling(unlabelled)
         self._normalise_inputs()
         for _ in range(n_epochs):
             train_loss, n_steps = self._epoch()
@@ -186,6 +200,8 @@ class RewardTrainer:
             held_out_loss = masked_mean(held_out.losses, held_out.mask)
             self._adapt_l2(train_loss, held_out_loss, n_steps)
         self._normalise_outputs()
+        self.n_pseudo_labels = math.nan if self._pseudo_labels is None else self._pseudo_labels.n_used
+        self._pseudo_labels = None
         return self._metrics(train_loss, held_out)
 
     def evaluate(self, comparisons: Sequence[Comparison]) -> Evaluation:
@@ -208,7 +224,8 @@ class RewardTrainer:
         }
         arrays |= {f"adam.{name}": array for name, array in self.optimizer.state().items()}
         arrays |= {f"cutpoints.{name}": array for name, array in self.cutpoints.state().items()}
-        return arrays, {"rng": self._rng.bit_generator.state, "seed": self.seed}
+        streams = {name: rng.bit_generator.state for name, rng in self._streams_in_use.items()}
+        return arrays, {"rng": self._rng.bit_generator.state, "seed": self.seed, "streams": streams}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken, once `refill` has handed the comparisons back.
@@ -224,6 +241,8 @@ class RewardTrainer:
             past = np.array(arrays["past"], dtype=np.int64).reshape(-1)
             seed = int(values["seed"])
             self._rng.bit_generator.state = values["rng"]
+            for name, rng in self._streams_in_use.items():
+                rng.bit_generator.state = values["streams"][name]
         except (KeyError, TypeError, ValueError) as error:
             raise RewardModelError(
                 f"The state of the reward's training is damaged, or of another number of members: {error}."
@@ -254,6 +273,18 @@ class RewardTrainer:
                 f"Expected the {len(self._seqs)} comparisons that the training had, in their order. Received "
                 f"{len(received)}, or others."
             )
+
+    @property
+    def _streams_in_use(self) -> dict[str, np.random.Generator]:
+        """Random numbers beside those of every training, as far as the settings have need of them."""
+        crops = {"crops": self._crops.rng} if self._crops.are_drawn else {}
+        return {**crops, "pseudo-labels": self._pseudo_rng} if self.settings.pseudo_weight else crops
+
+    def _labelling(self, pairs: Sequence[Pair]) -> PseudoLabels | None:
+        """Return what labels these pairs; None where there are none."""
+        if not pairs:
+            return None
+        return PseudoLabels(self.ensemble, pairs, settings=self.settings, crops=self._crops, rng=self._pseudo_rng)
 
     def _check_filled(self) -> None:
         if len(self._data) != len(self._seqs):
@@ -298,6 +329,8 @@ class RewardTrainer:
         summed = (losses * weight).sum(dim=1)
         # Summed over members, so that each trains exactly as it would alone.
         objective = (summed / total.clamp(min=1) + self.l2 * self.ensemble.network.squared_norms()).sum()
+        if self._pseudo_labels is not None:
+            objective = objective + self.settings.pseudo_weight * self._pseudo_labels.loss(indices.shape[1]).sum()
         self.optimizer.zero_grad()
         self.cutpoints.optimizer.zero_grad()
         objective.backward()
@@ -332,10 +365,11 @@ class RewardTrainer:
         read, mask = self._data.gather(index)
         steps = read.flatten(1, 2)
         if trained is None:
-            rewards = self.ensemble.raw(steps)
+            rewards, weights = self.ensemble.raw(steps), mask
         else:
             rewards = self.ensemble.raw(steps, mask=mask.flatten(1, 2) * trained[:, None, None], rng=self._rng)
-        return segment_returns(rewards.view(mask.shape), mask)
+            weights = self._crops.weights(mask)
+        return segment_returns(rewards.view(mask.shape), weights)
 
     @property
     def _n_at_once(self) -> int:

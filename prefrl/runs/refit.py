@@ -4,7 +4,8 @@ Both are judged on the same comparisons, each by a reward that was not trained o
 fitted to all of them and written down. Nothing of the run is changed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
@@ -18,7 +19,7 @@ from scipy import stats
 
 from prefrl.agents.old_labels import learned_first
 from prefrl.config import flat
-from prefrl.errors import RunError
+from prefrl.errors import RunError, SettingError
 from prefrl.feedback.labels import read_in_parts
 from prefrl.files import write_json
 from prefrl.reward import RewardEnsemble, RewardTrainer
@@ -74,6 +75,7 @@ def refit(
     torch.set_num_threads(config.n_threads)
     target = _free(out) if out is not None else _numbered(run.path / "refits")
     changes = _changes(config.reward_model, settings)
+    _check_labels_alone(changes, settings)
     n_fits = n_folds * (2 if changes else 1) + 1
     done = count(1)
     with _labels_of(run) as labels:
@@ -131,6 +133,7 @@ def fit_anew(run: RunFolder, seqs: Sequence[int]) -> RewardEnsemble:
     """
     config = run.config()
     torch.set_num_threads(config.n_threads)
+    _check_labels_alone({}, config.reward_model)
     with _labels_of(run) as labels:
         trainer = RewardTrainer(labels.ensemble(config.reward_model, config.seed, config.device))
         fit_to(trainer, seqs, labels.read, n_epochs=config.reward_model.first_epochs)
@@ -208,6 +211,26 @@ def _changes(own: RewardSettings, other: RewardSettings) -> dict[str, dict[str, 
     """Return what differs, by name."""
     was, now = flat(asdict(own)), flat(asdict(other))
     return {name: {"run": was[name], "refit": now[name]} for name in was if was[name] != now[name]}
+
+
+def _check_labels_alone(changes: Collection[str], settings: RewardSettings) -> None:
+    """Say what a fit to labels, without the experience about them, cannot do.
+
+    Raises:
+        SettingError: That is all that is to be compared.
+    """
+    if any(name.startswith("pseudo_") for name in changes):
+        raise SettingError(
+            "Pseudo-labels need experience that nobody was asked about, which a run does not keep, so that the "
+            "same would be compared with itself. Leave `pseudo_weight`, `pseudo_threshold` and `pseudo_ratio` as "
+            "they are in the run, and try others in a training."
+        )
+    if settings.pseudo_weight:
+        warnings.warn(
+            "The reward is fitted to labels alone, without the pseudo-labels of its settings: a run keeps no "
+            "experience that nobody was asked about.",
+            stacklevel=3,
+        )
 
 
 def _summary(scores: HeldOutScores) -> dict[str, float | None]:

@@ -220,9 +220,9 @@ def test_a_trainer_s_own_settings_are_all_kept_to(
     passes: list[int] = []
     fit = trainer.fit
 
-    def noted(n_epochs: int) -> Any:
+    def noted(n_epochs: int, **more: Any) -> Any:
         passes.append(n_epochs)
-        return fit(n_epochs)
+        return fit(n_epochs, **more)
 
     monkeypatch.setattr(trainer, "fit", noted)
     prefs = PreferenceLearning(
@@ -246,9 +246,9 @@ def test_a_fit_has_fewer_passes_where_little_is_new(
     passes: list[tuple[int, int]] = []
     fit = prefs.trainer.fit
 
-    def noted(n_epochs: int) -> Any:
+    def noted(n_epochs: int, **more: Any) -> Any:
         passes.append((prefs.trainer.n_known, n_epochs))
-        return fit(n_epochs)
+        return fit(n_epochs, **more)
 
     monkeypatch.setattr(prefs.trainer, "fit", noted)
     monkeypatch.setattr(prefs.trainer, "settings", replace(prefs.trainer.settings, epochs=5))

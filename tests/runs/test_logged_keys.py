@@ -38,7 +38,13 @@ def logged(
 
     def train(algo: str) -> set[str]:
         task = {"dqn": "cartpole", "qrdqn": "cartpole", "ppo": "hopper-backflip"}.get(algo, "pendulum")
-        config = small_config(task, algo, time_limit=50, restarts={"window_share": 0.1, "patience": 1})
+        config = small_config(
+            task,
+            algo,
+            time_limit=50,
+            restarts={"window_share": 0.1, "patience": 1},
+            reward_model={"bonus": 0.1, "pseudo_weight": 1.0} if algo == "a2c" else {},
+        )
         start(config, tmp_path / algo, quiet)
         lines = read_metrics(tmp_path / algo / "log" / "metrics.jsonl")
         return {re.sub(r"^task/.*", "task/…", key) for line in lines for key in line}

@@ -13,6 +13,7 @@ from prefrl.cli import main
 from prefrl.errors import NotEnoughExperienceError, RunError, SettingError
 from prefrl.reward import RewardEnsemble
 from prefrl.runs import RunFolder, refit
+from prefrl.runs.refit import fit_anew, label_seqs
 from prefrl.segments import Answer
 from prefrl.settings import RewardSettings
 from prefrl.store import NewAnswer, Store
@@ -121,3 +122,20 @@ def test_the_command_begins_with_the_settings_of_the_run(
         assert f" {said['held_out']['refit'][figure]:.3f}" in out
     main(["refit", str(answered), "--folds", "2", "--out", str(tmp_path / "c")])
     assert "there is nothing to compare" in capsys.readouterr().out
+
+
+def test_pseudo_labels_are_of_trainings_only(answered: Path, tmp_path: Path) -> None:
+    """A run keeps its labels, and no experience that nobody was asked about."""
+    with pytest.raises(SettingError, match=r"^Pseudo-labels need experience that nobody was asked about"):
+        refit(RunFolder.open(answered), RewardSettings(hidden_sizes=(16,), pseudo_weight=1.0), n_folds=2)
+    run = RunFolder.open(shutil.copytree(answered, tmp_path / "run", ignore=shutil.ignore_patterns("refits")))
+    config = json.loads((run.path / "config.json").read_text())
+    config["config"]["reward_model"] = OWN | {"pseudo_weight": 1.0}
+    (run.path / "config.json").write_text(json.dumps(config))
+    own = run.config().reward_model
+    with pytest.warns(UserWarning, match="fitted to labels alone, without the pseudo-labels"):
+        found = refit(run, own, n_folds=2)
+    expected = refit(RunFolder.open(answered), RunFolder.open(answered).config().reward_model, n_folds=2)
+    assert found["held_out"] == expected["held_out"]
+    with pytest.warns(UserWarning, match="fitted to labels alone"):
+        assert fit_anew(run, label_seqs(run)).fitted

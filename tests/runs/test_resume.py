@@ -34,6 +34,7 @@ WholeOf = Callable[[RunConfig], dict[str, Any]]
 
 pytestmark = pytest.mark.usefixtures("train_only")
 WALL_TIME = {"time/fps", "time/time_elapsed", "time/training_seconds", "time/refit_seconds"}
+FEW_LABELS = {"crop_least": 0.6, "pseudo_weight": 1.0, "pseudo_threshold": 0.6, "bonus": 0.5, "pessimism": 0.5}
 WALL_TIME |= {"seconds", "refit_seconds", "t_start", "episode_times"}  # the last two are Monitor's
 
 
@@ -209,6 +210,13 @@ def test_stopped_run_ends_as_one_never_stopped(
         ),
         ("pendulum", {"teacher": "boltzmann", "feedback": {"kind": "rating", "strategy": "disagreement"}}),
         ("pendulum", {"reward_model": {"next_observation": True}, "restarts": {"first_policies": 1}}),
+        ("pendulum", {"reward_model": FEW_LABELS}),
+        ("pendulum", {"algo": "sac", "reward_model": FEW_LABELS}),
+        pytest.param(
+            "moving-dot",
+            {"agent": {"frame_stack": 3}, "reward_model": FEW_LABELS | {"epochs": 1}},
+            marks=pytest.mark.slow,
+        ),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": 8}}}),
         ("pendulum", {"agent": {"settings": {"use_sde": True, "sde_sample_freq": -1}}}),  # once per rollout
         ("pendulum", {"algo": "sac", "agent": {"settings": {"use_sde": True, "train_freq": 8}}}),
