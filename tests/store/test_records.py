@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from prefrl.errors import SettingError, StoreError
-from prefrl.store import LogKey, RunRecord, Store, TrainerRecord, WishRecord, schema
+from prefrl.store import LogKey, RunAbout, RunRecord, Store, TrainerRecord, WishRecord, schema
 from prefrl.store.typed_json import decode_record, encode_record
 
 RunRecordFactory = Callable[..., RunRecord]
@@ -120,6 +120,15 @@ def test_what_is_of_another_type_is_an_error_of_one_sentence(
 def test_a_run_of_another_type_is_an_error(run_record: RunRecordFactory, change: dict[str, Any]) -> None:
     with pytest.raises(StoreError, match=r"^The RunRecord in the store cannot be read: `"):
         decode_record(RunRecord, json.dumps({**asdict(run_record()), **change}))
+
+
+@pytest.mark.parametrize("wrong", [3, ["1"], [1, None], [1.5], {"1": 2}])
+def test_a_list_of_runs_is_one_of_whole_numbers(wrong: Any) -> None:
+    about = {"observation_space": {}, "action_space": {}, "segment_length": 5}
+    assert decode_record(RunAbout, json.dumps(about)).learns_from == ()
+    assert decode_record(RunAbout, json.dumps({**about, "learns_from": [1, 2]})).learns_from == (1, 2)
+    with pytest.raises(StoreError, match="`learns_from` is .* expected a list, of a whole number each"):
+        decode_record(RunAbout, json.dumps({**about, "learns_from": wrong}))
 
 
 @pytest.mark.parametrize("name", ["state", "updated_at"])
