@@ -23,7 +23,7 @@ def test_the_policy_sees_what_it_saw_when_it_was_saved(
     small_config: MakeConfig, tmp_path: Path, quiet: Listener
 ) -> None:
     """Observations are normalised by the statistics of then, however many steps are played."""
-    config = small_config("pendulum", reward="true", time_limit=20)
+    config = small_config("pendulum", reward="true", time_limit=20, agent={"normalize_observations": True})
     start(config, tmp_path / "run", quiet)
     checkpoint = Checkpoint(checkpoints(tmp_path / "run" / "checkpoints")[-1])
     mean = checkpoint.arrays["normalizer/observation:.mean"]

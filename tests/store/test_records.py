@@ -127,7 +127,7 @@ def test_a_list_of_runs_is_one_of_whole_numbers(wrong: Any) -> None:
     about = {"observation_space": {}, "action_space": {}, "segment_length": 5}
     assert decode_record(RunAbout, json.dumps(about)).learns_from == ()
     assert decode_record(RunAbout, json.dumps({**about, "learns_from": [1, 2]})).learns_from == (1, 2)
-    with pytest.raises(StoreError, match="`learns_from` is .* expected a list, of a whole number each"):
+    with pytest.raises(StoreError, match=r"`learns_from` is .* expected a list, of a whole number each"):
         decode_record(RunAbout, json.dumps({**about, "learns_from": wrong}))
 
 
