@@ -24,7 +24,6 @@ from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.reward_fn import RewardFn, reward_fn_of
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, StoreError
-from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
 from prefrl.registry import OFF_POLICY
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
@@ -34,6 +33,7 @@ from prefrl.runs.folder import RunFolder
 from prefrl.runs.log_writers import make_logger
 from prefrl.runs.memory_limits import check_memory, fitting_buffer_size, fitting_recorder_steps
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
+from prefrl.runs.run_teacher import run_teacher
 from prefrl.runs.saved_parts import (
     Progress,
     RandomStreams,
@@ -96,7 +96,7 @@ class Training:
         if config.reward == "preferences":
             self.store = Store(folder.path)
             self.store.counts()  # what is wrong with it is said now, not at the first question
-            self.preferences = _preferences(config, self.stacked, self.store)
+            self.preferences = _preferences(config, folder, self.stacked, self.store)
             self.rewarded = self.preferences.venv
             self.restarts = self.preferences.restarts
         else:
@@ -268,7 +268,7 @@ def _check_segment_length(config: RunConfig, environments: VecEnv) -> None:
         check_segment_length(environments, config.segment_length)
 
 
-def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> PreferenceLearning:
+def _preferences(config: RunConfig, folder: RunFolder, environments: VecEnv, store: Store) -> PreferenceLearning:
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
         environments.observation_space,
@@ -280,7 +280,7 @@ def _preferences(config: RunConfig, environments: VecEnv, store: Store) -> Prefe
     )
     preferences = PreferenceLearning(
         environments,
-        teacher=_teacher(config),
+        teacher=run_teacher(config, folder),
         n_labels=config.labels,
         seed=seeds.integer("preferences"),
         store=store,
@@ -326,10 +326,3 @@ def _agent_settings(config: RunConfig, environments: VecEnv) -> AgentSettings:
 def _window(config: RunConfig) -> int:
     """Return over how many episodes running means are taken: as many as SB3 takes its own over."""
     return int(config.agent.settings.get("stats_window_size", WINDOW))
-
-
-def _teacher(config: RunConfig) -> Teacher | People:
-    teacher = make_teacher(config.teacher, config.teacher_settings, seed=Streams(config.seed).integer("teacher"))
-    if not config.shuffle_labels or isinstance(teacher, People):
-        return teacher
-    return ShuffledTeacher(teacher, seed=Streams(config.seed).integer("shuffled-labels"))
