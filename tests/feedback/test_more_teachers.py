@@ -170,10 +170,10 @@ def test_bpref_and_each_of_several_people_are_found_again(kind: FeedbackKind, k:
 def test_a_drift_by_hand() -> None:
     drift = {"mistakes": [0.0, 0.4], "rationality": [2, 1], "rating_range": [[0, 1], [2, 5]]}
     teacher = DriftingTeacher(drift=drift, teacher_settings={"first_bias": 0.1}, n_queries=5, seed=7)
-    at = [teacher.teacher_for(query([1.0], [0.0], ordinal=i)) for i in (0, 2, 4, 9)]
+    at = [teacher.teacher_for(query([1.0], [0.0], ordinal=i)) for i in (0, 1, 4, 9)]
     common: dict[str, Any] = {"first_bias": 0.1, "seed": 7}
     assert at[0] == SimulatedTeacher(mistakes=0.0, rationality=2, rating_range=(0, 1), **common)
-    assert at[1] == SimulatedTeacher(mistakes=0.2, rationality=1 / 0.75, rating_range=(1.0, 3.0), **common)
+    assert at[1] == SimulatedTeacher(mistakes=0.1, rationality=1.6, rating_range=(0.5, 2.0), **common)
     assert at[2] == at[3] == SimulatedTeacher(mistakes=0.4, rationality=1, rating_range=(2, 5), **common)
 
 
