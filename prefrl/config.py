@@ -79,8 +79,10 @@ class RunConfig:
     The run keeps a copy."""
     teacher: TeacherName = "oracle"
     """Who compares: "oracle" knows the true return, "boltzmann" sees it with noise, "simulated" has the faults
-    that `teacher_settings` give it, "human" opens the labelling page; "like:RUN" is a simulated one that answers
-    as those did who answered in that run."""
+    that `teacher_settings` give it, "bpref" those with B-Pref's thresholds, "drifting" changes, "slow" answers
+    late, "mixture" is several people, "human" opens the labelling page; "regret:RUN" goes by what a clip has lost,
+    as the critic of a run on the true reward sees it, "like:RUN" is a simulated one that answers as those did who
+    answered in that run."""
     teacher_settings: tyro.conf.Suppress[dict[str, Any]] = field(default_factory=dict)
     """Fields of the teacher's class, in a file only."""
     oracle: Literal["gymnasium", "paper"] | None = None

@@ -36,6 +36,11 @@ TEACHERS: MutableMapping[str, str] = {
     "oracle": "prefrl.feedback.teachers:OracleTeacher",
     "boltzmann": "prefrl.feedback.teachers:BoltzmannTeacher",
     "simulated": "prefrl.feedback.simulated_teacher:SimulatedTeacher",
+    "bpref": "prefrl.feedback.bpref_teacher:BPrefTeacher",
+    "regret": "prefrl.feedback.regret_teacher:RegretTeacher",
+    "drifting": "prefrl.feedback.drifting_teacher:DriftingTeacher",
+    "slow": "prefrl.feedback.slow_teacher:SlowTeacher",
+    "mixture": "prefrl.feedback.mixture_teacher:MixtureTeacher",
     "human": "prefrl.feedback.teachers:People",
 }
 """Who compares: dataclasses made of `teacher_settings`, and of the run's seed where they have a field `seed`."""

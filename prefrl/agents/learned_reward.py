@@ -26,6 +26,8 @@ from prefrl.segments import SegmentRecorder
 
 WINDOW = 100
 """Episodes that running means are taken over, as in SB3 (`stats_window_size`)."""
+LATEST = 10
+"""Episodes whose true return teachers may go by that follow it (Lee et al. 2021)."""
 RENDER_STATE = "render_state"
 ENV_REWARD = "env_reward"
 EARLY_END = (
@@ -82,6 +84,10 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         """Steps of all environments so far, over all resets and calls of `learn`."""
         self.predicted_returns: deque[float] = deque(maxlen=window)
         self.task_metrics: dict[str, deque[float]] = {}
+        self.keeps_episodes = False
+        """Whether `mean_env_reward` is asked for."""
+        self._episodes: deque[tuple[float, int]] = deque(maxlen=LATEST)
+        """True return and length of the latest episodes, where they are asked for."""
         self._last_observations: Any = None
         self._next_observations: Any = None
         self._render_states: npt.NDArray[Any] | None = None
@@ -152,6 +158,15 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.predicted_returns = deque(self.predicted_returns, maxlen=window)
         self.task_metrics = {name: deque(values, maxlen=window) for name, values in self.task_metrics.items()}
 
+    def mean_env_reward(self) -> float | None:
+        """Return the mean true reward of a step over the last ten episodes; None where none has ended.
+
+        For teachers, who know the true reward; it is kept where `keeps_episodes` says so.
+        """
+        if not self._episodes:
+            return None
+        return sum(true for true, _ in self._episodes) / sum(length for _, length in self._episodes)
+
     def state(self) -> State:
         """Return what a resumed run needs of the episodes under way."""
         last = self._last_observations
@@ -164,6 +179,7 @@ class LearnedRewardVecEnv(VecEnvWrapper):
             "num_timesteps": self.num_timesteps,
             "predicted_returns": list(self.predicted_returns),
             "task_metrics": {name: list(values) for name, values in self.task_metrics.items()},
+            "episodes": [list(episode) for episode in self._episodes],
         }
 
     def restore(self, arrays: Arrays, values: Json) -> None:
@@ -174,6 +190,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         self.task_metrics = {
             name: deque(numbers, maxlen=self.window) for name, numbers in values["task_metrics"].items()
         }
+        episodes = values.get("episodes", [])  # earlier checkpoints have none
+        self._episodes = deque(((true, length) for true, length in episodes), maxlen=LATEST)
         named = under("observations.", arrays)
         self._last_observations = named.get("", named or None)
         self._render_states = arrays.get("render_states")
@@ -211,6 +229,8 @@ class LearnedRewardVecEnv(VecEnvWrapper):
         for env in ended:
             self.predicted_returns.append(float(self._running_returns[env]))
             self._running_returns[env] = 0.0
+            if self.keeps_episodes:
+                self._episodes.append(_episode_of(infos[env]))
             for name, value in infos[env].get("task_metrics", {}).items():
                 self.task_metrics.setdefault(name, deque(maxlen=self.window)).append(float(value))
             hides = self.reward != "true"  # with the true reward there is nothing to give away
@@ -294,6 +314,16 @@ class ClippedRewardVecEnv(VecEnvWrapper):
     def paid(rewards: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return what the agent gets of these rewards."""
         return np.clip(rewards, -1.0, 1.0)
+
+
+def _episode_of(info: Mapping[str, Any]) -> tuple[float, int]:
+    """Return the true return and the length of the episode that ended."""
+    if "episode" not in info:
+        raise SettingError(
+            "The teacher goes by the returns of episodes, which nobody counts: put SB3's `Monitor` around each "
+            "environment, as `make_vec_env` does, or `VecMonitor` around all."
+        )
+    return float(info["episode"]["r"]), int(info["episode"]["l"])
 
 
 def _check_paid(rewards: Any, n_envs: int) -> None:

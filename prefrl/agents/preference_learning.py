@@ -29,7 +29,9 @@ from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback.slow_teacher import SlowTeacherLabels
 from prefrl.feedback.strategies import check_members
+from prefrl.feedback.teachers import delay_of, follows_returns
 from prefrl.parts import Arrays, Json, Part, State, joined, restore_parts
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.seeding import Streams
@@ -127,14 +129,20 @@ class PreferenceLearning:
         if old_labels == "continue":
             self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
         maker = QueryMaker(
-            self.recorder, feedback, Streams(seed).generator("selection"), self.reward_model.returns
+            self.recorder,
+            feedback,
+            Streams(seed).generator("selection"),
+            self.reward_model.returns,
+            mean_env_reward=self.venv.mean_env_reward,
         )
+        self.venv.keeps_episodes = follows_returns(teacher)
         kind = feedback_kind(feedback.kind)
         self.labels: Labels
         if isinstance(teacher, People):
             self.labels = PeopleLabels(self.store, self.run, maker, feedback)
         else:
-            self.labels = TeacherLabels(teacher, self.store, self.run, maker, kind)
+            of_teacher = SlowTeacherLabels if delay_of(teacher) else TeacherLabels
+            self.labels = of_teacher(teacher, self.store, self.run, maker, kind)
         self.refit_seconds = 0.0
         """Wall time spent asking, fitting, and paying a replay buffer anew so far."""
         self.has_begun = False

@@ -21,6 +21,8 @@ C = TypeVar("C")
 
 LIKE = "like:"
 """What the name of a teacher begins with that is to be like those who answered in a run."""
+REGRET = "regret:"
+"""What that of a teacher begins with who takes the critic of a run for what could have been got."""
 
 
 def parse(name: str, command: type[C], arguments: Sequence[str], *, default: C | None = None) -> C:
@@ -58,14 +60,20 @@ def train_settings(arguments: Sequence[str]) -> tuple[TrainOptions, RunConfig]:
     algo, teacher = _peek(arguments, "--algo"), _peek(arguments, "--teacher")
     from_labels = _peek(arguments, "--from-labels")
     likeness: TeacherFit | None = None
+    values_from = ""
     if teacher is not None and teacher.startswith(LIKE) and not help_only:
-        likeness, arguments = _likeness(teacher, task), _simulated(arguments, teacher)
+        likeness, arguments = _likeness(teacher, task), _named(arguments, teacher, "simulated")
         teacher = "simulated"
+    elif teacher is not None and teacher.startswith(REGRET) and not help_only:
+        values_from, arguments = teacher.removeprefix(REGRET), _named(arguments, teacher, "regret")
+        teacher = "regret"
     preset = load_preset(task, algo, Path(file) if file else None, teacher=teacher, from_labels=from_labels)
     if likeness is not None:
         # A fault that was found not to be there is not written down, and replaces what the task says all the same.
         others = {name: one for name, one in preset.teacher_settings.items() if name not in likeness.fitted}
         preset = replace(preset, teacher_settings=others | likeness.settings())
+    if values_from:
+        preset = replace(preset, teacher_settings=preset.teacher_settings | {"values_from": values_from})
     default = TrainCommand(options=TrainOptions(), config=preset)
     command = parse("train", TrainCommand, arguments or ["--help"], default=default)
     return command.options, command.config
@@ -78,9 +86,9 @@ def _likeness(teacher: str, task: str) -> "TeacherFit":
     return fit_run(Path(teacher.removeprefix(LIKE)), task=task)
 
 
-def _simulated(arguments: Sequence[str], teacher: str) -> list[str]:
-    """Return the arguments with the simulated teacher in place of one that is like somebody."""
-    named = {teacher: "simulated", f"--teacher={teacher}": "--teacher=simulated"}
+def _named(arguments: Sequence[str], teacher: str, name: str) -> list[str]:
+    """Return the arguments with the name of a teacher in place of one that names a run, too."""
+    named = {teacher: name, f"--teacher={teacher}": f"--teacher={name}"}
     return [named.get(argument, argument) for argument in arguments]
 
 

@@ -1,7 +1,11 @@
 """When to ask, about what, and whom: schedules, query strategies, teachers, and the stream of labels."""
 
+from prefrl.feedback.bpref_teacher import BPrefTeacher
+from prefrl.feedback.drifting_teacher import DriftingTeacher
 from prefrl.feedback.labels import Labels, News, PeopleLabels, TeacherLabels, Wanted
+from prefrl.feedback.mixture_teacher import MixtureTeacher
 from prefrl.feedback.query_maker import QueryMaker
+from prefrl.feedback.regret_teacher import RegretTeacher
 from prefrl.feedback.schedules import (
     ConstantSchedule,
     HyperbolicSchedule,
@@ -10,6 +14,7 @@ from prefrl.feedback.schedules import (
     make_schedule,
 )
 from prefrl.feedback.simulated_teacher import SimulatedTeacher
+from prefrl.feedback.slow_teacher import SlowTeacher, SlowTeacherLabels
 from prefrl.feedback.strategies import (
     DisagreementDiverseStrategy,
     DisagreementStrategy,
@@ -35,17 +40,20 @@ from prefrl.feedback.teachers import (
 )
 
 __all__ = [
+    "BPrefTeacher",
     "BoltzmannTeacher",
     "ConstantSchedule",
     "DisagreementDiverseStrategy",
     "DisagreementStrategy",
     "DiverseStrategy",
+    "DriftingTeacher",
     "EntropyStrategy",
     "HyperbolicSchedule",
     "IncreasingSchedule",
     "LabelSchedule",
     "Labels",
     "MixtureStrategy",
+    "MixtureTeacher",
     "MutualInformationStrategy",
     "NearPolicyStrategy",
     "News",
@@ -54,9 +62,12 @@ __all__ = [
     "PeopleLabels",
     "QueryMaker",
     "QueryStrategy",
+    "RegretTeacher",
     "SegmentSource",
     "ShuffledTeacher",
     "SimulatedTeacher",
+    "SlowTeacher",
+    "SlowTeacherLabels",
     "SpreadStrategy",
     "Teacher",
     "TeacherLabels",

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from prefrl.errors import SettingError
 from prefrl.feedback.query_maker import QueryMaker
-from prefrl.feedback.teachers import Teacher, ask
+from prefrl.feedback.teachers import Teacher, ask, name_for, names_of
 from prefrl.parts import Arrays, Json, State
 from prefrl.segments import Comparison, FeedbackKind, Query
 from prefrl.segments.answers import PAIR
@@ -181,19 +181,12 @@ class TeacherLabels(Labels):
         asked again. A teacher that cannot tell too often leaves some labels for the next call.
 
         Raises:
-            SettingError: The teacher's answers are set aside.
+            SettingError: The teacher's answers are set aside, or of one who speaks for several, everybody's.
         """
         if self._reads_on:
             yield from self._read()
             self._reads_on = False
-        due = wanted.due - self._n_labels
-        if due < max(1, min(wanted.per_round, wanted.in_all - self._n_labels)) or not self._maker.is_ready:
-            return
-        if self._teacher.name in self._store.aside():
-            raise SettingError(
-                f"The answers of the teacher {self._teacher.name!r} are set aside, so nothing would be learned "
-                "from what it says; `store.set_aside(name, False)` takes that back."
-            )
+        due = self._due(wanted, self._n_labels)
         while due > 0:
             part = min(due, self._maker.most_at_once)
             try:
@@ -201,12 +194,32 @@ class TeacherLabels(Labels):
             except BaseException:
                 self.read_on()
                 raise
-            self._n_labels += len(comparisons)
-            self._cursor = max([self._cursor, *(comparison.seq for comparison in comparisons)])
+            self._count(comparisons)
             due -= part
             yield News(comparisons, [])
             if len(comparisons) < part:
                 return
+
+    def _due(self, wanted: Wanted, n_given: int) -> int:
+        """Return how many labels to ask for where there are, or will be, so many: none before they make a round.
+
+        Raises:
+            SettingError: There are some, and what the teacher says is set aside.
+        """
+        due = wanted.due - n_given
+        if due < max(1, min(wanted.per_round, wanted.in_all - n_given)) or not self._maker.is_ready:
+            return 0
+        if names_of(self._teacher) <= self._store.aside():
+            raise SettingError(
+                f"The answers of the teacher {self._teacher.name!r} are set aside, so nothing would be learned "
+                "from what it says; `store.set_aside(name, False)` takes that back."
+            )
+        return due
+
+    def _count(self, comparisons: Sequence[Comparison]) -> None:
+        """Count what is handed out."""
+        self._n_labels += len(comparisons)
+        self._cursor = max([self._cursor, *(comparison.seq for comparison in comparisons)])
 
     def _ask(self, n_labels: int, num_timesteps: int) -> list[Comparison]:
         """Ask until there are `n_labels` comparisons more; return them in the order of their answers."""
@@ -233,11 +246,12 @@ class TeacherLabels(Labels):
 
     def _answer_of(self, query: Query) -> NewAnswer:
         # The id is the query's, so that a repeated answer of the same teacher is one answer.
+        name = name_for(self._teacher, query)
         return NewAnswer(
-            id=f"{self._teacher.name}:{query.id}",
+            id=f"{name}:{query.id}",
             query_id=query.id,
             answer=ask(self._teacher, self._kind, query),
-            labeler=self._teacher.name,
+            labeler=name,
             kind=self._kind.name,
         )
 

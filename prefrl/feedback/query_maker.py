@@ -1,5 +1,7 @@
 """The query maker: turns recorded experience into numbered queries of one run."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from prefrl.feedback.strategies import PredictReturns, make_strategy
@@ -19,6 +21,7 @@ class QueryMaker:
         settings: The strategy, and the length of segments.
         rng: Where the choice of segments comes from.
         predict_returns: Members' returns of segments, for strategies that look at them.
+        mean_env_reward: Mean true reward of a step of late, which queries then know; None where they need not.
     """
 
     def __init__(
@@ -27,6 +30,8 @@ class QueryMaker:
         settings: FeedbackSettings,
         rng: np.random.Generator,
         predict_returns: PredictReturns,
+        *,
+        mean_env_reward: Callable[[], float | None] | None = None,
     ) -> None:
         self._recorder = recorder
         self._strategy = make_strategy(settings)
@@ -35,6 +40,7 @@ class QueryMaker:
         """Segments of a query."""
         self._rng = rng
         self._predict_returns = predict_returns
+        self._mean_env_reward = mean_env_reward
         self.n_made = 0
         """Queries made so far."""
 
@@ -66,8 +72,10 @@ class QueryMaker:
         )
         first = self.n_made
         self.n_made += len(groups)
+        mean = None if self._mean_env_reward is None else self._mean_env_reward()
         return [
-            Query(segments=group, ordinal=first + i, num_timesteps=num_timesteps) for i, group in enumerate(groups)
+            Query(segments=group, ordinal=first + i, num_timesteps=num_timesteps, mean_env_reward=mean)
+            for i, group in enumerate(groups)
         ]
 
     def state(self) -> State:

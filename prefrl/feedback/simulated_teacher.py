@@ -6,7 +6,7 @@ from math import inf
 from typing import TypeVar
 
 from prefrl.errors import SettingError
-from prefrl.feedback.teachers import BoltzmannTeacher, chance_of, deviation, effect_size
+from prefrl.feedback.teachers import BoltzmannTeacher, chance_of, deviation, effect_size, true_returns
 from prefrl.segments import Answer, Judgement, Query, Ranking, Rating
 from prefrl.segments.answers import LEVELS
 
@@ -22,11 +22,15 @@ class SimulatedTeacher(BoltzmannTeacher):
     Without settings it is the oracle.
 
     Raises:
-        SettingError: A share is not from 0 to 1, `equal_below` is negative, or another setting cannot be.
+        SettingError: A share is not from 0 to 1, `equal_below` is negative, or another setting cannot be; both
+            `rationality` and `beta` are given.
     """
 
     rationality: float = inf
     """As of the Boltzmann teacher; infinite for one who sees every difference."""
+    beta: float = inf
+    """The same for the difference of returns G, in place of that of effect sizes: P = σ(β (G₁ − G₂)), with the
+    discounted sum Σ γ^(H−1−t) r_t where there is a `discount` (B-Pref: 1). It has a unit, 1 over a return."""
     mistakes: float = 0.0
     """Share of answers that say the opposite of what was meant: the other side, the ranks in reverse order, the
     level as far from the other end. "Equal" and "can't tell" are left alone. B-Pref: 0.1."""
@@ -55,6 +59,13 @@ class SimulatedTeacher(BoltzmannTeacher):
             share = getattr(self, setting)
             if not isinstance(share, float | int) or not 0 <= share <= 1:
                 raise SettingError(f"`{setting}` of a simulated teacher must be from 0 to 1. Received {share}.")
+        if not isinstance(self.beta, float | int) or not self.beta > 0:
+            raise SettingError(f"`beta` must be above 0. Received {self.beta}.")
+        if max(self.beta, self.rationality) < inf:
+            raise SettingError(
+                "`rationality` and `beta` are the same noise in two units; give one of them. Received "
+                f"{self.rationality} and {self.beta}."
+            )
         if not isinstance(self.equal_below, float | int) or not self.equal_below >= 0:
             raise SettingError(f"`equal_below` must be 0 or more. Received {self.equal_below}.")
         if not isinstance(self.skip_below, float | int) or not self.skip_below < inf:
@@ -71,7 +82,7 @@ class SimulatedTeacher(BoltzmannTeacher):
             return Answer.CANNOT_TELL
         if self._happens("bias", self.first_bias, query):
             return Answer.FIRST
-        alike = meant is Answer.EQUAL or abs(effect_size(query)) < self.equal_below
+        alike = meant is Answer.EQUAL or self._is_alike(query)
         if alike is not self._happens("tie", self.tie_slips, query):
             return Answer.EQUAL
         if meant is Answer.EQUAL:  # of what is exactly equal, noise alone decides
@@ -106,8 +117,7 @@ class SimulatedTeacher(BoltzmannTeacher):
 
     def _ranking(self, query: Query, perceived: list[float]) -> Ranking:
         """Return the ranking by what is perceived, in which equal is what follows closely enough."""
-        n_steps = sum(segment.n_steps for segment in query.segments) / len(perceived)
-        close = self.equal_below * deviation(query) * n_steps
+        close = self._close(query)
         order = sorted(range(len(perceived)), key=lambda place: -perceived[place])
         groups = [[order[0]]]
         for before, place in pairwise(order):
@@ -118,12 +128,48 @@ class SimulatedTeacher(BoltzmannTeacher):
                 groups.append([place])
         return Ranking.of(groups)
 
+    def _perceived(self, query: Query) -> float:
+        if self.beta == inf:
+            return super()._perceived(query)
+        first, second = self.seen_returns(query)
+        return effect_size(query, [first + self._in_returns(query, self._logistic(query)), second])
+
+    def _in_returns(self, query: Query, draw: float) -> float:
+        if self.beta == inf:
+            return super()._in_returns(query, draw)
+        # The returns that it sees are as if all steps weighed 1, and β is of sums in which they weigh less.
+        n_steps = mean_length(query)
+        weight = n_steps if self.discount == 1 else (1 - self.discount**n_steps) / (1 - self.discount)
+        return draw / self.beta * n_steps / weight
+
+    def _plain_returns(self, query: Query) -> list[float]:
+        """Return what thresholds go by: returns without discount and noise."""
+        return true_returns(query)
+
+    def _is_alike(self, query: Query) -> bool:
+        """Say whether two segments are too alike to take a side."""
+        return abs(effect_size(query, self._plain_returns(query))) < self.equal_below
+
+    def _close(self, query: Query) -> float:
+        """Return the difference of returns below which neighbours in a ranking are equal."""
+        return self.equal_below * deviation(query) * mean_length(query)
+
+    def _shows_nothing(self, query: Query) -> bool:
+        """Say whether there is nothing to see in any of the segments."""
+        returns = self._plain_returns(query)
+        best = max(one / segment.n_steps for one, segment in zip(returns, query.segments, strict=True))
+        return best < self.skip_below
+
     def _cannot_tell(self, query: Query) -> bool:
-        best = max(segment.env_return / segment.n_steps for segment in query.segments)
-        return best < self.skip_below or self._happens("cannot tell", self.cannot_tell, query)
+        return self._shows_nothing(query) or self._happens("cannot tell", self.cannot_tell, query)
 
     def _slipped(self, query: Query, meant: Said, opposite: Said) -> Said:
         return opposite if self._happens("mistake", self.mistakes, query) else meant
 
     def _happens(self, what: str, share: float, query: Query) -> bool:
         return chance_of(f"{self.seed}:{what}:{query.id}") < share
+
+
+def mean_length(query: Query) -> float:
+    """Return the mean number of steps of the segments."""
+    return sum(segment.n_steps for segment in query.segments) / len(query.segments)

@@ -28,7 +28,9 @@ class Teacher(Protocol):
     """Whoever answers queries without being waited for.
 
     For another kind of feedback than "pair" it has the method that `FeedbackKind.method` names, too. Where it
-    needs something more for one, a method `lacks(kind)` returns what, in a few words, or None.
+    needs something more for one, a method `lacks(kind)` returns what, in a few words, or None. One that speaks for
+    several has `names`, and a method `name_of(query)` that returns under which of them a query is answered. One
+    that goes by `mean_env_reward` of a query says so by `follows_returns`, and one that is slow has `delay_steps`.
     """
 
     @property
@@ -189,17 +191,25 @@ class BoltzmannTeacher(OracleTeacher):
 
     def _perceived_returns(self, query: Query) -> list[float]:
         returns = self.seen_returns(query)
-        # A deviation for a segment of mean length; where it is 0, every difference is infinitely large.
-        scale = deviation(query) * sum(segment.n_steps for segment in query.segments) / len(returns)
         perceived: dict[float, float] = {}  # by return, so that exactly equal ones are equal
         for place, value in enumerate(returns):
             gumbel = -log(-log(chance_of(f"{self.seed}:{query.id}:{place}"))) - EULER
-            perceived.setdefault(value, value + scale * gumbel / self.rationality)
+            perceived.setdefault(value, value + self._in_returns(query, gumbel))
         return [perceived[value] for value in returns]
 
+    def _in_returns(self, query: Query, draw: float) -> float:
+        """Return a draw of the standard distribution as noise of a return."""
+        # A deviation for a segment of mean length; where it is 0, every difference is infinitely large.
+        scale = deviation(query) * sum(segment.n_steps for segment in query.segments) / len(query.segments)
+        return scale * draw / self.rationality
+
     def _perceived(self, query: Query) -> float:
+        return super()._perceived(query) + self._logistic(query) / self.rationality
+
+    def _logistic(self, query: Query) -> float:
+        """Return the draw of the logistic distribution that belongs to a query."""
         chance = chance_of(f"{self.seed}:{query.id}")
-        return super()._perceived(query) + log(chance / (1 - chance)) / self.rationality
+        return log(chance / (1 - chance))
 
 
 def true_returns(query: Query) -> list[float]:
@@ -299,7 +309,17 @@ class ShuffledTeacher:
 
     def lacks(self, kind: FeedbackKind) -> str | None:
         """Return what the other teacher needs for a kind of feedback and has not."""
-        return _lack(self._teacher, kind)
+        return lack_of(self._teacher, kind)
+
+    @property
+    def delay_steps(self) -> int:
+        """Environment steps after which the other teacher's answers come."""
+        return delay_of(self._teacher)
+
+    @property
+    def follows_returns(self) -> bool:
+        """Whether the other teacher goes by the mean reward of late."""
+        return follows_returns(self._teacher)
 
     def _turned_or_not(self, query: Query, kind: FeedbackKind) -> Judgement:
         answer = ask(self._teacher, kind, query)
@@ -335,17 +355,39 @@ def check_gives(teacher: object, kind: FeedbackKind) -> None:
             f"`teacher` gives no feedback of kind {kind.name!r}: it needs a method `{kind.method}(query)`. "
             f"Received {teacher!r}."
         )
-    lack = _lack(teacher, kind)
+    lack = lack_of(teacher, kind)
     if lack is not None:
         raise SettingError(
             f"`teacher` gives feedback of kind {kind.name!r} only with {lack}. Received {teacher!r}."
         )
 
 
-def _lack(teacher: object, kind: FeedbackKind) -> str | None:
+def lack_of(teacher: object, kind: FeedbackKind) -> str | None:
+    """Return what a teacher says that it needs for a kind of feedback and has not; None where nothing."""
     lacks = getattr(teacher, "lacks", None)
     lack: str | None = lacks(kind) if callable(lacks) else None
     return lack
+
+
+def follows_returns(teacher: object) -> bool:
+    """Say whether a teacher goes by the mean true reward of late, so that queries have to know it."""
+    return bool(getattr(teacher, "follows_returns", False))
+
+
+def delay_of(teacher: object) -> int:
+    """Return how many environment steps after a question a teacher's answer comes; 0 for at once."""
+    return int(getattr(teacher, "delay_steps", 0))
+
+
+def names_of(teacher: Teacher) -> frozenset[str]:
+    """Return the names under which answers of a teacher may be stored."""
+    return frozenset(getattr(teacher, "names", None) or [teacher.name])
+
+
+def name_for(teacher: Teacher, query: Query) -> str:
+    """Return the name under which a teacher's answer to a query is stored."""
+    name_of = getattr(teacher, "name_of", None)
+    return str(name_of(query)) if callable(name_of) else teacher.name
 
 
 @dataclass(frozen=True)
@@ -367,7 +409,7 @@ def make_teacher(name: str, settings: Mapping[str, Any], *, seed: int) -> "Teach
         SettingError: There is no such teacher, or it has not one of the settings.
     """
     kind = look_up(TEACHERS, name, "teacher")
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(kind) if field.init}
     unknown = sorted(set(settings) - known)
     if unknown:
         has = ", ".join(sorted(known)) or "none"

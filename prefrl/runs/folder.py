@@ -6,6 +6,7 @@ log/metrics.jsonl           one line per rollout
 log/tensorboard/, log/wandb* the same for TensorBoard and Weights & Biases, where they are switched on
 checkpoints/STEPS/          all a training needs to go on
 reward_model/               the learned reward
+value_functions/            what a regret teacher takes for V*
 evaluation.json, clip.mp4   what the policy does
 report.html, report/*.csv   the same to look at
 """
@@ -51,6 +52,11 @@ class RunFolder:
     def reward_model(self) -> Path:
         """Folder of the learned reward."""
         return self.path / "reward_model"
+
+    @property
+    def value_functions(self) -> Path:
+        """Folder of copies of other runs' critics, by which a regret teacher goes."""
+        return self.path / "value_functions"
 
     @property
     def evaluation(self) -> Path:

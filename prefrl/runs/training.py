@@ -25,7 +25,6 @@ from prefrl.agents.restarts import PolicyRestarts
 from prefrl.agents.reward_fn import RewardFn, reward_fn_of
 from prefrl.config import RunConfig
 from prefrl.errors import RunError, StoreError
-from prefrl.feedback import People, ShuffledTeacher, Teacher, make_teacher
 from prefrl.parts import Part
 from prefrl.registry import OFF_POLICY
 from prefrl.reward import RewardEnsemble, RewardTrainer, resolve_device
@@ -36,6 +35,7 @@ from prefrl.runs.log_writers import make_logger
 from prefrl.runs.memory_limits import check_memory, fitting_buffer_size, fitting_recorder_steps
 from prefrl.runs.old_labels import old_labels_of
 from prefrl.runs.policy_view import SavedNormalizer, make_normalizer, stack_frames
+from prefrl.runs.run_teacher import run_teacher
 from prefrl.runs.saved_parts import (
     Progress,
     RandomStreams,
@@ -99,7 +99,7 @@ class Training:
             self.store = Store(folder.path)
             self.store.counts()  # what is wrong with it is said now, not at the first question
             old_labels = old_labels_of(config, self.store, self.stacked)
-            self.preferences = _preferences(config, self.stacked, self.store, old_labels)
+            self.preferences = _preferences(config, folder, self.stacked, self.store, old_labels)
             self.rewarded = self.preferences.venv
             self.restarts = self.preferences.restarts
         else:
@@ -272,7 +272,7 @@ def _check_segment_length(config: RunConfig, environments: VecEnv) -> None:
 
 
 def _preferences(
-    config: RunConfig, environments: VecEnv, store: Store, old_labels: OldLabels
+    config: RunConfig, folder: RunFolder, environments: VecEnv, store: Store, old_labels: OldLabels
 ) -> PreferenceLearning:
     seeds = Streams(config.seed)
     ensemble = RewardEnsemble(
@@ -285,7 +285,7 @@ def _preferences(
     )
     preferences = PreferenceLearning(
         environments,
-        teacher=_teacher(config),
+        teacher=run_teacher(config, folder),
         n_labels=config.labels,
         seed=seeds.integer("preferences"),
         store=store,
@@ -331,10 +331,3 @@ def _agent_settings(config: RunConfig, environments: VecEnv) -> AgentSettings:
 def _window(config: RunConfig) -> int:
     """Return over how many episodes running means are taken: as many as SB3 takes its own over."""
     return int(config.agent.settings.get("stats_window_size", WINDOW))
-
-
-def _teacher(config: RunConfig) -> Teacher | People:
-    teacher = make_teacher(config.teacher, config.teacher_settings, seed=Streams(config.seed).integer("teacher"))
-    if not config.shuffle_labels or isinstance(teacher, People):
-        return teacher
-    return ShuffledTeacher(teacher, seed=Streams(config.seed).integer("shuffled-labels"))

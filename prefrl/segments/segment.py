@@ -146,6 +146,9 @@ class Query:
     run: int = 0
     """Number of its run in the store that it is asked through, from 1; 0 before it is asked, and in what a store
     held before it knew its runs."""
+    mean_env_reward: float | None = None
+    """HIDDEN mean true reward of a step over the last episodes that had ended when the query was made, for
+    teachers who go by it. Known only while a training asks: no store keeps it."""
 
     def __post_init__(self) -> None:
         """Check the number of segments."""
