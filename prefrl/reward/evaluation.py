@@ -39,6 +39,8 @@ class Evaluation(NamedTuple):
 
     right: FloatArray
     """Whether the mean of members ranks each as answered, 1 or 0, or the share of its pairs; NaN for ties."""
+    probability: FloatArray
+    """Mean over members of P' of the answer, or of those of its pairs; NaN for ties."""
     log_loss: FloatArray
     """Of that mean, -log P' of the answer in nats; NaN for ties."""
     disagreement: FloatArray
@@ -70,6 +72,7 @@ def evaluate(predicted: Sequence[Predicted], error_rate: float) -> Evaluation:
     decided = pairs.preferences != 0.5
     return Evaluation(
         right=_means(answered > 0.5, pairs.owners, decided, n),
+        probability=_means(answered, pairs.owners, decided, n),
         log_loss=_means(log_loss, pairs.owners, decided, n),
         disagreement=_means(disagreement, pairs.owners, np.ones_like(decided), n),
     )

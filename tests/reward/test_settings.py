@@ -25,6 +25,7 @@ NAN, INF = math.nan, math.inf
         ("l2", (-1.0, NAN, INF)),
         ("sd_weight", (NAN, INF, -INF)),
         ("aggregation", ("max", "")),
+        ("label_filter", ("RIME", "")),
     ],
 )
 def test_a_reward_setting_that_cannot_be_is_named_with_its_value(setting: str, values: tuple[Any, ...]) -> None:
@@ -44,3 +45,13 @@ def test_the_limits_of_reward_settings_are_allowed() -> None:
 def test_the_smallest_member_has_no_standard_deviation() -> None:
     with pytest.raises(SettingError, match=r"leave it at 0 with `aggregation` min\. Received -0\.5\."):
         RewardSettings(aggregation="min", sd_weight=-0.5)
+
+
+def test_answers_are_judged_in_one_way_and_by_those_who_are_not_trained_on_them() -> None:
+    with pytest.raises(SettingError, match="choose one"):
+        RewardSettings(label_filter="drop", reliability=True)
+    for own in ({"label_filter": "flip"}, {"reliability": True}):
+        with pytest.raises(SettingError, match=r"`n_members` to 2 or more. Received 1"):
+            RewardSettings(n_members=1, **own)
+        assert RewardSettings(n_members=2, **own).judges_answers
+    assert not RewardSettings().judges_answers
