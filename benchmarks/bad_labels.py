@@ -26,6 +26,7 @@ from benchmarks._machine import machine
 from benchmarks._results import Row, print_table, progress, row, write
 from prefrl.feedback.contradictions import Contradictions
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.evaluation import predict, probabilities_of
 from prefrl.reward.label_filter import AS_LIKELY_AS_NOT
 from prefrl.reward.wrong_answers import Answered
 from prefrl.segments import Comparison, Segment
@@ -168,7 +169,8 @@ def trained(case: str, flipped: float, seed: int, hostile: str = "", per_round: 
         for start in [0, *range(FIRST, N_LABELS, per_round)]:
             new = said[start : FIRST if start == 0 else start + per_round]
             if start:
-                for one, probability in zip(new, trainer.evaluate(new).probability, strict=True):
+                called = probabilities_of(predict(trainer.ensemble, new), own.error_rate)
+                for one, probability in zip(new, called, strict=True):
                     contradictions.note(one.teacher, float(probability))
                 for name in contradictions.sentences():
                     named_after.setdefault(name, sum(one.teacher == name for one in said[: start + per_round]))

@@ -370,7 +370,8 @@ def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
         "rollout/exploration_rate",
         "rollout/ep_rew_std",
         "policy/kl",
-    }  # of others, and of `prefrl train`
+        "reward_model/distrusted",
+    }  # of others, of `prefrl train`, and of a filter
 
 
 def test_warnings_in_the_documents_are_those_of_the_code() -> None:

@@ -18,7 +18,7 @@ from prefrl.memory import give_back_memory
 from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.calibration import Calibration
-from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict
+from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict, probabilities_of
 from prefrl.segments import SegmentRecorder
 
 MANY_TIES, ENOUGH_ANSWERS = 0.8, 20
@@ -128,7 +128,7 @@ class Refits:
         said = [one.said for one in self._fresh if one.said is not None]
         error_rate = self._trainer.error_rate
         fresh = evaluate(said, error_rate)
-        self._note(fresh.probability)
+        self._note(probabilities_of(said, error_rate))
         self.calibration += Calibration.of(answered_probabilities(said, error_rate))
         # Only now: what a fit was stopped in is fitted again.
         self._fresh, self._n_changed = [], 0

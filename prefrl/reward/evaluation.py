@@ -39,8 +39,6 @@ class Evaluation(NamedTuple):
 
     right: FloatArray
     """Whether the mean of members ranks each as answered, 1 or 0, or the share of its pairs; NaN for ties."""
-    probability: FloatArray
-    """Mean over members of P' of the answer, or of those of its pairs; NaN for ties."""
     log_loss: FloatArray
     """Of that mean, -log P' of the answer in nats; NaN for ties."""
     disagreement: FloatArray
@@ -72,7 +70,6 @@ def evaluate(predicted: Sequence[Predicted], error_rate: float) -> Evaluation:
     decided = pairs.preferences != 0.5
     return Evaluation(
         right=_means(answered > 0.5, pairs.owners, decided, n),
-        probability=_means(answered, pairs.owners, decided, n),
         log_loss=_means(log_loss, pairs.owners, decided, n),
         disagreement=_means(disagreement, pairs.owners, np.ones_like(decided), n),
     )
@@ -91,6 +88,21 @@ def answered_probabilities(predicted: Sequence[Predicted], error_rate: float) ->
     pairs = _pairs(predicted)
     once: FloatArray = _answered(pairs, error_rate)[(pairs.preferences != 0.5) & pairs.is_first_time]
     return once
+
+
+def probabilities_of(predicted: Sequence[Predicted], error_rate: float) -> FloatArray:
+    """Return how probable the members' mean called each comparison.
+
+    Args:
+        predicted: As of `answered_probabilities`.
+        error_rate: As there.
+
+    Returns:
+        P' of the answer, shape [n]: of a ranking the mean of its pairs, of a rating of those that it makes with
+        others; NaN for ties.
+    """
+    pairs = _pairs(predicted)
+    return _means(_answered(pairs, error_rate), pairs.owners, pairs.preferences != 0.5, len(predicted))
 
 
 def rated_pairs(returns: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ members train in one fused computation over [E, batch, K, T] steps; there is no 
 members or steps.
 """
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
@@ -60,8 +59,6 @@ class RewardMetrics(NamedTuple):
     """Mean L2 coefficient after the fit."""
     n_comparisons: int
     """Comparisons trained on."""
-    distrusted: float
-    """Share of these of which not all was trained on as it was said; NaN without a `label_filter`."""
 
 
 class HeldOut(NamedTuple):
@@ -147,7 +144,7 @@ class RewardTrainer:
 
     @property
     def is_distrusted(self) -> npt.NDArray[np.bool_]:
-        """Of which comparisons of the last fit not all was trained on as it was said, shape [n]."""
+        """Of which comparisons of the last fit not all was trained on as it was said, shape [n]; else [0]."""
         return np.zeros(0, dtype=bool) if self._heard is None else self._heard.is_distrusted.cpu().numpy()
 
     @property
@@ -469,7 +466,6 @@ class RewardTrainer:
             log_loss=float(masked_mean(plain, decided).nanmean()),
             l2=float(self.l2.mean()),
             n_comparisons=self.n_comparisons,
-            distrusted=math.nan if self._heard is None else float(self._heard.is_distrusted.float().mean()),
         )
 
 

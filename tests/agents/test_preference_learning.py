@@ -693,7 +693,7 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     assert written.rows[0]["rollout/ep_predicted_rew_mean"] == 0.0, "0 before the first fit"
     fits = [row for row in written.rows if "reward_model/train_loss" in row]
     assert 3 < len(fits) < len(written.rows), "a fit is logged once"
-    expected = set(RewardMetrics._fields) - {"distrusted"}  # NaN without a filter
+    expected = set(RewardMetrics._fields)
     assert expected >= {"train_loss", "validation_loss", "accuracy", "log_loss", "l2", "n_comparisons"}
     fresh = {"fresh_accuracy", "fresh_log_loss", "disagreement"}
     for row in fits:
@@ -702,6 +702,20 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     assert all(f"reward_model/{name}" not in fits[0] for name in fresh), "NaN is not logged"
     assert all(f"reward_model/{name}" in fits[-1] for name in fresh)
     assert all(math.isfinite(value) for row in written.rows for value in row.values())
+
+
+def test_how_many_answers_are_distrusted_is_logged_where_there_is_a_filter(drift_venv: MakeVenv) -> None:
+    written = Written()
+    own = RewardSettings(first_epochs=4, epochs=2, label_filter="drop")
+    preferences = small(drift_venv(), reward=own)
+    with preferences.store:
+        model = make_model("ppo", preferences.venv)
+        model.set_logger(Logger(None, [written]))
+        model.learn(640, callback=preferences.callback())
+    fits = [row for row in written.rows if "reward_model/train_loss" in row]
+    assert all(0 <= row["reward_model/distrusted"] <= 1 for row in fits)
+    assert fits[-1]["reward_model/distrusted"] == preferences.trainer.is_distrusted.mean()
+    assert len(preferences.trainer.is_distrusted) == 20
 
 
 # --- seeds, and going on ----------------------------------------------------------------------------------
