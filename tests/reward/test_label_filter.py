@@ -139,6 +139,8 @@ def test_what_is_left_out_teaches_nothing_and_is_counted_in_the_metrics(
         p = torch.where(torch.tensor(distrusted)[:, None], 0.01, 0.99)
         return heard(Answered(p, said.is_decided), preferences, 1.0, flips=False)
 
+    told: list[Any] = []
+    monkeypatch.setattr(RewardTrainer, "_adapt_l2", lambda self, train, held_out, n_steps: told.append(held_out))
     monkeypatch.setattr("prefrl.reward.trainer.heard", distrust)
     filtered, accuracy = trained(by_hand=False)
     assert filtered.is_distrusted.tolist() == distrusted.tolist()
@@ -156,6 +158,12 @@ def test_what_is_left_out_teaches_nothing_and_is_counted_in_the_metrics(
     right = is_first == np.array([one.preference > 0.5 for one in make_comparisons(50)])
     shares = [right[member, filtered.draws[member] == 0].mean() for member in range(3)]
     assert accuracy == pytest.approx(np.mean(shares))
+    # L2 goes by those that are trusted, as what is trained on is.
+    p = 1 / (1 + np.exp(returns[:, 1::2] - returns[:, 0::2]))
+    answered = np.array([one.preference for one in make_comparisons(50)])
+    losses = -np.log(0.9 * np.where(answered > 0.5, p, 1 - p) + 0.05)
+    counted = [losses[member, (filtered.draws[member] == 0) & ~distrusted].mean() for member in range(3)]
+    np.testing.assert_allclose(told[0], counted, rtol=1e-4)
 
 
 def test_what_was_left_out_may_come_back(
