@@ -188,6 +188,16 @@ class RewardSettings:
     """Comparisons per gradient step and member."""
     error_rate: float = 0.1
     """Share of answers assumed to be a fair coin's."""
+    error_rate_from_repeats: bool = False
+    """Whether that share is learned from what people say when they are asked a second time, once 20 answers can be
+    held against such."""
+    label_filter: Literal["none", "drop", "flip"] = "none"
+    """What is done with answers that are wrong more likely than not, by what networks say that are not trained on
+    them: nothing; they are left out of the training (drop); or those that are all but impossible are turned round
+    instead (flip). All are judged anew at every fit; each network leaves out its part of the comparisons then."""
+    reliability: bool = False
+    """Whether the training learns how reliable each person is, and hears them by that in place of `error_rate`
+    (Chen et al. 2013); who says the opposite of what the reward says is understood the other way round."""
     much_from: float = 2.0
     """Difference of two returns, in logits of the preference, from which one is called much better (feedback of
     kind strength)."""
@@ -236,6 +246,8 @@ class RewardSettings:
                 "Expected 0 <= `dropout` < 1, 0 <= `error_rate` < 1 and a finite `l2` >= 0 of the reward model. "
                 f"Received {self.dropout}, {self.error_rate} and {self.l2}."
             )
+        self._check_judging()
+        self._check_unlabelled()
         if self.aggregation not in ("mean", "min") or not isfinite(self.sd_weight):
             raise SettingError(
                 "`aggregation` of the reward model must be mean or min, and `sd_weight` finite. Received "
@@ -247,16 +259,6 @@ class RewardSettings:
                 f"{self.sd_weight}."
             )
         self._check_disagreement()
-        if not 0 < self.crop_least <= 1 or not 0.5 < self.pseudo_threshold < 1:
-            raise SettingError(
-                "Expected 0 < `crop_least` <= 1 and 0.5 < `pseudo_threshold` < 1 of the reward model. Received "
-                f"{self.crop_least} and {self.pseudo_threshold}."
-            )
-        if not 0 <= self.pseudo_weight < inf or self.pseudo_ratio < 1:
-            raise SettingError(
-                "`pseudo_weight` of the reward model must be finite and at least 0, `pseudo_ratio` at least 1. "
-                f"Received {self.pseudo_weight} and {self.pseudo_ratio}."
-            )
 
     @property
     def sd_weight_changes(self) -> bool:
@@ -272,6 +274,34 @@ class RewardSettings:
         if share_to_come > 0:
             return self.sd_weight + self.bonus * share_to_come
         return self.sd_weight - self.pessimism
+
+    def _check_judging(self) -> None:
+        """Refuse what cannot be about wrong answers."""
+        if self.label_filter not in ("none", "drop", "flip"):
+            raise SettingError(f"`label_filter` must be none, drop or flip. Received {self.label_filter!r}.")
+        if self.label_filter != "none" and self.reliability:
+            raise SettingError(
+                "`label_filter` and `reliability` are two answers to one question; choose one. Received "
+                f"{self.label_filter!r} and {self.reliability}."
+            )
+        if self.judges_answers and self.n_members < 2:
+            raise SettingError(
+                "`label_filter` and `reliability` need a network that is not trained on what it judges: set "
+                f"`n_members` to 2 or more. Received {self.n_members}."
+            )
+
+    def _check_unlabelled(self) -> None:
+        """Refuse what cannot be about crops and pseudo-labels."""
+        if not 0 < self.crop_least <= 1 or not 0.5 < self.pseudo_threshold < 1:
+            raise SettingError(
+                "Expected 0 < `crop_least` <= 1 and 0.5 < `pseudo_threshold` < 1 of the reward model. Received "
+                f"{self.crop_least} and {self.pseudo_threshold}."
+            )
+        if not 0 <= self.pseudo_weight < inf or self.pseudo_ratio < 1:
+            raise SettingError(
+                "`pseudo_weight` of the reward model must be finite and at least 0, `pseudo_ratio` at least 1. "
+                f"Received {self.pseudo_weight} and {self.pseudo_ratio}."
+            )
 
     def _check_disagreement(self) -> None:
         """Refuse what cannot be, or says two things, about what disagreement pays."""
@@ -291,6 +321,11 @@ class RewardSettings:
                 f"Received {self.bonus} and {self.pessimism} with `aggregation` {self.aggregation} and "
                 f"`n_members` {self.n_members}."
             )
+
+    @property
+    def judges_answers(self) -> bool:
+        """Whether answers are judged by networks that are not trained on them."""
+        return self.label_filter != "none" or self.reliability
 
 
 @dataclass(frozen=True, kw_only=True)

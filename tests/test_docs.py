@@ -372,6 +372,7 @@ def test_the_keys_of_the_log_are_those_in_the_documents() -> None:
         "policy/kl",
         "reward_model/pseudo_labels",
         "reward_model/sd_weight",
+        "reward_model/distrusted",
     }  # of others, of `prefrl train`, and of settings that are off
 
 

@@ -76,6 +76,11 @@ class TrainingView:
         is_own = self._wish is not None and self._wish.training == self.listening
         return self._wish.wish if self._wish is not None and is_own else None
 
+    def warnings_of(self, name: str) -> list[str]:
+        """Return what the training has its owner look at in this person's answers; for the owner only."""
+        said = {} if self._trainer is None else self._trainer.warnings
+        return [said[name]] if name in said else []
+
     def tell(self, wish: Wish, by: str) -> bool:
         """Wish something of the training that runs; False where none listens.
 

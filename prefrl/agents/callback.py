@@ -188,6 +188,9 @@ class PreferenceCallback(BaseCallback):
             return None
         for key, value in refit.metrics._asdict().items():
             self._record(f"reward_model/{key}", value)
+        is_distrusted = self.preferences.trainer.is_distrusted
+        if len(is_distrusted):
+            self._record("reward_model/distrusted", float(is_distrusted.mean()))
         self._record("reward_model/fresh_accuracy", refit.fresh_accuracy)
         self._record("reward_model/fresh_log_loss", refit.fresh_log_loss)
         self._record("reward_model/disagreement", refit.fresh_disagreement)

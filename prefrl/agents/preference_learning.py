@@ -29,6 +29,7 @@ from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback.repeats import coin_share
 from prefrl.feedback.slow_teacher import SlowTeacherLabels
 from prefrl.feedback.strategies import check_members
 from prefrl.feedback.teachers import delay_of, follows_returns
@@ -240,6 +241,8 @@ class PreferenceLearning:
             self._refits.take(news)
         refit = None
         if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
+            if self.trainer.settings.error_rate_from_repeats:
+                self.trainer.error_rate = self._coin_share()
             refit = self._refits.fit()
             self.sd_weight = self.reward_model.settings.sd_weight_at(self._share_to_come)
         seconds = time.perf_counter() - started
@@ -392,6 +395,11 @@ class PreferenceLearning:
         return self._pretraining is not None and not self.reward_model.fitted
 
     @property
+    def warnings_of_people(self) -> dict[str, str]:
+        """What somebody should look at, by the name of whose answers contradict the reward; a sentence each."""
+        return self._refits.warnings_of_people
+
+    @property
     def has_paid_novelty(self) -> bool:
         """Whether the agent that learns now has been paid so."""
         return self.is_pretraining and self._pretraining is not None and self._pretraining.n_seen > 0
@@ -439,6 +447,11 @@ class PreferenceLearning:
             for news in self.labels.recall():
                 self._refits.take(news, is_new=False)
         return (of_others or of_own) and self._refits.n_fresh > 0
+
+    def _coin_share(self) -> float:
+        """Return the error rate that repeats tell of."""
+        aside = {person.name for person in self.store.labelers() if person.set_aside}
+        return coin_share(self.store.history(None, limit=None), self.trainer.settings.error_rate, aside)
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""

@@ -15,11 +15,12 @@ from prefrl.agents.reward_alarm import RewardAlarm
 from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import FaultyEnvError
 from prefrl.feedback import News
+from prefrl.feedback.contradictions import Contradictions
 from prefrl.memory import give_back_memory
 from prefrl.parts import Json
 from prefrl.reward import RewardMetrics, RewardTrainer
 from prefrl.reward.calibration import Calibration
-from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict
+from prefrl.reward.evaluation import Predicted, answered_probabilities, evaluate, predict, probabilities_of
 from prefrl.reward.pseudo_labels import Pair
 from prefrl.segments import SegmentRecorder
 
@@ -52,6 +53,8 @@ class Fresh(NamedTuple):
     seq: int
     said: Predicted | None
     """None before the first fit, and of comparisons that are not new."""
+    labeler: str
+    """Who answered; empty where that is not known."""
 
 
 class Refits:
@@ -79,6 +82,8 @@ class Refits:
         """Of all comparisons that came after the first fit, by what was said of them then."""
         self.alarm = RewardAlarm()
         """What was right of that, the latest beside what was before."""
+        self._contradictions = Contradictions()
+        self._warned_of: set[str] = set()
 
     @property
     def n_fresh(self) -> int:
@@ -89,6 +94,11 @@ class Refits:
     def n_new(self) -> int:
         """The same, and those that were replaced or taken back since then."""
         return len(self._fresh) + self._n_changed
+
+    @property
+    def warnings_of_people(self) -> dict[str, str]:
+        """What somebody should look at, by the name of whose answers contradict the reward; a sentence each."""
+        return self._contradictions.sentences()
 
     def take(self, news: News, *, is_new: bool = True) -> None:
         """Have the trainer keep what it needs of comparisons; what the reward says of new ones is asked first."""
@@ -106,7 +116,7 @@ class Refits:
         is_judged = is_new and self._reward.fitted
         judged = [one for one in comparisons if is_judged and one.query_id not in self._fitted_queries]
         said = {one.seq: theirs for one, theirs in zip(judged, predict(self._reward, judged), strict=True)}
-        self._fresh += [Fresh(one.seq, said.get(one.seq)) for one in comparisons]
+        self._fresh += [Fresh(one.seq, said.get(one.seq), one.teacher) for one in comparisons]
         self._pending_queries.update(one.query_id for one in comparisons)
         self._ties.update(comparison.seq for comparison in comparisons if comparison.is_tie)
         self._trainer.add(comparisons)
@@ -130,8 +140,9 @@ class Refits:
             unlabelled = self._unlabelled.draw()
         metrics = self._trainer.fit(n_epochs, unlabelled=unlabelled)
         said = [one.said for one in self._fresh if one.said is not None]
-        error_rate = self._trainer.settings.error_rate
+        error_rate = self._trainer.error_rate
         fresh = evaluate(said, error_rate)
+        self._note(probabilities_of(said, error_rate))
         self.calibration += Calibration.of(answered_probabilities(said, error_rate))
         self.alarm.take(fresh.right)
         # Only now: what a fit was stopped in is fitted again.
@@ -140,6 +151,7 @@ class Refits:
         self._pending_queries = set()
         give_back_memory()
         self._warn_of_ties(metrics.n_comparisons)
+        self._warn_of_people()
         return Refit(
             metrics,
             fresh_accuracy=_mean(fresh.right),
@@ -154,10 +166,12 @@ class Refits:
         return {
             "normalised_until": self._normalised_until,
             "fresh": [[one.seq, _said_json(one.said)] for one in self._fresh],
+            "fresh_labelers": [one.labeler for one in self._fresh],
             "n_changed": self._n_changed,
             "ties": sorted(self._ties),
             "calibration": self.calibration.to_json(),
             "alarm": self.alarm.values(),
+            "contradictions": self._contradictions.to_json(),
             "fitted_queries": sorted(self._fitted_queries),
             "pending_queries": sorted(self._pending_queries),
         }
@@ -166,7 +180,11 @@ class Refits:
         """Go on where `values` was called."""
         self._normalised_until = values["normalised_until"]
         # In checkpoints of before what was said of each is three numbers: of these few no more is told.
-        self._fresh = [Fresh(seq, _said_of(said[0]) if len(said) == 1 else None) for seq, *said in values["fresh"]]
+        labelers = values.get("fresh_labelers") or [""] * len(values["fresh"])
+        self._fresh = [
+            Fresh(seq, _said_of(said[0]) if len(said) == 1 else None, labeler)
+            for (seq, *said), labeler in zip(values["fresh"], labelers, strict=True)
+        ]
         self._n_changed, self._ties = values["n_changed"], set(values.get("ties", []))
         self._fitted_queries = set(values.get("fitted_queries", ()))
         self._pending_queries = set(values.get("pending_queries", ()))
@@ -175,6 +193,7 @@ class Refits:
         self.alarm = RewardAlarm()
         if "alarm" in values:
             self.alarm.restore(values["alarm"])
+        self._contradictions = Contradictions.from_json(values.get("contradictions", {}))
 
     def _n_epochs(self) -> int:
         """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""
@@ -183,6 +202,27 @@ class Refits:
             return settings.first_epochs
         share = self.n_new / max(1, self._trainer.n_comparisons)
         return math.ceil(settings.epochs * min(1.0, share / MUCH_IS_NEW))
+
+    def _note(self, probabilities: npt.NDArray[np.float64]) -> None:
+        """Take note of who says what the reward had expected, by how probable it called what is judged, in order.
+
+        A ranking counts once, by the mean of its pairs; so does a rating, by those beside which it is judged.
+        """
+        labelers = [one.labeler for one in self._fresh if one.said is not None]
+        for labeler, probability in zip(labelers, probabilities, strict=True):
+            if labeler and not math.isnan(probability):
+                self._contradictions.note(labeler, float(probability))
+
+    def _warn_of_people(self) -> None:
+        """Warn, once of each, of people whose answers contradict what was learned from the others."""
+        for name, sentence in self.warnings_of_people.items():
+            if name not in self._warned_of:
+                self._warned_of.add(name)
+                warnings.warn(
+                    f"{name}: {sentence} Look at these answers under History, and set them aside under People if "
+                    "they are wrong.",
+                    stacklevel=4,
+                )
 
     def _warn_of_ties(self, n_comparisons: int) -> None:
         """Warn, once, where nearly nothing was preferred, or nearly all was rated alike."""

@@ -86,8 +86,7 @@ def error_estimate(items: Sequence[HistoryItem], labeler: str) -> ErrorEstimate:
         items: Present answers, of this labeler at least.
         labeler: Whose error is wanted.
     """
-    own = {item.answer.query_id: item for item in items if item.answer.labeler == labeler}
-    twice = list(_answered_twice(own))
+    twice = answered_twice(items, labeler)
     n_turned = sum(first != second for first, second in twice)
     if len(twice) < MIN_REPEATS:
         return ErrorEstimate(error=nan, n_repeats=len(twice))
@@ -150,8 +149,12 @@ def _alpha(counts: Sequence[Counter[Answer]]) -> float:
     return float(krippendorff.alpha(value_counts=table, level_of_measurement="nominal"))
 
 
+def answered_twice(items: Sequence[HistoryItem], labeler: str) -> list[tuple[Answer, Answer]]:
+    """Return what a labeler said first and on repeating, where one of two was preferred both times."""
+    return list(_answered_twice({item.answer.query_id: item for item in items if item.answer.labeler == labeler}))
+
+
 def _answered_twice(own: Mapping[str, HistoryItem]) -> Iterator[tuple[Answer, Answer]]:
-    """Yield what was said first and on repeating, where one of two was preferred both times."""
     for item in own.values():
         before = own.get(item.repeat_of) if item.repeat_of is not None else None
         if before is None:

@@ -1,9 +1,10 @@
 """Who trains on what: the draw of every query, and the batches of an epoch.
 
 A comparison enters a member's training set once, or with probability 0.1 not at all; by a bootstrap Poisson(1)
-times, which is the limit of drawing |D| times with replacement and leaves out 1/e of all. The draw belongs to the
-query, not to the answer: all answers to a query are on the same side of each member's split, or a member would be
-validated on what it was trained on.
+times, which is the limit of drawing |D| times with replacement and leaves out 1/e of all. Where answers are judged
+by members that are not trained on them, each query is left out by one member. The draw belongs to the query, not
+to the answer: all answers to a query are on the same side of each member's split, or a member would be validated
+on what it was trained on.
 """
 
 import math
@@ -29,6 +30,17 @@ def query_key(comparison: Comparison) -> str:
     Not the query's id, which depends on the hidden true reward: another reward must not change what is drawn.
     """
     return "+".join(sorted(segment.visible_id for segment in comparison.segments))
+
+
+def crossed_draws(keys: Iterable[str], n_members: int, seed: int) -> IntArray:
+    """Return draws, as `member_draws` does, such that exactly one member is validated on each query.
+
+    So each is judged by a member that was not trained on it.
+    """
+    digests = (blake2b(f"{seed}:crossed:{key}".encode(), digest_size=8).digest() for key in keys)
+    validated = np.array([int.from_bytes(digest) % n_members for digest in digests], dtype=np.int64)
+    drawn: IntArray = (np.arange(n_members)[:, None] != validated).astype(np.int64)
+    return drawn
 
 
 def member_draws(keys: Iterable[str], n_members: int, seed: int, *, bootstrap: bool) -> IntArray:

@@ -90,6 +90,21 @@ def answered_probabilities(predicted: Sequence[Predicted], error_rate: float) ->
     return once
 
 
+def probabilities_of(predicted: Sequence[Predicted], error_rate: float) -> FloatArray:
+    """Return how probable the members' mean called each comparison.
+
+    Args:
+        predicted: As of `answered_probabilities`.
+        error_rate: As there.
+
+    Returns:
+        P' of the answer, shape [n]: of a ranking the mean of its pairs, of a rating of those that it makes with
+        others; NaN for ties.
+    """
+    pairs = _pairs(predicted)
+    return _means(_answered(pairs, error_rate), pairs.owners, pairs.preferences != 0.5, len(predicted))
+
+
 def rated_pairs(returns: Tensor, ratings: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits and preferences of each two that were rated, both of shape [E, P].
 

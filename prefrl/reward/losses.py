@@ -84,6 +84,7 @@ def preference_loss(
     *,
     strengths: Tensor | None = None,
     much_from: float = 1.0,
+    reliabilities: Tensor | None = None,
 ) -> Tensor:
     """Return the cross-entropy of what is said of each two segments, in nats, of the shape of `logits`.
 
@@ -93,12 +94,22 @@ def preference_loss(
         error_rate: As in `preference_log_probabilities`.
         strengths: `Strength` of each answer, broadcastable; None where none was asked.
         much_from: As in `strength_log_probabilities`.
+        reliabilities: Probability in (0, 1) that whoever answered means what is said, and not the opposite,
+            broadcastable; it takes the place of the error rate, 1 - error_rate / 2 is the same. None for none.
     """
+    if reliabilities is not None:
+        error_rate = 0.0
     if strengths is None:
         log_first, log_second = preference_log_probabilities(logits, error_rate)
     else:
         strengths = strengths.expand_as(logits)
         log_first, log_second = strength_log_probabilities(logits, strengths, error_rate, much_from)
+    if reliabilities is not None:
+        meant, opposite = reliabilities.log(), torch.log1p(-reliabilities)
+        log_first, log_second = (
+            torch.logaddexp(log_first + meant, log_second + opposite),
+            torch.logaddexp(log_second + meant, log_first + opposite),
+        )
     return -(preferences * log_first + (1 - preferences) * log_second)
 
 
@@ -109,6 +120,7 @@ def comparison_loss(
     *,
     strengths: Tensor | None = None,
     much_from: float = 1.0,
+    reliabilities: Tensor | None = None,
 ) -> Tensor:
     """Return the loss of each comparison: the mean of those of its pairs of segments, shape [...].
 
@@ -122,6 +134,7 @@ def comparison_loss(
         error_rate: As in `preference_log_probabilities`.
         strengths: `Strength` of each comparison, shape [...]; None where none was asked.
         much_from: As in `strength_log_probabilities`.
+        reliabilities: As in `preference_loss`, of each comparison, shape [...].
     """
     there = ~preferences.isnan()
     losses = preference_loss(
@@ -130,6 +143,7 @@ def comparison_loss(
         error_rate,
         strengths=None if strengths is None else strengths[..., None],
         much_from=much_from,
+        reliabilities=None if reliabilities is None else reliabilities[..., None],
     )
     return (losses * there).sum(dim=-1) / there.sum(dim=-1).clamp(min=1)
 

@@ -21,9 +21,10 @@ from prefrl.reward.calibration import Calibration
 from prefrl.reward.comparisons import make_data
 from prefrl.reward.crops import Crops
 from prefrl.reward.cutpoints import Cutpoints, rating_loss
-from prefrl.reward.draws import IntArray, epoch_batches, member_draws, padded, query_key
+from prefrl.reward.draws import IntArray, crossed_draws, epoch_batches, member_draws, padded, query_key
 from prefrl.reward.ensemble import RewardEnsemble
 from prefrl.reward.evaluation import Evaluation, answered_probabilities, evaluate, predict, rated_pairs
+from prefrl.reward.label_filter import Heard, heard, trust_bound
 from prefrl.reward.losses import (
     comparison_loss,
     masked_mean,
@@ -32,6 +33,8 @@ from prefrl.reward.losses import (
     segment_returns,
 )
 from prefrl.reward.pseudo_labels import Pair, PseudoLabels
+from prefrl.reward.reliability import reliabilities
+from prefrl.reward.wrong_answers import answered
 from prefrl.seeding import Streams
 from prefrl.segments import Comparison
 from prefrl.segments.answers import LEVELS
@@ -74,6 +77,8 @@ class HeldOut(NamedTuple):
     """Of each comparison, shape [E, longest]."""
     mask: Tensor
     """0 for padding, shape [E, longest]."""
+    trusted: Tensor
+    """The same, and 0 for what is not trained on as it was said."""
 
 
 class RewardTrainer:
@@ -103,6 +108,13 @@ class RewardTrainer:
         )
         self.cutpoints = Cutpoints(ensemble.n_members, ensemble.device)
         """Where levels of ratings end."""
+        self.error_rate = self.settings.error_rate
+        """Share of answers taken for a fair coin's; that of the settings unless it is estimated otherwise."""
+        self.reliabilities: dict[str, float] = {}
+        """How reliable each person was taken to be in the last fit, by name; empty where that is not learned."""
+        self._heard: Heard | None = None  # as they, of one fit only; None where all is trained on as it was said
+        self._etas: Tensor | None = None
+        self._labelers: list[str] = []
         self._data = make_data(ensemble.inputs, ensemble.device)
         self._draws = np.empty((ensemble.n_members, 0), dtype=np.int64)
         self._seqs = np.empty(0, dtype=np.int64)
@@ -140,6 +152,11 @@ class RewardTrainer:
         return np.bincount(said, minlength=LEVELS + 1)[1:]
 
     @property
+    def is_distrusted(self) -> npt.NDArray[np.bool_]:
+        """Of which comparisons of the last fit not all was trained on as it was said, shape [n]; else [0]."""
+        return np.zeros(0, dtype=bool) if self._heard is None else self._heard.is_distrusted.cpu().numpy()
+
+    @property
     def draws(self) -> IntArray:
         """How often each comparison is in each member's training set, shape [E, n]; 0 = validation."""
         return self._draws
@@ -159,7 +176,10 @@ class RewardTrainer:
             self._keep(kept)
         self._append(comparisons)
         keys = map(query_key, comparisons)
-        drawn = member_draws(keys, self.ensemble.n_members, self.seed, bootstrap=self.settings.bootstrap)
+        if self.settings.judges_answers and not self.settings.bootstrap:
+            drawn = crossed_draws(keys, self.ensemble.n_members, self.seed)
+        else:
+            drawn = member_draws(keys, self.ensemble.n_members, self.seed, bootstrap=self.settings.bootstrap)
         self._draws = np.concatenate([self._draws, drawn], axis=1)
         self._seqs = np.concatenate([self._seqs, _seqs_of(comparisons)])
 
@@ -194,11 +214,15 @@ class RewardTrainer:
             raise SettingError(f"`n_epochs` must be at least 1. Received {n_epochs}.")
         self._pseudo_labels = self._labelling(unlabelled)
         self._normalise_inputs()
-        for _ in range(n_epochs):
+        self._heard, self._etas, self.reliabilities = None, None, {}
+        # A reward that knows nothing can judge nobody, so in the first fit all is trained on at first.
+        judged_at = 0 if self.ensemble.fitted else n_epochs // 2
+        for epoch in range(n_epochs):
+            if epoch == judged_at and self.settings.judges_answers and (epoch or self.ensemble.fitted):
+                self._judge()
             train_loss, n_steps = self._epoch()
             held_out = self._held_out()
-            held_out_loss = masked_mean(held_out.losses, held_out.mask)
-            self._adapt_l2(train_loss, held_out_loss, n_steps)
+            self._adapt_l2(train_loss, masked_mean(held_out.losses, held_out.trusted), n_steps)
         self._normalise_outputs()
         self.n_pseudo_labels = math.nan if self._pseudo_labels is None else self._pseudo_labels.n_used
         self._pseudo_labels = None
@@ -206,13 +230,11 @@ class RewardTrainer:
 
     def evaluate(self, comparisons: Sequence[Comparison]) -> Evaluation:
         """Return what the ensemble says of comparisons not trained on. Nothing is learned from them."""
-        return evaluate(predict(self.ensemble, comparisons), self.settings.error_rate)
+        return evaluate(predict(self.ensemble, comparisons), self.error_rate)
 
     def calibration(self, comparisons: Sequence[Comparison]) -> Calibration:
         """Return how sure the ensemble is of comparisons not trained on, beside how right. Nothing is learned."""
-        return Calibration.of(
-            answered_probabilities(predict(self.ensemble, comparisons), self.settings.error_rate)
-        )
+        return Calibration.of(answered_probabilities(predict(self.ensemble, comparisons), self.error_rate))
 
     def state(self) -> State:
         """Return what training depends on besides ensemble and comparisons."""
@@ -225,7 +247,8 @@ class RewardTrainer:
         arrays |= {f"adam.{name}": array for name, array in self.optimizer.state().items()}
         arrays |= {f"cutpoints.{name}": array for name, array in self.cutpoints.state().items()}
         streams = {name: rng.bit_generator.state for name, rng in self._streams_in_use.items()}
-        return arrays, {"rng": self._rng.bit_generator.state, "seed": self.seed, "streams": streams}
+        own: Json = {"rng": self._rng.bit_generator.state, "seed": self.seed, "streams": streams}
+        return arrays, own | {"error_rate": self.error_rate}
 
     def restore(self, arrays: Arrays, values: Json) -> None:
         """Go on where `state` was taken, once `refill` has handed the comparisons back.
@@ -240,6 +263,7 @@ class RewardTrainer:
             l2 = np.array(arrays["l2"], dtype=np.float32).reshape(n_members)
             past = np.array(arrays["past"], dtype=np.int64).reshape(-1)
             seed = int(values["seed"])
+            error_rate = float(values.get("error_rate", self.error_rate))
             self._rng.bit_generator.state = values["rng"]
             for name, rng in self._streams_in_use.items():
                 rng.bit_generator.state = values["streams"][name]
@@ -252,8 +276,10 @@ class RewardTrainer:
         if ends:  # a state from before there were ratings has none
             self.cutpoints.restore(ends)
         self._seqs, self._draws, self._past, self.seed = seqs, draws, past, seed
+        if self.settings.error_rate_from_repeats:
+            self.error_rate = error_rate
         self.l2 = torch.as_tensor(l2, device=self.ensemble.device)
-        self._data = make_data(self.ensemble.inputs, self.ensemble.device)
+        self._empty()
 
     def refill(self, comparisons: Iterable[Comparison]) -> None:
         """Take the comparisons back after `restore`.
@@ -265,10 +291,10 @@ class RewardTrainer:
         Raises:
             RewardModelError: They are others, or not as many.
         """
-        self._data = make_data(self.ensemble.inputs, self.ensemble.device)
+        self._empty()
         received = self._append(comparisons)
         if received != self._seqs.tolist():
-            self._data = make_data(self.ensemble.inputs, self.ensemble.device)
+            self._empty()
             raise RewardModelError(
                 f"Expected the {len(self._seqs)} comparisons that the training had, in their order. Received "
                 f"{len(received)}, or others."
@@ -286,6 +312,10 @@ class RewardTrainer:
             return None
         return PseudoLabels(self.ensemble, pairs, settings=self.settings, crops=self._crops, rng=self._pseudo_rng)
 
+    def _empty(self) -> None:
+        """Keep no comparison."""
+        self._data, self._labelers = make_data(self.ensemble.inputs, self.ensemble.device), []
+
     def _check_filled(self) -> None:
         if len(self._data) != len(self._seqs):
             raise RewardModelError(
@@ -299,6 +329,7 @@ class RewardTrainer:
         for comparison in comparisons:
             read = [self.ensemble.inputs.of_segment(segment) for segment in comparison.segments]
             self._data.append(read, comparison.preferences, comparison.strength, comparison.rating)
+            self._labelers.append(comparison.teacher)
             seqs.append(comparison.seq)
         return seqs
 
@@ -307,6 +338,7 @@ class RewardTrainer:
         if kept.all():
             return
         self._data.keep(kept)
+        self._labelers = [name for name, is_kept in zip(self._labelers, kept, strict=True) if is_kept]
         self._draws = self._draws[:, kept]
         self._seqs = self._seqs[kept]
 
@@ -314,9 +346,10 @@ class RewardTrainer:
         """One pass of every member over its own draw; return mean losses and gradient steps taken, both [E]."""
         losses = torch.zeros(self.ensemble.n_members, device=self.ensemble.device)
         n_before = self.optimizer.n_steps.copy()
-        for indices, weights in epoch_batches(self._draws, self.settings.batch_size, self._rng):
+        draws = self._draws if self._heard is None else self._draws * ~self._heard.is_left_out.cpu().numpy()
+        for indices, weights in epoch_batches(draws, self.settings.batch_size, self._rng):
             losses += self._step(indices, weights)
-        total = torch.as_tensor(self._draws.sum(axis=1).astype(np.float32), device=self.ensemble.device)
+        total = torch.as_tensor(draws.sum(axis=1).astype(np.float32), device=self.ensemble.device)
         return losses / total, self.optimizer.n_steps - n_before
 
     def _step(self, indices: IntArray, weights: npt.NDArray[np.float32]) -> Tensor:
@@ -325,7 +358,8 @@ class RewardTrainer:
         index, weight = torch.as_tensor(indices, device=device), torch.as_tensor(weights, device=device)
         total = weight.sum(dim=1)
         returns = self._returns(index, trained=total > 0)
-        losses = self._losses(returns, index)
+        preferences = self._data.preferences if self._heard is None else self._heard.preferences
+        losses = self._losses(returns, index, preferences)
         summed = (losses * weight).sum(dim=1)
         # Summed over members, so that each trains exactly as it would alone.
         objective = (summed / total.clamp(min=1) + self.l2 * self.ensemble.network.squared_norms()).sum()
@@ -340,20 +374,27 @@ class RewardTrainer:
             self.cutpoints.optimizer.step((weights * is_rated).sum(axis=1) > 0)
         return summed.detach()
 
-    def _losses(self, returns: Tensor, index: Tensor) -> Tensor:
-        """Return the loss of comparisons [E, b] whose segments have these returns, shape [E, b]."""
+    def _losses(self, returns: Tensor, index: Tensor, preferences: Tensor) -> Tensor:
+        """Return the loss of comparisons [E, b] whose segments have these returns, shape [E, b].
+
+        Args:
+            returns: Of the segments, shape [E, b, K].
+            index: Which comparisons.
+            preferences: Of all comparisons, shape [n, P].
+        """
         strengths, ratings = self._data.strengths, self._data.ratings
         losses = comparison_loss(
             returns,
-            self._data.preferences[index],
-            self.settings.error_rate,
+            preferences[index],
+            self.error_rate,
             strengths=None if strengths is None else strengths[index],
             much_from=self.settings.much_from,
+            reliabilities=None if self._etas is None else self._etas[index],
         )
         if ratings is None:
             return losses
         ends = self.cutpoints.ends()
-        return losses + rating_loss(returns[..., 0], ratings[index], ends, self.settings.error_rate)
+        return losses + rating_loss(returns[..., 0], ratings[index], ends, self.error_rate)
 
     def _returns(self, index: Tensor, trained: Tensor | None = None) -> Tensor:
         """Return returns of comparisons as each member sees its own, [E, b] to [E, b, K].
@@ -378,16 +419,39 @@ class RewardTrainer:
 
     @torch.no_grad()
     def _held_out(self) -> HeldOut:
-        """Evaluate every member on the comparisons outside its draw."""
+        """Evaluate every member on the comparisons outside its draw, all of them as they were said."""
         device = self.ensemble.device
         indices, used = padded([np.flatnonzero(draw == 0) for draw in self._draws])
         index = torch.as_tensor(indices, device=device)
-        chunks = torch.split(index, self._n_at_once, dim=1) if index.shape[1] else ()
-        none = index.new_zeros((len(index), 0, self._data.n_segments), dtype=torch.float32)
-        returns = torch.cat([self._returns(chunk) for chunk in chunks], dim=1) if chunks else none
+        returns, preferences = self._all_returns(index), self._data.preferences
         mask = torch.as_tensor(used, device=device)
         ratings = None if self._data.ratings is None else self._data.ratings[index] * (mask > 0)
-        return HeldOut(returns, self._data.preferences[index], ratings, self._losses(returns, index), mask)
+        trusted = mask if self._heard is None else mask * ~self._heard.is_distrusted[index]
+        losses = self._losses(returns, index, preferences)
+        return HeldOut(returns, preferences[index], ratings, losses, mask, trusted)
+
+    def _all_returns(self, index: Tensor) -> Tensor:
+        """Return what `_returns` does of any number of comparisons, without a gradient."""
+        chunks = torch.split(index, self._n_at_once, dim=1) if index.shape[1] else ()
+        none = index.new_zeros((len(index), 0, self._data.n_segments), dtype=torch.float32)
+        return torch.cat([self._returns(chunk) for chunk in chunks], dim=1) if chunks else none
+
+    @torch.no_grad()
+    def _judge(self) -> None:
+        """Decide how the answers are heard in the rest of this fit."""
+        device, preferences = self.ensemble.device, self._data.preferences
+        everything = torch.arange(self.n_comparisons, device=device).expand(self.ensemble.n_members, -1)
+        # A member does not judge what it was trained on, where there is another; by a bootstrap there may be none.
+        held_out = self._draws == 0
+        judges = torch.as_tensor(held_out | ~held_out.any(axis=0), device=device)
+        said = answered(preference_logits(self._all_returns(everything)), preferences, judges)
+        if self.settings.reliability:
+            self.reliabilities = reliabilities(said, self._labelers, self.error_rate)
+            etas = [self.reliabilities[name] for name in self._labelers]
+            self._etas = torch.tensor(etas, device=device)
+        else:
+            bound = trust_bound(said, self.error_rate)
+            self._heard = heard(said, preferences, bound, flips=self.settings.label_filter == "flip")
 
     def _adapt_l2(self, train_loss: Tensor, held_out_loss: Tensor, n_steps: IntArray) -> None:
         """Raise or lower each member's L2 as often as it took gradient steps; NaN ratios leave it alone."""
@@ -426,7 +490,7 @@ class RewardTrainer:
         if held_out.ratings is not None:
             rated = rated_pairs(held_out.returns[..., 0], held_out.ratings)
             logits, preferences = torch.cat([logits, rated[0]], dim=1), torch.cat([preferences, rated[1]], dim=1)
-        plain = preference_loss(logits, preferences, self.settings.error_rate)
+        plain = preference_loss(logits, preferences, self.error_rate)
         decided = (preferences != 0.5).float()
         right = (((logits > 0) == (preferences > 0.5)) & (logits != 0)).float()
         return RewardMetrics(

@@ -88,7 +88,7 @@ class LiveStatus:
         """Say that the training is over, or that it was stopped."""
         self._over.set()
         self._thread.join()
-        self._set(state="finished" if kind is None else "stopped", **self._policies())
+        self._set(state="finished" if kind is None else "stopped", **self._news())
         self._publish()
 
     def tell(
@@ -114,7 +114,7 @@ class LiveStatus:
             "labels": preferences.labels.n_labels,
             "labels_due": preferences.n_due(num_timesteps),
             "waits_for": waits_for,
-            **self._policies(),
+            **self._news(),
         }
         if true_return is not None:
             values["true_return"] = true_return
@@ -147,9 +147,14 @@ class LiveStatus:
         self._store.add_showcase(newest, num_timesteps)
         self._next_showcase = num_timesteps + self._config.total_timesteps // N_SHOWCASES
 
-    def _policies(self) -> dict[str, Any]:
+    def _news(self) -> dict[str, Any]:
+        """Return what people should know of the policy, and the owner of people."""
         restarts = self._preferences.restarts
-        return {"policies": restarts.n_policies, "note": restarts.notes[-1].text if restarts.notes else None}
+        return {
+            "policies": restarts.n_policies,
+            "note": restarts.notes[-1].text if restarts.notes else None,
+            "warnings": self._preferences.warnings_of_people,
+        }
 
     def _set(self, **values: Any) -> None:
         with self._lock:

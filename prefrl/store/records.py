@@ -68,6 +68,8 @@ class TrainerRecord:
     """Policies so far: more than one where one got no better and a fresh one took its place."""
     note: str | None = None
     """The latest that people should know of the policy: that it got no better, and what is done about it."""
+    warnings: Mapping[str, str] = field(default_factory=dict)
+    """What the owner should look at, by the name of whose answers contradict the reward; a sentence each."""
     updated_at: int
     """When this was said, milliseconds since 1970 UTC."""
 

@@ -704,6 +704,20 @@ def test_true_and_predicted_returns_are_logged_under_their_own_names(drift_venv:
     assert all(math.isfinite(value) for row in written.rows for value in row.values())
 
 
+def test_how_many_answers_are_distrusted_is_logged_where_there_is_a_filter(drift_venv: MakeVenv) -> None:
+    written = Written()
+    own = RewardSettings(first_epochs=4, epochs=2, label_filter="drop")
+    preferences = small(drift_venv(), reward=own)
+    with preferences.store:
+        model = make_model("ppo", preferences.venv)
+        model.set_logger(Logger(None, [written]))
+        model.learn(640, callback=preferences.callback())
+    fits = [row for row in written.rows if "reward_model/train_loss" in row]
+    assert all(0 <= row["reward_model/distrusted"] <= 1 for row in fits)
+    assert fits[-1]["reward_model/distrusted"] == preferences.trainer.is_distrusted.mean()
+    assert len(preferences.trainer.is_distrusted) == 20
+
+
 # --- seeds, and going on ----------------------------------------------------------------------------------
 
 
@@ -786,3 +800,38 @@ def test_any_teacher_with_a_name_and_an_answer_will_do(drift_venv: MakeVenv, pos
         preferences = small(drift_venv(), teacher=position_teacher, store=store)
         make_model("ppo", preferences.venv).learn(128, callback=preferences.callback())
         assert {c.teacher for c in store.comparisons()} == {"position"}
+
+
+# --- the error rate from repeats --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_learned", [False, True])
+def test_the_error_rate_is_that_of_repeats_where_it_is_to_be(drift_venv: MakeVenv, is_learned: bool) -> None:
+    own = RewardSettings(first_epochs=1, epochs=1, error_rate_from_repeats=is_learned)
+    with Store() as store:
+        preferences = small(drift_venv(), teacher=People(), store=store, n_labels=90, stock=60, reward=own)
+        preferences.plan(640)
+        step_randomly(preferences, 30)
+        at(preferences, 120)
+        queries = [query.query_id for query in store.open_queries()][:24]
+        assert len(queries) == 24
+        for number, query_id in enumerate(queries):
+            say(store, query_id, Answer.FIRST, number)
+            again = store.add_repeat(query_id, "Ann")
+            say(store, again, Answer.SECOND if number < 6 else Answer.FIRST, 100 + number)
+        assert at(preferences, 124) is not None
+        # r = (6 + 20 · 0.1 · 0.95) / (24 + 20), e = 1 − sqrt(1 − 2 r)
+        expected = 1 - math.sqrt(1 - 2 * 7.9 / 44) if is_learned else 0.1
+        assert preferences.trainer.error_rate == pytest.approx(expected)
+        assert preferences.trainer.n_known == 24, "nothing is learned from repeats themselves"
+        resumed = small(
+            drift_venv(), teacher=People(), store=store, n_labels=90, stock=60, reward=own, old_labels="replay"
+        )
+        resumed.restore(*preferences.state())
+        assert resumed.trainer.error_rate == preferences.trainer.error_rate
+        store.set_aside("Ann")
+        for number, query in enumerate(store.open_queries()):
+            answer = NewAnswer(id=f"bob {number}", query_id=query.query_id, answer=Answer.FIRST, labeler="bob")
+            store.add_answers([answer])
+        assert at(preferences, 128) is not None
+        assert preferences.trainer.error_rate == 0.1, "nobody else was asked twice"

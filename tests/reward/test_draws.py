@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from prefrl.reward.draws import epoch_batches, member_draws, padded, query_key
+from prefrl.reward.draws import crossed_draws, epoch_batches, member_draws, padded, query_key
 from prefrl.segments import Comparison
 
 MakeComparisons = Callable[..., list[Comparison]]
@@ -136,3 +136,23 @@ def test_rows_are_filled_up_with_their_own_beginning() -> None:
     indices, used = padded(rows)
     assert indices.tolist() == [[7, 8, 9, 4], [5, 6, 3, 5], [0, 0, 0, 0]]
     assert used.tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0]]
+
+
+# --- each query is left out by one member -----------------------------------------------------------------
+
+
+def test_each_query_is_left_out_by_exactly_one_member() -> None:
+    draws = crossed_draws(keys(3000), 3, 0)
+    assert draws.shape == (3, 3000)
+    assert set(np.unique(draws)) == {0, 1}
+    assert ((draws == 0).sum(axis=0) == 1).all()
+    np.testing.assert_allclose((draws == 0).mean(axis=1), 1 / 3, atol=4 * math.sqrt(2 / 9 / 3000))
+
+
+def test_which_member_leaves_it_out_depends_on_seed_and_query_only() -> None:
+    draws = crossed_draws(keys(50), 4, 7)
+    np.testing.assert_array_equal(crossed_draws(keys(50)[::-1], 4, 7), draws[:, ::-1])
+    np.testing.assert_array_equal(crossed_draws(keys(50)[20:21], 4, 7), draws[:, 20:21])
+    assert not np.array_equal(crossed_draws(keys(50), 4, 8), draws)
+    # Or a training that goes on would be validated on what it was trained on.
+    assert crossed_draws("abcdefgh", 3, 0).argmin(axis=0).tolist() == [2, 1, 0, 0, 2, 0, 1, 0]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from prefrl.reward import RewardEnsemble, RewardTrainer
+from prefrl.reward.evaluation import predict, probabilities_of
 from prefrl.segments import Comparison, Ranking, Segment, pairs_of
 
 Array = npt.NDArray[np.float64]
@@ -101,14 +102,17 @@ def test_evaluation_of_pairs_and_rankings_by_hand(
     trainer.fit(10)
     fresh = mixed(make_comparisons)
     found = trainer.evaluate(fresh)
-    for comparison, right, log_loss, disagreement in zip(fresh, *found, strict=True):
+    probabilities = probabilities_of(predict(ensemble, fresh), 0.1)
+    for comparison, probability, right, log_loss, disagreement in zip(fresh, probabilities, *found, strict=True):
         pairs = pairs_by_hand(ensemble, comparison)
         decided = [(said, p.mean() if said else 1 - p.mean()) for said, p in pairs if said != 0.5]
         if decided:
             assert right == pytest.approx(np.mean([p > 0.5 for _, p in decided]))
+            assert probability == pytest.approx(np.mean([p for _, p in decided]), rel=1e-4)
             assert log_loss == pytest.approx(np.mean([-math.log(p) for _, p in decided]), rel=1e-4)
         else:
             assert math.isnan(right)
+            assert math.isnan(probability)
             assert math.isnan(log_loss)
         assert disagreement == pytest.approx(np.mean([np.std((p - 0.05) / 0.9) for _, p in pairs]), rel=1e-3)
 

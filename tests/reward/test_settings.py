@@ -31,6 +31,7 @@ NAN, INF = math.nan, math.inf
         ("pseudo_threshold", (0.5, 1.0, NAN)),
         ("pseudo_ratio", (0, -1)),
         ("aggregation", ("max", "")),
+        ("label_filter", ("RIME", "")),
     ],
 )
 def test_a_reward_setting_that_cannot_be_is_named_with_its_value(setting: str, values: tuple[Any, ...]) -> None:
@@ -74,3 +75,13 @@ def test_what_disagreement_pays_by_the_labels_to_come() -> None:
     constant = RewardSettings(sd_weight=-1.5)
     assert [constant.sd_weight_at(share) for share in (1.0, 0.5, 0.0)] == [-1.5] * 3
     assert RewardSettings().sd_weight_at(0.0) == 0.0
+
+
+def test_answers_are_judged_in_one_way_and_by_those_who_are_not_trained_on_them() -> None:
+    with pytest.raises(SettingError, match="choose one"):
+        RewardSettings(label_filter="drop", reliability=True)
+    for own in ({"label_filter": "flip"}, {"reliability": True}):
+        with pytest.raises(SettingError, match=r"`n_members` to 2 or more. Received 1"):
+            RewardSettings(n_members=1, **own)
+        assert RewardSettings(n_members=2, **own).judges_answers
+    assert not RewardSettings().judges_answers

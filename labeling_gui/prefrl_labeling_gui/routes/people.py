@@ -194,11 +194,11 @@ def _entry(
         quota=person.quota,
         counted=context.answer_index.n_counted(person.name),
         last_seen=context.last_seen(person.name),
-        quality=None if quality is None else _quality(quality),
+        quality=None if quality is None else _quality(quality, context.training_view.warnings_of(person.name)),
     )
 
 
-def _quality(quality: Quality) -> QualityReply:
+def _quality(quality: Quality, by_training: list[str]) -> QualityReply:
     return QualityReply(
         left=number_or_none(quality.left),
         right=number_or_none(quality.right),
@@ -209,5 +209,5 @@ def _quality(quality: Quality) -> QualityReply:
         n_shared=quality.n_shared,
         gold=number_or_none(quality.gold),
         n_gold=quality.n_gold,
-        warnings=list(quality.warnings),
+        warnings=[*quality.warnings, *by_training],
     )
