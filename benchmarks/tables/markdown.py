@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import mean, median
 
 from benchmarks.tables.peers import is_peer
-from benchmarks.tables.plans import ABLATIONS, GOALS, PENDULUM_SOLVED, PLANS
+from benchmarks.tables.plans import ABLATIONS, GOALS, PENDULUM_SOLVED, PLANS, QUERIES, TEACHERS
 from benchmarks.tables.rows import Row, Run
 from benchmarks.tables.shares import interval, iqm, shares
 from prefrl.registry import ALGORITHMS, OFF_POLICY
@@ -219,6 +219,37 @@ def feedback(rows: Sequence[Row]) -> str:
     return _table(["task", "feedback", "labels", "true return: median (lowest – highest)", "runs"], lines)
 
 
+def teachers(rows: Sequence[Row]) -> str:
+    """Return a line per teacher: shares of the true reward by task and budget, and over both tasks."""
+    return _variants(rows, {"": "oracle"} | {name: name.removeprefix("B-Pref's ") for name in TEACHERS})
+
+
+def asking(rows: Sequence[Row]) -> str:
+    """Return a line per way of asking, and the like: shares of the true reward, and who reached the goal."""
+    return _variants(rows, {"": "the preset"} | {name: name.removesuffix(" queries") for name in QUERIES})
+
+
+def _variants(rows: Sequence[Row], names: Mapping[str, str]) -> str:
+    """Return a line per variant: a column for each task and number of labels, and over tasks for each number."""
+    share = shares(rows)
+    learned = [row for row in rows if row.reward == "preferences"]
+    tasks = list(dict.fromkeys(row.task for row in learned))
+    budgets = sorted({row.labels for row in learned})
+    lines = []
+    for variant, name in names.items():
+        own = [row for row in learned if row.variant == variant]
+        cells = []
+        for labels in budgets:
+            for task in tasks:
+                cell = [row for row in own if (row.task, row.labels) == (task, labels)]
+                cells.append("; ".join(filter(None, [_share_cell(cell, share), _made(cell)])))
+            cells.append(_overall([row for row in own if row.labels == labels], share))
+        if own:
+            lines.append([name, *cells])
+    head = [f"{column}, {labels}" for labels in budgets for column in (*tasks, "**interquartile mean**")]
+    return _table(["", *head], lines)
+
+
 FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
     form.__name__: form
     for form in (
@@ -232,6 +263,8 @@ FORMS: dict[str, Callable[[Sequence[Row]], str]] = {
         algorithms,
         bpref,
         feedback,
+        teachers,
+        asking,
     )
 }
 

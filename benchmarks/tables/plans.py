@@ -8,6 +8,7 @@ others. Runs that two tables have in common are made once.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from benchmarks.tables.peers import IMITATION
 from benchmarks.tables.rows import Run
@@ -87,8 +88,33 @@ KINDS = {
     "erring ratings": ("--teacher", "boltzmann", "--feedback", "rating"),
 }
 """What a teacher says who errs as people do, by the kind of feedback."""
+TEACHERS = {
+    f"B-Pref's {name}": ("--config", str(Path(__file__).with_name("teachers") / f"{name}.yaml"))
+    for name in ("stoc", "myopic", "mistake", "skip", "equal", "skip-as-published", "equal-as-published")
+}
+"""Teachers with the faults of B-Pref, and two as the released code has them; its oracle is the preset's."""
+QUERIES: dict[str, tuple[str, ...]] = {
+    f"{strategy} queries": ("--feedback.strategy", strategy)
+    for strategy in (
+        "uniform",
+        "spread",
+        "disagreement",
+        "entropy",
+        "mutual-information",
+        "thompson",
+        "diverse",
+        "disagreement-diverse",
+        "near-policy:0.75+uniform:0.25",
+    )
+} | {
+    "crops": ("--reward-model.crop-least", "0.8"),
+    "crops and pseudo-labels": ("--reward-model.crop-least", "0.8", "--reward-model.pseudo-weight", "1"),
+    "bonus": ("--reward-model.bonus", "0.1"),
+    "pessimism": ("--reward-model.pessimism", "0.1"),
+}
+"""What is asked, what more is made of few labels, and what disagreement pays."""
 ONE_BY_ONE = "one by one"
-VARIANTS = ABLATIONS | KINDS | {ONE_BY_ONE: ("--stepping", "sb3")}
+VARIANTS = ABLATIONS | KINDS | TEACHERS | QUERIES | {ONE_BY_ONE: ("--stepping", "sb3")}
 """Options of `prefrl train` for all that is unlike the preset."""
 
 
@@ -207,6 +233,30 @@ def feedback() -> list[Run]:
     return [_paper_run("hopper", i, labels, variant=variant) for i in range(3) for variant, labels in arms]
 
 
+def teachers() -> list[Run]:
+    """B-Pref's teachers on two tasks, at two budgets."""
+    tasks = ("hopper", "halfcheetah")
+    runs: list[Run] = []
+    for index in range(5):
+        for labels in (700, 200):
+            arms = ["", *(name for name in TEACHERS if labels == 700 or not name.endswith("as-published"))]
+            runs += [_paper_run(task, index, labels, variant=name) for task in tasks for name in arms]
+        runs += [_paper_run(task, index, 0) for task in tasks]
+    return runs
+
+
+def asking() -> list[Run]:
+    """What is asked of few labels and of some more, and what else is said to make more of them."""
+    runs: list[Run] = []
+    for index in range(3):
+        for labels in (100, 400):
+            for variant in ("", *QUERIES):
+                runs += [_paper_run(task, index, labels, variant=variant) for task in ("hopper", "halfcheetah")]
+                runs += [_shown("hopper-backflip", "preferences", index, labels=labels, variant=variant)]
+        runs += [_paper_run(task, index, 0) for task in ("hopper", "halfcheetah")]
+    return runs
+
+
 PLANS: dict[str, Callable[[], list[Run]]] = {
     plan.__name__: plan
     for plan in (
@@ -220,6 +270,8 @@ PLANS: dict[str, Callable[[], list[Run]]] = {
         algorithms,
         bpref,
         feedback,
+        teachers,
+        asking,
     )
 }
 
@@ -236,9 +288,9 @@ def options(run: Run) -> list[str]:
     return [*given, *VARIANTS[run.variant]]
 
 
-def _shown(task: str, reward: str, index: int, *, labels: int | None = None) -> Run:
+def _shown(task: str, reward: str, index: int, *, labels: int | None = None, variant: str = "") -> Run:
     """Return a behaviour's run on one of the seeds on which it is shown."""
-    return _run(task, reward, FIRST_SEEDS[task] + index, labels=labels)
+    return _run(task, reward, FIRST_SEEDS[task] + index, labels=labels, variant=variant)
 
 
 def _controls(index: int, *, true: int, shuffled: int) -> Sequence[str]:

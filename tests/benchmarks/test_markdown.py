@@ -151,6 +151,28 @@ def test_ablations_have_a_line_per_variant(make_row: MakeRow) -> None:
     assert len(said.splitlines()) == 4
 
 
+def test_variants_have_a_line_each_and_a_column_for_each_task_and_budget(make_row: MakeRow) -> None:
+    rows = [
+        make_row(reward="true", labels=0, true_return=10.0),
+        make_row(reward="true", labels=0, true_return=20.0, task="halfcheetah"),
+        make_row(labels=200, true_return=5.0),
+        make_row(labels=700, true_return=9.0),
+        make_row(labels=700, true_return=16.0, task="halfcheetah"),
+        make_row(labels=700, true_return=4.0, variant="B-Pref's mistake"),
+    ]
+    said = markdown.teachers(rows)
+    assert said.splitlines()[0] == (
+        "|  | hopper, 200 | halfcheetah, 200 | **interquartile mean**, 200 | hopper, 700 | halfcheetah, 700 | "
+        "**interquartile mean**, 700 |"
+    )
+    first = ["0.50 (0.50 – 0.50)", "", "0.50", "0.90 (0.90 – 0.90)", "0.80 (0.80 – 0.80)", "0.85"]
+    assert cells(said, "oracle") == ["oracle", *first]
+    assert cells(said, "mistake") == ["mistake", "", "", "", "0.40 (0.40 – 0.40)", "", "0.40"]
+    assert len(said.splitlines()) == 4
+    flips = [make_row(**BACKFLIP | {"labels": 100, "variant": "spread queries"}, metric=2.5)]
+    assert cells(markdown.asking(flips), "spread") == ["spread", "1 of 1 made it", ""]
+
+
 def test_label_efficiency_has_a_line_per_number_of_labels(make_row: MakeRow) -> None:
     rows = [
         make_row(reward="true", labels=0, true_return=10.0),

@@ -16,12 +16,14 @@ from benchmarks.tables.plans import (
     ONE_BY_ONE,
     PAPER_TASKS,
     PLANS,
+    QUERIES,
+    TEACHERS,
     VARIANTS,
     options,
 )
 from benchmarks.tables.rows import Run
 from prefrl.cli.parsing import train_settings
-from prefrl.registry import ALGORITHMS
+from prefrl.registry import ALGORITHMS, STRATEGIES
 from prefrl_envs.tasks import TASKS
 
 
@@ -174,6 +176,42 @@ def test_a_variant_changes_one_setting(variant: str, part: str, name: str, value
     assert config[part][name] == value != preset[part][name]
     config[part][name] = preset[part][name]
     assert config == preset
+
+
+def test_teachers_are_those_of_b_pref_at_two_budgets() -> None:
+    runs = PLANS["teachers"]()
+    arms = Counter((run.labels, run.variant) for run in runs if run.task == "hopper")
+    assert arms == (
+        {(labels, name): 5 for labels in (200, 700) for name in ("", *list(TEACHERS)[:5])}
+        | {(700, name): 5 for name in list(TEACHERS)[5:]}
+        | {(0, ""): 5}
+    )
+    found = {}
+    for run in runs[:8]:
+        config = train_settings(options(run))[1]
+        found[run.variant] = (config.teacher, {**config.teacher_settings})
+    settings = {name.removeprefix("B-Pref's "): own for name, (_, own) in found.items()}
+    assert found[""][0] == "oracle"
+    assert {teacher for name, (teacher, _) in found.items() if name} == {"bpref"}
+    assert {name: own for name, own in settings.items() if name} == {
+        "stoc": {"beta": 1.0},
+        "myopic": {"discount": 0.9},
+        "mistake": {"mistakes": 0.1},
+        "skip": {"skip": 0.1},
+        "equal": {"equal": 0.1},
+        "skip-as-published": {"skip": 0.1, "as_published": True},
+        "equal-as-published": {"equal": 0.1, "as_published": True},
+    }
+
+
+def test_what_is_asked_is_tried_on_three_tasks_at_two_budgets() -> None:
+    runs = PLANS["asking"]()
+    assert len(runs) == 3 * (2 * 3 * (1 + len(QUERIES)) + 2)
+    for name in QUERIES:
+        own = Counter((run.task, run.labels) for run in runs if run.variant == name)
+        assert own == {(task, n): 3 for task in ("hopper", "halfcheetah", "hopper-backflip") for n in (100, 400)}
+    asked = {train_settings(options(run))[1].feedback.strategy for run in runs if run.variant.endswith(" queries")}
+    assert set(STRATEGIES) - asked == {"near-policy"}  # in a mixture
 
 
 def test_every_algorithm_is_run_on_a_small_task_and_on_a_cheetah_if_it_can_act_there() -> None:
