@@ -243,7 +243,7 @@ class PreferenceLearning:
         if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
             if self.trainer.settings.error_rate_from_repeats:
                 self.trainer.error_rate = self._coin_share()
-            refit = self._refits.fit()
+            refit = self._refits.fit(self.store.aside())
             self.sd_weight = self.reward_model.settings.sd_weight_at(self._share_to_come)
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
@@ -397,7 +397,7 @@ class PreferenceLearning:
     @property
     def warnings_of_people(self) -> dict[str, str]:
         """What somebody should look at, by the name of whose answers contradict the reward; a sentence each."""
-        return self._refits.warnings_of_people
+        return self._refits.warnings_of_people(self.store.aside())
 
     @property
     def has_paid_novelty(self) -> bool:
@@ -450,8 +450,8 @@ class PreferenceLearning:
 
     def _coin_share(self) -> float:
         """Return the error rate that repeats tell of."""
-        aside = {person.name for person in self.store.labelers() if person.set_aside}
-        return coin_share(self.store.history(None, limit=None), self.trainer.settings.error_rate, aside)
+        history, assumed = self.store.history(None, limit=None), self.trainer.settings.error_rate
+        return coin_share(history, assumed, self.store.aside())
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""
