@@ -122,13 +122,12 @@ class PreferenceLearning:
         )
         self.n_learned_first = len(learned_first(self.store, self.run))
         """Labels of earlier runs that the reward learns before the first step."""
-        if not n_labels and not self.n_learned_first and old_labels != "continue":
-            raise SettingError(
-                "`n_labels` must be at least 1 where no labels of earlier runs are learned. Received 0."
-            )
+        n_own = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
+        if not n_labels and not self.n_learned_first and not n_own:
+            raise SettingError("`n_labels` must be at least 1 where no old labels are learned. Received 0.")
         self._recalls = self.n_learned_first > 0, old_labels == "continue"
         if old_labels == "continue":
-            self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
+            self.plan_of_labels.given = n_own
         maker = QueryMaker(
             self.recorder,
             feedback,
