@@ -95,7 +95,7 @@ class PreferenceLearning:
         self.trainer = reward
         check_reward(venv, self.trainer)
         check_members(feedback, self.trainer.ensemble.n_members)
-        check_crops(self.trainer, feedback)
+        check_crops(self.trainer.settings, feedback.segment_length)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
