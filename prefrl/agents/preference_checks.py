@@ -10,7 +10,7 @@ from prefrl.feedback import People
 from prefrl.feedback.teachers import check_gives
 from prefrl.reward import RewardTrainer
 from prefrl.segments import feedback_kind, space_to_json
-from prefrl.settings import FeedbackSettings
+from prefrl.settings import FeedbackSettings, RewardSettings
 from prefrl.store import Store
 
 
@@ -66,13 +66,13 @@ def check_reward(venv: VecEnv, trainer: RewardTrainer) -> None:
             )
 
 
-def check_crops(trainer: RewardTrainer, feedback: FeedbackSettings) -> None:
+def check_crops(settings: RewardSettings, segment_length: int) -> None:
     """Refuse crops of segments that are too short to be cut.
 
     Raises:
         SettingError: The shortest crop is the whole segment.
     """
-    least, length = trainer.settings.crop_least, feedback.segment_length
+    least, length = settings.crop_least, segment_length
     if least < 1 and ceil(least * length - 1e-9) >= length:
         raise SettingError(
             f"`crop_least` of {least} leaves segments of {length} steps whole. Make it smaller, or 1 for no "

@@ -95,7 +95,7 @@ class PreferenceLearning:
         self.trainer = reward
         check_reward(venv, self.trainer)
         check_members(feedback, self.trainer.ensemble.n_members)
-        check_crops(self.trainer, feedback)
+        check_crops(self.trainer.settings, feedback.segment_length)
         self.reward_model = self.trainer.ensemble
         self.recorder = SegmentRecorder(
             venv.observation_space,
@@ -122,13 +122,12 @@ class PreferenceLearning:
         )
         self.n_learned_first = len(learned_first(self.store, self.run))
         """Labels of earlier runs that the reward learns before the first step."""
-        if not n_labels and not self.n_learned_first and old_labels != "continue":
-            raise SettingError(
-                "`n_labels` must be at least 1 where no labels of earlier runs are learned. Received 0."
-            )
+        n_own = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
+        if not n_labels and not self.n_learned_first and not n_own:
+            raise SettingError("`n_labels` must be at least 1 where no old labels are learned. Received 0.")
         self._recalls = self.n_learned_first > 0, old_labels == "continue"
         if old_labels == "continue":
-            self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
+            self.plan_of_labels.given = n_own
         maker = QueryMaker(
             self.recorder,
             feedback,
@@ -243,7 +242,7 @@ class PreferenceLearning:
         if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
             if self.trainer.settings.error_rate_from_repeats:
                 self.trainer.error_rate = self._coin_share()
-            refit = self._refits.fit()
+            refit = self._refits.fit(self.store.aside())
             self.sd_weight = self.reward_model.settings.sd_weight_at(self._share_to_come)
         seconds = time.perf_counter() - started
         self.refit_seconds += seconds
@@ -397,7 +396,7 @@ class PreferenceLearning:
     @property
     def warnings_of_people(self) -> dict[str, str]:
         """What somebody should look at, by the name of whose answers contradict the reward; a sentence each."""
-        return self._refits.warnings_of_people
+        return self._refits.warnings_of_people(self.store.aside())
 
     @property
     def has_paid_novelty(self) -> bool:
@@ -450,8 +449,8 @@ class PreferenceLearning:
 
     def _coin_share(self) -> float:
         """Return the error rate that repeats tell of."""
-        aside = {person.name for person in self.store.labelers() if person.set_aside}
-        return coin_share(self.store.history(None, limit=None), self.trainer.settings.error_rate, aside)
+        history, assumed = self.store.history(None, limit=None), self.trainer.settings.error_rate
+        return coin_share(history, assumed, self.store.aside())
 
     def _round(self) -> int:
         """Labels that make a round; at the end of the budget what is left of it."""

@@ -6,6 +6,7 @@ all of them.
 
 import math
 import warnings
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,10 +96,13 @@ class Refits:
         """The same, and those that were replaced or taken back since then."""
         return len(self._fresh) + self._n_changed
 
-    @property
-    def warnings_of_people(self) -> dict[str, str]:
-        """What somebody should look at, by the name of whose answers contradict the reward; a sentence each."""
-        return self._contradictions.sentences()
+    def warnings_of_people(self, aside: Collection[str] = ()) -> dict[str, str]:
+        """Return what somebody should look at, by name of whose answers contradict the reward; a sentence each.
+
+        Args:
+            aside: People whose answers are set aside, as of `Contradictions.sentences`.
+        """
+        return self._contradictions.sentences(aside)
 
     def take(self, news: News, *, is_new: bool = True) -> None:
         """Have the trainer keep what it needs of comparisons; what the reward says of new ones is asked first."""
@@ -121,8 +125,11 @@ class Refits:
         self._ties.update(comparison.seq for comparison in comparisons if comparison.is_tie)
         self._trainer.add(comparisons)
 
-    def fit(self) -> Refit:
+    def fit(self, aside: Collection[str] = ()) -> Refit:
         """Train the reward on all comparisons, the fresh ones included.
+
+        Args:
+            aside: People whose answers are set aside, of whom nobody is warned.
 
         Raises:
             FaultyEnvError: An environment has returned NaN or infinity: all rewards would be NaN from now on.
@@ -151,7 +158,7 @@ class Refits:
         self._pending_queries = set()
         give_back_memory()
         self._warn_of_ties(metrics.n_comparisons)
-        self._warn_of_people()
+        self._warn_of_people(aside)
         return Refit(
             metrics,
             fresh_accuracy=_mean(fresh.right),
@@ -172,6 +179,7 @@ class Refits:
             "calibration": self.calibration.to_json(),
             "alarm": self.alarm.values(),
             "contradictions": self._contradictions.to_json(),
+            "warned_of": sorted(self._warned_of),
             "fitted_queries": sorted(self._fitted_queries),
             "pending_queries": sorted(self._pending_queries),
         }
@@ -194,6 +202,7 @@ class Refits:
         if "alarm" in values:
             self.alarm.restore(values["alarm"])
         self._contradictions = Contradictions.from_json(values.get("contradictions", {}))
+        self._warned_of = set(values.get("warned_of", ()))
 
     def _n_epochs(self) -> int:
         """Return the passes of a fit: fewer where little is new, as what is known was seen in all fits before."""
@@ -213,9 +222,9 @@ class Refits:
             if labeler and not math.isnan(probability):
                 self._contradictions.note(labeler, float(probability))
 
-    def _warn_of_people(self) -> None:
+    def _warn_of_people(self, aside: Collection[str]) -> None:
         """Warn, once of each, of people whose answers contradict what was learned from the others."""
-        for name, sentence in self.warnings_of_people.items():
+        for name, sentence in self.warnings_of_people(aside).items():
             if name not in self._warned_of:
                 self._warned_of.add(name)
                 warnings.warn(

@@ -68,7 +68,7 @@ class RewardAlarm:
     def values(self) -> Json:
         """Return what was counted, for JSON."""
         return {
-            "latest": self._latest,
+            "latest": list(self._latest),
             "n_before": self._n_before,
             "right_before": self._right_before,
             "has_said": self._has_said,

@@ -5,6 +5,7 @@ an answer before it is trained on it was learned from what was said before.
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from math import sqrt
 from typing import TypeAlias
 
@@ -34,16 +35,19 @@ class Contradictions:
         x = 2 * probability - 1
         self._sums[labeler] += np.array([1.0, x > 0, x, x**2])
 
-    def sentences(self) -> dict[str, str]:
+    def sentences(self, aside: Collection[str] = ()) -> dict[str, str]:
         """Return what somebody should look at, by name of the person.
 
         It is said of whoever is further below 0 than `SURE` standard deviations, where the others, taken together,
         are as far above: a reward that knows nothing yet expects nothing. Who guesses is named by chance only, as
         seldom as by the warnings of `prefrl.feedback.quality`.
+
+        Args:
+            aside: People whose answers were set aside: who contradicted what was learned from them is not named.
         """
-        found = {}
-        everybody = sum(self._sums.values(), start=_no_sums())
-        for name, own in self._sums.items():
+        found, heard = {}, {name: own for name, own in self._sums.items() if name not in aside}
+        everybody = sum(heard.values(), start=_no_sums())
+        for name, own in heard.items():
             others = everybody - own
             if min(own[0], others[0]) >= MIN_ANSWERS and _deviations(own) < -SURE and _deviations(others) > SURE:
                 found[name] = (

@@ -7,7 +7,7 @@ fitted to all of them and written down. Nothing of the run is changed.
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ import torch
 from scipy import stats
 
 from prefrl.agents.old_labels import learned_first
+from prefrl.agents.preference_checks import check_crops
 from prefrl.config import flat
 from prefrl.errors import RunError, SettingError
 from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback.repeats import coin_share
 from prefrl.files import write_json
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.reward.cross_validation import HeldOutScores, cross_validate, fit_to, folds
@@ -188,7 +190,15 @@ class _Labels:
         return apart if np.isfinite(apart) else None
 
     def ensemble(self, settings: RewardSettings, seed: int, device: str) -> RewardEnsemble:
-        """Make a reward for the run's spaces."""
+        """Make a reward for the run's spaces.
+
+        Raises:
+            SettingError: The run's segments are too short for its crops.
+        """
+        check_crops(settings, self._about.segment_length)
+        if settings.error_rate_from_repeats:
+            history, aside = self._store.history(None, limit=None), self._store.aside()
+            settings = replace(settings, error_rate=coin_share(history, settings.error_rate, aside))
         return RewardEnsemble(
             space_from_json(self._about.observation_space),
             space_from_json(self._about.action_space),

@@ -165,11 +165,11 @@ def test_what_a_run_learned_first_is_learned_first_where_it_goes_on(
     assert (third.run, third.n_learned_first, third.trainer.n_known) == (second.run, 20, 35)
 
 
-@pytest.mark.parametrize("old_labels", ["ignore", "refuse", "replay", "learn"])
+@pytest.mark.parametrize("old_labels", ["ignore", "refuse", "replay", "learn", "continue"])
 def test_nothing_to_ask_and_nothing_to_learn_is_refused(
     old_labels: OldLabels, drift_venv: MakeVenv, store: Store
 ) -> None:
-    with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no labels of earlier runs"):
+    with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no old labels"):
         learning(drift_venv(), store, n_labels=0, old_labels=old_labels)
 
 

@@ -58,24 +58,39 @@ def fit_to(refits: Refits, said: list[Comparison], per_round: int = 20) -> None:
 
 def test_one_of_four_who_says_the_opposite_is_named_once_within_sixty_answers(refits: Refits) -> None:
     fit_to(refits, comparisons(80, hostile="dan"))
-    assert refits.warnings_of_people == {}
+    assert refits.warnings_of_people() == {}
     with pytest.warns(UserWarning, match=r"^dan: Says the opposite .* set them aside under People") as caught:
         fit_to(refits, comparisons(160, first=80, hostile="dan"))
     assert len(caught) == 1, "and once only"
-    assert list(refits.warnings_of_people) == ["dan"]
+    assert list(refits.warnings_of_people()) == ["dan"]
+    assert refits.warnings_of_people(aside={"dan"}) == {}
+    resumed = Refits(refits._trainer, refits._recorder)
+    resumed.restore(json.loads(json.dumps(refits.values())))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_to(resumed, comparisons(20, first=160, hostile="dan"))
+
+
+def test_nobody_is_warned_of_who_is_set_aside(refits: Refits) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for first in range(0, 240, 20):
+            refits.take(News(comparisons(20, first=first, hostile="dan"), []))
+            refits.fit(aside={"dan"})
+    assert list(refits.warnings_of_people()) == ["dan"]
 
 
 def test_nobody_is_named_where_all_say_the_same(refits: Refits) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit_to(refits, comparisons(160))
-    assert refits.warnings_of_people == {}
+    assert refits.warnings_of_people() == {}
 
 
 def test_one_teacher_alone_is_never_named(refits: Refits) -> None:
     said = comparisons(60, people=["oracle"])
     fit_to(refits, said + [replace(one, preferences=(1 - one.preference,)) for one in comparisons(60, first=60)])
-    assert refits.warnings_of_people == {}
+    assert refits.warnings_of_people() == {}
 
 
 def test_what_was_known_before_it_was_said_counts_alone(refits: Refits) -> None:

@@ -126,3 +126,11 @@ def test_a_run_whose_reward_is_right_no_more_says_so(changes_sides: bool) -> Non
     assert len(said) == changes_sides
     _, values = prefs.state()
     assert values["alarm"]["n_before"] + len(values["alarm"]["latest"]) > 100
+
+
+def test_what_was_saved_is_not_changed_by_what_comes() -> None:
+    alarm = RewardAlarm()
+    alarm.take([1.0] * 30)
+    values = alarm.values()
+    alarm.take([0.0] * 5)
+    assert values["latest"] == [1.0] * 30

@@ -298,3 +298,15 @@ def test_a_full_disk_leaves_the_file_of_before(
     with pytest.raises(OSError, match="No space left"):
         prefs.save(stopped / "preferences.safetensors")
     assert (stopped / "preferences.safetensors").read_bytes() == before
+
+
+def test_a_run_that_learned_old_labels_alone_goes_on(drift_venv: MakeVenv, stopped: Path, tmp_path: Path) -> None:
+    """Nothing is asked any more, before the stop and after it."""
+    given: dict[str, Any] = {"teacher": OracleTeacher(), "n_labels": 0, "feedback": FEEDBACK, "reward": REWARD}
+    prefs = PreferenceLearning(drift_venv(), **given, store=Store(stopped), old_labels="continue")
+    ppo(prefs.venv).learn(640, callback=prefs.callback())
+    n_known = prefs.trainer.n_known
+    prefs.save(stopped / "preferences.safetensors")
+    prefs.store.close()
+    again = gone_on(stopped, drift_venv(seed=5))
+    assert again.trainer.n_known == n_known == again.store.counts().comparisons

@@ -45,6 +45,16 @@ def test_nobody_is_named_who_is_alone_or_has_said_little() -> None:
     assert list(noted(dan=[0.1] * 20, ann=[0.9] * 20).sentences()) == ["dan"]
 
 
+def test_who_contradicts_somebody_that_is_set_aside_is_not_named() -> None:
+    people = noted(dan=[0.9] * 60, ann=[0.1] * 30)
+    assert list(people.sentences()) == ["ann"]
+    assert people.sentences(aside={"dan"}) == {}, "nobody else says that she is wrong"
+    assert people.sentences(aside={"ann"}) == {}, "seen to already"
+    three = noted(dan=[0.1] * 30, ann=[0.9] * 30, eve=[0.1] * 30)
+    assert three.sentences() == {}, "those who agree with one of the others contradict another one"
+    assert list(three.sentences(aside={"eve"})) == ["dan"]
+
+
 def test_who_guesses_is_seldom_named_and_who_errs_often_is_not() -> None:
     """Looked at after each answer, for 100 answers."""
     rng = np.random.default_rng(0)

@@ -139,3 +139,27 @@ def test_pseudo_labels_are_of_trainings_only(answered: Path, tmp_path: Path) -> 
     assert found["held_out"] == expected["held_out"]
     with pytest.warns(UserWarning, match="fitted to labels alone"):
         assert fit_anew(run, label_seqs(run)).fitted
+
+
+def test_crops_that_leave_segments_whole_are_refused(answered: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"`crop_least` of 0\.9 leaves segments of 6 steps whole"):
+        refit(RunFolder.open(answered), RewardSettings(crop_least=0.9), out=tmp_path / "new", n_folds=2)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_error_rate_of_repeats_is_that_of_the_fits(answered: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(answered, run)
+    with Store(run) as store:
+        said = [one for one in store.answers() if one.answer in (Answer.FIRST, Answer.SECOND)][:20]
+        for answer in said:
+            assert isinstance(answer.answer, Answer)
+            again = store.add_repeat(answer.query_id, "Ann")
+            turned = answer.answer.turned_round
+            store.add_answers([NewAnswer(id=f"r{answer.seq}", query_id=again, answer=turned, labeler="Ann")])
+    settings = RewardSettings(hidden_sizes=(16,), first_epochs=1, bootstrap=False, error_rate_from_repeats=True)
+    result = refit(RunFolder.open(run), settings, out=tmp_path / "new", n_folds=2)
+    assert result["changes"] == {"error_rate_from_repeats": {"run": False, "refit": True}}
+    # Of 20 all are turned round, and 0.095 of 20 assumed ones: r = 0.5475, so that e is as large as it may be.
+    assert RewardEnsemble.load(tmp_path / "new").settings.error_rate == 0.9
+    assert result["held_out"]["run"] != result["held_out"]["refit"]
