@@ -9,21 +9,24 @@ from prefrl.store import RunAbout, Store, StoredRun
 OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
 """What is done with labels that a store holds already; see `PreferenceLearning`."""
 
+NO_LABELS = "`n_labels` must be at least 1 where no old labels are learned. Received 0."
 
-def run_in(store: Store, about: RunAbout, old_labels: OldLabels) -> int:
+
+def run_in(store: Store, about: RunAbout, old_labels: OldLabels, *, asks: bool = True) -> int:
     """Begin a run in the store, or find the one to go on with.
 
     Args:
         store: Where it is.
         about: The environments and segments of the training.
         old_labels: What is done with the labels of earlier runs.
+        asks: Whether the training will ask for any of its own.
 
     Returns:
         The number of the run.
 
     Raises:
         SettingError: `old_labels` is none of the choices, or there are labels and nobody has said what is to be
-            done with them.
+            done with them, or nothing is asked and nothing is learned. No run has begun then.
         StoreError: Labels that are to be learned from are of other spaces.
     """
     if old_labels not in get_args(OldLabels):
@@ -39,7 +42,11 @@ def run_in(store: Store, about: RunAbout, old_labels: OldLabels) -> int:
     goes_on = old_labels == "replay" or (n_old and old_labels == "continue")
     if goes_on and runs:
         _check_same_spaces(runs[-1], about)
+        if not asks and not runs[-1].n_comparisons and not learned_first(store, runs[-1].id):
+            raise SettingError(NO_LABELS)
         return runs[-1].id
+    if not asks and (old_labels != "learn" or not n_old):
+        raise SettingError(NO_LABELS)
     if old_labels == "learn":
         for run in runs:
             _check_same_spaces(run, about)

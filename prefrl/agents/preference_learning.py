@@ -119,15 +119,13 @@ class PreferenceLearning:
                 frame_stack=self.reward_model.frame_stack,
             ),
             old_labels,
+            asks=self.plan_of_labels.n_labels > 0,
         )
         self.n_learned_first = len(learned_first(self.store, self.run))
         """Labels of earlier runs that the reward learns before the first step."""
-        n_own = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
-        if not n_labels and not self.n_learned_first and not n_own:
-            raise SettingError("`n_labels` must be at least 1 where no old labels are learned. Received 0.")
         self._recalls = self.n_learned_first > 0, old_labels == "continue"
         if old_labels == "continue":
-            self.plan_of_labels.given = n_own
+            self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
         maker = QueryMaker(
             self.recorder,
             feedback,

@@ -28,7 +28,7 @@ from prefrl.feedback import OracleTeacher, People, Teacher
 from prefrl.reward import RewardEnsemble, RewardTrainer
 from prefrl.segments import Answer, SegmentRecorder, Strength
 from prefrl.settings import FeedbackSettings, RewardSettings
-from prefrl.store import NewAnswer, Store
+from prefrl.store import NewAnswer, RunAbout, Store
 from prefrl_envs.testing import CountingEnv
 
 MakeVenv = Callable[..., VecEnv]
@@ -171,6 +171,12 @@ def test_nothing_to_ask_and_nothing_to_learn_is_refused(
 ) -> None:
     with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no old labels"):
         learning(drift_venv(), store, n_labels=0, old_labels=old_labels)
+    assert store.runs() == []  # so that nobody goes on with one that could not be
+    run = store.begin_run(RunAbout.of(drift_venv().observation_space, drift_venv().action_space, segment_length=5))
+    if old_labels in ("replay", "continue", "ignore"):
+        with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no old labels"):
+            learning(drift_venv(), store, n_labels=0, old_labels=old_labels)
+        assert [one.id for one in store.runs()] == [run]
 
 
 def test_old_labels_alone_are_enough(drift_venv: MakeVenv, store: Store) -> None:
