@@ -45,8 +45,8 @@ class DriftingTeacher(PassingTeacher):
         """Refuse what cannot be, before anything is asked: the teacher of both ends is made."""
         if not isinstance(self.drift, Mapping) or not self.drift:
             raise SettingError(
-                "A drifting teacher needs `drift`, settings with their first and last value, such as "
-                f"{{mistakes: [0, 0.2]}}. Received {self.drift!r}."
+                "A drifting teacher needs `drift` in `teacher_settings` (in a file for `--config`): settings with "
+                f"their first and last value, such as {{mistakes: [0, 0.2]}}. Received {self.drift!r}."
             )
         if not isinstance(self.n_queries, int) or self.n_queries < 2:
             raise SettingError(

@@ -40,8 +40,8 @@ class MixtureTeacher(PassingTeacher):
         """Make the people."""
         if not isinstance(self.people, Sequence) or isinstance(self.people, str) or not self.people:
             raise SettingError(
-                "A mixture needs `people`, such as [{name: ann, share: 0.5, teacher_settings: {mistakes: 0.1}}, "
-                f"{{name: bob}}]. Received {self.people!r}."
+                "A mixture needs `people` in `teacher_settings` (in a file for `--config`), such as [{name: ann, "
+                f"share: 0.5, teacher_settings: {{mistakes: 0.1}}}}, {{name: bob}}]. Received {self.people!r}."
             )
         assert self.inner_teachers  # what somebody is said to be is checked
         if len(set(self.names)) < len(self.names):

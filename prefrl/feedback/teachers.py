@@ -5,7 +5,7 @@ when they like, through the store; `People` says how they are asked.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from hashlib import blake2b
 from math import copysign, inf, isfinite, log, sqrt
 from typing import Any, Protocol
@@ -406,7 +406,7 @@ def make_teacher(name: str, settings: Mapping[str, Any], *, seed: int) -> "Teach
         seed: Goes to its field `seed`, where it has one and the settings say nothing of it.
 
     Raises:
-        SettingError: There is no such teacher, or it has not one of the settings.
+        SettingError: There is no such teacher, it has not one of the settings, or one that it needs is missing.
     """
     kind = look_up(TEACHERS, name, "teacher")
     known = {field.name for field in fields(kind) if field.init}
@@ -415,5 +415,11 @@ def make_teacher(name: str, settings: Mapping[str, Any], *, seed: int) -> "Teach
         has = ", ".join(sorted(known)) or "none"
         raise SettingError(f"The teacher {name!r} has no setting `{unknown[0]}`; it has {has}.")
     given = {"seed": seed} | dict(settings) if "seed" in known else dict(settings)
+    needed = [one.name for one in fields(kind) if one.init and one.default is one.default_factory is MISSING]
+    if missing := [one for one in needed if one not in given]:
+        raise SettingError(
+            f"The teacher {name!r} needs `{missing[0]}`: say it in `teacher_settings`, in a file for `--config`. "
+            f"Received {dict(settings)!r}."
+        )
     teacher: Teacher | People = kind(**given)
     return teacher

@@ -116,8 +116,11 @@ def _source(run: RunData) -> str:
     time = "" if run.seconds is None else f" in {_duration(run.seconds)}"
     if run.labels is not None:
         kind = "shuffled comparisons" if run.config.get("shuffle_labels") else "comparisons"
-        before = f" and {run.labels_before:,} of another run" if run.labels_before else ""
-        return f"{'from' if _does_it(run) else 'after'} {run.labels:,} {kind}{before}{time}"
+        own = f"{run.labels:,} {kind}"
+        if run.labels_before:
+            own = f"{own} and " if run.labels else ""
+            own += f"{run.labels_before:,} {'' if run.labels else 'comparisons '}of another run"
+        return f"{'from' if _does_it(run) else 'after'} {own}{time}"
     return f"on {_LEARNS_FROM.get(str(run.config.get('reward')), 'another reward')}{time}"
 
 

@@ -74,6 +74,8 @@ def hackcheck(
         teacher="oracle",
         teacher_settings={},
         shuffle_labels=False,
+        from_labels="",
+        labels=max(1, config.labels),  # nothing is asked; 0 belongs to labels of another run
         total_timesteps=config.total_timesteps if total_timesteps is None else total_timesteps,
         restarts=RestartSettings(at_most=0),
     )

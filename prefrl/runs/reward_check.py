@@ -55,13 +55,18 @@ def reward_check(
         `agreement` returns.
 
     Raises:
-        RunError: Nothing was learned yet, a run has no checkpoint, or the expert is of another environment.
+        RunError: Nothing was learned, a run has no checkpoint, or the expert is of another environment.
         SettingError: `episodes` is below 1.
     """
     if episodes < 1:
         raise SettingError(f"`episodes` must be at least 1. Received {episodes}.")
     config = folder.config()
-    if config.reward not in ("preferences", "saved") or not RewardEnsemble.is_in(folder.reward_model):
+    if config.reward not in ("preferences", "saved"):
+        raise RunError(
+            f"{folder.path} has no learned reward, as its reward is {config.reward!r}; such a run can be the "
+            "`expert` of another check."
+        )
+    if not RewardEnsemble.is_in(folder.reward_model):
         raise RunError(
             f"{folder.path} has no learned reward yet: it is saved with a checkpoint, once there are labels."
         )

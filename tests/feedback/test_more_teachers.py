@@ -200,6 +200,7 @@ def test_a_drift_by_hand() -> None:
         ("mixture", {"people": [{"name": "a", "share": 0}]}, "`share` of a in a mixture"),
         ("mixture", {"people": [{"name": "a", "mistakes": 0.1}]}, "can be said name, share"),
         ("mixture", {"people": [{"name": "a", "teacher": "human"}]}, "one that answers at once"),
+        ("slow", {}, "'slow' needs `delay_steps`: say it in `teacher_settings`"),
         ("slow", {"delay_steps": 0}, "`delay_steps` of a slow teacher"),
         ("slow", {"delay_steps": 1, "teacher": "slow", "teacher_settings": {"delay_steps": 2}}, "answers at once"),
     ],

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from prefrl.config import RunConfig, load_preset
-from prefrl.errors import PrefRLError, RunError, SettingError
+from prefrl.errors import InterruptedRunError, PrefRLError, RunError, SettingError
 from prefrl.report import write_report
-from prefrl.runs import RunFolder, TrainingProgress, refit, resume, start, training
+from prefrl.runs import RunFolder, TrainingProgress, hackcheck, refit, resume, start, training
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.runs.refit import label_seqs
 from prefrl.settings import RewardSettings
@@ -39,6 +39,20 @@ def short_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "LINES_AT_LEAST", 1)
 
 
+def test_whether_its_reward_is_exploited_can_be_checked(
+    source: Path, small_config: MakeConfig, tmp_path: Path, quiet: Listener
+) -> None:
+    start(small_config("pendulum", from_labels=str(source), labels=0), tmp_path / "run", quiet)
+
+    def stop(progress: TrainingProgress) -> None:
+        raise InterruptedRunError("enough")
+
+    with pytest.raises(InterruptedRunError):
+        hackcheck(RunFolder(tmp_path / "run"), stop, labels=20)
+    frozen = RunFolder.open(tmp_path / "run" / "hackcheck" / "20" / "frozen").config()
+    assert (frozen.reward, frozen.from_labels) == ("saved", "")
+
+
 @pytest.mark.parametrize("algo", ["ppo", "sac"])
 def test_the_reward_is_learned_before_the_first_step_and_nothing_is_asked(
     algo: str, source: Path, small_config: MakeConfig, tmp_path: Path, quiet: Listener
@@ -57,6 +71,9 @@ def test_the_reward_is_learned_before_the_first_step_and_nothing_is_asked(
     paid = [line["rollout/ep_predicted_rew_mean"] for line in lines if "rollout/ep_predicted_rew_mean" in line]
     assert paid
     assert all(value != 0 for value in paid)  # of the first steps, too
+    page = write_report([tmp_path / "run"]).read_text()
+    assert "24 comparisons of another run" in page
+    assert "0 comparisons and" not in page
     assert len({line["reward_model/train_loss"] for line in lines if "reward_model/train_loss" in line}) == 1
 
 
@@ -70,7 +87,9 @@ def test_further_questions_come_on_top(
     assert len(label_seqs(folder)) == 32
     found = refit(folder, RewardSettings(hidden_sizes=(8,), first_epochs=1), n_folds=2)
     assert found["labels"] == 32
-    assert f"of 8, after 24 of {source}; oracle teacher" in write_report([tmp_path / "run"]).read_text()
+    page = write_report([tmp_path / "run"]).read_text()
+    assert f"of 8, after 24 of {source}; oracle teacher" in page
+    assert "8 comparisons and 24 of another run" in page
 
 
 @pytest.mark.usefixtures("train_only")

@@ -125,7 +125,7 @@ def test_what_cannot_be_checked_says_why(learned: Path, tmp_path: Path, quiet: L
     with pytest.raises(PrefRLError, match="`episodes` must be at least 1"):
         reward_check(RunFolder(learned), episodes=0)
     start(small_config_of("pendulum", reward="true", time_limit=40), tmp_path / "true", quiet)
-    with pytest.raises(PrefRLError, match="has no learned reward yet"):
+    with pytest.raises(PrefRLError, match="has no learned reward, as its reward is"):
         reward_check(RunFolder(tmp_path / "true"))
     start(replace(small_config_of("pendulum", reward="true"), time_limit=32), tmp_path / "other", quiet)
     with pytest.raises(PrefRLError, match="learned in another environment: `time_limit` is 32 there, and 40"):
