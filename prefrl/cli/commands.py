@@ -240,8 +240,9 @@ def _summary(result: dict[str, Any]) -> str:
     parts = [f"true return {true['mean']:.1f} ± {true['std']:.1f} over {true['episodes']} episodes"]
     parts += [f"{value:.2f} {name.replace('_', ' ')}" for name, value in result["metrics"].items()]
     if result["labels"] or result["labels_before"]:
-        before = f" and {result['labels_before']} of another run" if result["labels_before"] else ""
-        parts.append(f"{result['labels']} labels{before}")
+        own, before = result["labels"], result["labels_before"]
+        of_others = f"{before} labels of another run" if not own else f" and {before} of another run"
+        parts.append((f"{own} labels" if own else "") + (of_others if before else ""))
     parts.append(f"{result['num_timesteps']:,} steps in {result['training_seconds']:.0f} s")
     return ", ".join(parts)
 

@@ -74,8 +74,8 @@ class Line:
     """Number of the colour; counted round. None is the colour of the text."""
     label: str | None = None
     """What the legend calls it; None leaves it out."""
-    style: Literal["-", "--", ":"] = "-"
-    """How the line is drawn."""
+    style: Literal["-", "--", ":", "."] = "-"
+    """How the line is drawn; "." draws the points alone."""
     faint: bool = False
     """Drawn thin, behind the others."""
     errors: Values | None = None
@@ -176,6 +176,9 @@ def _draw(axes: Axes, line: Line) -> None:
         axes.errorbar(
             line.x, line.y, line.errors, fmt="o", color=colour, markersize=5, capsize=4, label=line.label
         )
+        return
+    if line.style == ".":
+        axes.plot(line.x, line.y, "o", color=colour, markersize=3, alpha=0.6, label=line.label)
         return
     axes.plot(
         line.x,

@@ -149,6 +149,11 @@ def compared(path: Path) -> ComparedRun:
                 labels = store.comparison_seqs(run=store.newest_run())
     except PrefRLError as error:
         notes.append(f"The answers cannot be compared: {error}")
+    if data.labels_before:
+        whose = data.config["from_labels"]
+        notes.append(
+            f"Its reward learned {data.labels_before:,} labels of {whose} first; compare that run for them."
+        )
     if not answers:
         notes.append("Nobody has answered anything in it, so that only its returns are shown.")
     by_name: dict[str, list[Remembered]] = {}

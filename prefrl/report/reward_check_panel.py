@@ -33,7 +33,7 @@ def _panel(name: str, check: Mapping[str, Any], index: int, *, alone: bool) -> P
                 y=predicted,
                 colour=_COLOURS.get(policy, 4),
                 label=_POLICIES.get(policy, policy),
-                errors=np.zeros(len(true)),
+                style=".",
             )
         )
         words.append(f"{_POLICIES.get(policy, policy)} {_figure(found['clip_correlation'])}")

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from prefrl.cli.commands import _summary
 from prefrl.config import RunConfig, load_preset
 from prefrl.errors import InterruptedRunError, PrefRLError, RunError, SettingError
 from prefrl.report import write_report
+from prefrl.report.comparison import compared
 from prefrl.runs import RunFolder, TrainingProgress, hackcheck, refit, resume, start, training
 from prefrl.runs.metrics_log import read_metrics
 from prefrl.runs.refit import label_seqs
@@ -90,6 +92,10 @@ def test_further_questions_come_on_top(
     page = write_report([tmp_path / "run"]).read_text()
     assert f"of 8, after 24 of {source}; oracle teacher" in page
     assert "8 comparisons and 24 of another run" in page
+    assert any("learned 24 labels of" in note for note in compared(tmp_path / "run").notes)
+    assert ", 8 labels and 24 of another run, " in _summary(result)
+    assert ", 24 labels of another run, " in _summary(result | {"labels": 0})
+    assert ", 8 labels, " in _summary(result | {"labels_before": 0})
 
 
 @pytest.mark.usefixtures("train_only")
