@@ -1,9 +1,13 @@
 """Labels that a store holds already: which of its runs a training is, and whether it may be that one."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args
 
 from prefrl.errors import SettingError, StoreError
+from prefrl.feedback import News
+from prefrl.feedback.labels import read_in_parts
+from prefrl.parts import Arrays, Json, State
 from prefrl.store import RunAbout, Store, StoredRun
 
 OldLabels: TypeAlias = Literal["refuse", "continue", "ignore", "learn", "replay"]
@@ -54,10 +58,60 @@ def run_in(store: Store, about: RunAbout, old_labels: OldLabels, *, asks: bool =
     return store.begin_run(about)
 
 
+class EarlierLabels:
+    """Comparisons of earlier runs that the reward of a run learns before its own, as far as they hold.
+
+    Args:
+        store: Where they are.
+        run: The run that learns them.
+    """
+
+    def __init__(self, store: Store, run: int) -> None:
+        self._store, self._run = store, run
+        self._seqs: list[int] = []
+        self._aside: frozenset[str] | None = None
+        self.has_runs = bool(_runs_before(store, run))
+        """Whether the run learns from any."""
+        self.n = len(learned_first(store, run))
+        """Comparisons, as of the last look."""
+
+    def read(self, most_at_once: int) -> Iterator[News]:
+        """Yield what is to be learned at first, and later what has changed as people were set aside, or back.
+
+        Args:
+            most_at_once: Comparisons that memory has room for.
+        """
+        aside = self._store.aside()
+        if aside == self._aside:
+            return
+        now = learned_first(self._store, self._run)
+        outdated, found = sorted(set(self._seqs) - set(now)), sorted(set(now) - set(self._seqs))
+        self._seqs, self._aside, self.n = now, aside, len(now)
+        for part in read_in_parts(self._store, found, most_at_once):
+            yield News(part, outdated)
+            outdated = []
+        if outdated:
+            yield News([], outdated)
+
+    def state(self) -> State:
+        """Return what was learned, and who was set aside then; null before the first look."""
+        return {}, {"seqs": self._seqs, "aside": None if self._aside is None else sorted(self._aside)}
+
+    def restore(self, arrays: Arrays, values: Json) -> None:
+        """Go on where `state` was taken."""
+        aside = values["aside"]
+        self._seqs, self._aside = list(values["seqs"]), None if aside is None else frozenset(aside)
+
+
 def learned_first(store: Store, run: int) -> list[int]:
     """Return the numbers of the comparisons of earlier runs that the reward of a run learns before its own."""
+    return store.comparison_seqs_of(_runs_before(store, run))
+
+
+def _runs_before(store: Store, run: int) -> tuple[int, ...]:
+    """Return the numbers of the runs that a run learns from first."""
     about = next((one.about for one in store.runs() if one.id == run), None)
-    return [] if about is None else store.comparison_seqs_of(about.learns_from)
+    return () if about is None else about.learns_from
 
 
 def _check_same_spaces(run: StoredRun, about: RunAbout) -> None:

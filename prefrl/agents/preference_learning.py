@@ -18,7 +18,7 @@ from prefrl.agents.callback import PreferenceCallback
 from prefrl.agents.environments import check_segment_length, check_venv, frame_stack_of
 from prefrl.agents.label_plan import LabelPlan
 from prefrl.agents.learned_reward import LearnedRewardVecEnv
-from prefrl.agents.old_labels import OldLabels, learned_first, run_in
+from prefrl.agents.old_labels import EarlierLabels, OldLabels, run_in
 from prefrl.agents.preference_checks import check_crops, check_kinds, check_reward
 from prefrl.agents.refits import Refit, Refits
 from prefrl.agents.restarts import PolicyRestarts
@@ -27,8 +27,7 @@ from prefrl.agents.saved_preferences import check_answers, read_preferences, wri
 from prefrl.agents.state_entropy import StateEntropy
 from prefrl.agents.unlabelled_pairs import UnlabelledPairs
 from prefrl.errors import SettingError, StoreError
-from prefrl.feedback import Labels, News, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
-from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback import Labels, People, PeopleLabels, QueryMaker, Teacher, TeacherLabels, Wanted
 from prefrl.feedback.repeats import coin_share
 from prefrl.feedback.slow_teacher import SlowTeacherLabels
 from prefrl.feedback.strategies import check_members
@@ -121,9 +120,8 @@ class PreferenceLearning:
             old_labels,
             asks=self.plan_of_labels.n_labels > 0,
         )
-        self.n_learned_first = len(learned_first(self.store, self.run))
-        """Labels of earlier runs that the reward learns before the first step."""
-        self._recalls = self.n_learned_first > 0, old_labels == "continue"
+        self._earlier = EarlierLabels(self.store, self.run)
+        self._recalls = old_labels == "continue"
         if old_labels == "continue":
             self.plan_of_labels.given = sum(run.n_comparisons for run in self.store.runs() if run.id == self.run)
         maker = QueryMaker(
@@ -159,6 +157,11 @@ class PreferenceLearning:
     def num_timesteps(self) -> int:
         """Steps of all environments so far, over all calls of `learn`: the clock of everything here."""
         return self.venv.num_timesteps
+
+    @property
+    def n_learned_first(self) -> int:
+        """Labels of earlier runs that the reward learns before the first step."""
+        return self._earlier.n
 
     def callback(self) -> PreferenceCallback:
         """Return the callback for `model.learn`; give one to every call."""
@@ -319,7 +322,7 @@ class PreferenceLearning:
             "critic_is_of_novelty": self.critic_is_of_novelty,
             "refit_seconds": self.refit_seconds,
             "sd_weight": self.sd_weight,
-            "recalls": list(self._recalls),
+            "recalls": self._recalls,
             **self._refits.values(),
         }
 
@@ -335,7 +338,12 @@ class PreferenceLearning:
                 'it with old_labels="replay" to go on with the latest run.'
             )
         restore_parts(self._parts, arrays, values)
-        self._recalls = _recalls_of(values.get("recalls"))
+        if values.get("recalls") == "learn":
+            raise StoreError(
+                "The state is of an earlier version, and of before the labels of earlier runs were learned; begin "
+                'anew with old_labels="learn".'
+            )
+        self._recalls = values.get("recalls") in (True, "continue")
         self.has_begun = values["has_begun"]
         self.critic_is_of_novelty = values.get("critic_is_of_novelty", False)
         self.refit_seconds = values["refit_seconds"]
@@ -353,6 +361,7 @@ class PreferenceLearning:
             "trainer": self.trainer,
             "labels": self.labels,
             "plan": self.plan_of_labels,
+            **({"earlier": self._earlier} if self._earlier.has_runs else {}),
             "restarts": self.restarts,
             **{name: part for name, part in optional.items() if part is not None},
         }
@@ -434,16 +443,15 @@ class PreferenceLearning:
         )
 
     def _recall(self) -> bool:
-        """Take in, once, what earlier runs or processes have been told; return whether there was anything."""
-        (of_others, of_own), self._recalls = self._recalls, (False, False)
-        if of_others:
-            seqs = learned_first(self.store, self.run)
-            for part in read_in_parts(self.store, seqs, self.labels.most_at_once):
-                self._refits.take(News(part, []), is_new=False)
-        if of_own:
+        """Take in what earlier runs and, once, earlier processes have been told; return whether any was new."""
+        n_before = self._refits.n_new
+        for news in self._earlier.read(self.labels.most_at_once):
+            self._refits.take(news, is_new=False)
+        if self._recalls:
+            self._recalls = False
             for news in self.labels.recall():
                 self._refits.take(news, is_new=False)
-        return (of_others or of_own) and self._refits.n_fresh > 0
+        return self._refits.n_new > n_before
 
     def _coin_share(self) -> float:
         """Return the error rate that repeats tell of."""
@@ -460,23 +468,6 @@ class PreferenceLearning:
         if kind not in self._has_warned:
             self._has_warned.add(kind)
             warnings.warn(message, stacklevel=3)
-
-
-def _recalls_of(said: Any) -> tuple[bool, bool]:
-    """Return whether labels of earlier runs, and earlier ones of this one, were still to be learned.
-
-    Raises:
-        StoreError: An earlier version wrote the state, before it had learned any; it did not say of which runs.
-    """
-    if isinstance(said, list):
-        of_others, of_own = said
-        return of_others, of_own
-    if said == "learn":
-        raise StoreError(
-            "The state is of an earlier version, and of before the labels of earlier runs were learned; begin "
-            'anew with old_labels="learn".'
-        )
-    return False, said == "continue"
 
 
 def _ensemble(venv: VecEnv, settings: RewardSettings, seed: int) -> RewardEnsemble:

@@ -1,6 +1,7 @@
 """Parts put together in ways that the command line does not: twice, in another order, on an old store."""
 
 import itertools
+import json
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -177,6 +178,37 @@ def test_nothing_to_ask_and_nothing_to_learn_is_refused(
         with pytest.raises(SettingError, match="`n_labels` must be at least 1 where no old labels"):
             learning(drift_venv(), store, n_labels=0, old_labels=old_labels)
         assert [one.id for one in store.runs()] == [run]
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_who_is_set_aside_counts_no_more_among_labels_learned_first(
+    is_resumed: bool, drift_venv: MakeVenv, store: Store
+) -> None:
+    """And counts again where that is taken back, also after a stop."""
+
+    class Named(OracleTeacher):
+        name = "bob"
+
+    train(learning(drift_venv(), store, n_labels=12))
+    train(learning(drift_venv(), store, n_labels=8, old_labels="ignore", teacher=Named(), seed=1))
+    third = learning(drift_venv(), store, n_labels=0, old_labels="learn", seed=2)
+    train(third, 128)
+    assert (third.n_learned_first, third.trainer.n_known) == (20, 20)
+    store.set_aside("bob")
+    if is_resumed:
+        arrays, values = third.state()
+        third = learning(drift_venv(), store, n_labels=0, old_labels="replay", seed=2)
+        third.restore(arrays, json.loads(json.dumps(values)))
+        third.plan(1000)
+    assert third.update() is not None
+    assert (third.n_learned_first, third.trainer.n_known) == (12, 12)
+    assert third.update() is None
+    store.set_aside("bob", False)
+    assert third.update() is not None
+    assert (third.n_learned_first, third.trainer.n_known) == (20, 20)
+    with_all = learning(drift_venv(), store, n_labels=0, old_labels="replay", seed=2)
+    assert with_all.update() is not None
+    assert sorted(with_all.trainer.seqs) == sorted(third.trainer.seqs)
 
 
 def test_old_labels_alone_are_enough(drift_venv: MakeVenv, store: Store) -> None:
