@@ -131,6 +131,24 @@ class Labels(ABC):
         self._aside = frozenset(values.get("aside", ()))
         self._settled = dict(values.get("settled", {}))
 
+    def _heed(self) -> Iterator[News]:
+        """Yield what of that which was handed out counts no more, or again, as people were set aside, or back."""
+        store, run, aside = self._store, self._run, self._store.aside()
+        if aside == self._aside:
+            return
+        then, now = (
+            set(store.comparison_seqs_then(self._cursor, aside=names, settled=self._settled, run=run))
+            for names in (self._aside, aside)
+        )
+        self._aside = aside
+        self._n_labels += len(now) - len(then)
+        outdated = sorted(then - now)
+        for part in read_in_parts(store, sorted(now - then), self.most_at_once):
+            yield News(part, outdated)
+            outdated = []
+        if outdated:
+            yield News([], outdated)
+
     def _read(self) -> Iterator[News]:
         """Yield what was said since the last call, and what counts no more, or again, of what was said before."""
         store, run, known = self._store, self._run, self._cursor
@@ -183,6 +201,7 @@ class TeacherLabels(Labels):
         Raises:
             SettingError: The teacher's answers are set aside, or of one who speaks for several, everybody's.
         """
+        yield from self._heed()
         if self._reads_on:
             yield from self._read()
             self._reads_on = False

@@ -111,6 +111,7 @@ class SlowTeacherLabels(TeacherLabels):
         Raises:
             SettingError: The teacher's answers are set aside.
         """
+        yield from self._heed()
         if self._reads_on:
             yield from self._read()
             self._reads_on = False

@@ -597,7 +597,8 @@ def test_a_teacher_who_is_set_aside_is_not_asked(recorder: SegmentRecorder, stor
         comparisons_of(labels.collect(wanted(6), 80))
     assert store.counts().queries == 3, "nothing was asked in vain"
     store.set_aside("oracle", False)
-    assert len(comparisons_of(labels.collect(wanted(6), 80))) == 3
+    assert len(comparisons_of(labels.collect(wanted(6), 80))) == 6, "three again, and three more"
+    assert (labels.n_labels, store.counts().queries) == (6, 6)
 
 
 # --- rankings ---------------------------------------------------------------------------------------------

@@ -244,6 +244,31 @@ def test_answers_of_several_are_stored_under_their_names() -> None:
             heard(labels, 90, 99)
 
 
+@pytest.mark.parametrize("delay", [0, 10])
+def test_what_one_of_several_said_before_counts_no_more_where_they_are_set_aside(delay: int) -> None:
+    """And counts again later, and nothing twice, also after a resume."""
+    people = [{"name": "ann"}, {"name": "bob"}]
+    mixture: Any = MixtureTeacher(people=people)
+    if delay:
+        mixture = SlowTeacher(delay_steps=delay, teacher="mixture", teacher_settings={"people": people})
+    with Store() as store:
+        labels = labels_of(mixture, store)
+        heard(labels, 30, 80)
+        first = heard(labels, 30, 95) if delay else store.comparisons()
+        of_ann = {one.seq for one in store.comparisons() if one.teacher == "ann"}
+        assert labels.n_labels == len(first) == 30
+        store.set_aside("ann", True)
+        again = labels_of(mixture, store)
+        again.restore(*labels.state())
+        for one in (labels, again):
+            [news] = list(one.collect(Wanted(0, 100, 1), 96))
+            assert (set(news.outdated), news.comparisons, one.n_labels) == (of_ann, [], 30 - len(of_ann))
+            assert list(one.collect(Wanted(0, 100, 1), 97)) == []
+        store.set_aside("ann", False)
+        [news] = list(again.collect(Wanted(0, 100, 1), 98))
+        assert ({one.seq for one in news.comparisons}, news.outdated, again.n_labels) == (of_ann, [], 30)
+
+
 def test_slow_answers_come_late_and_are_the_same_again_after_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(QueryMaker, "most_at_once", 3)
     slow = SlowTeacher(delay_steps=50, teacher="bpref", teacher_settings={"equal": 0.5})
