@@ -54,7 +54,9 @@ def _copy(config: RunConfig, store: Store, environments: VecEnv) -> None:
         for run in old.runs():
             _check_same_spaces(run.about, environments, source)
         if not old.counts().comparisons:
-            raise RunError(f"`from_labels` is {source}, which has no labels yet: nobody has answered.")
+            raise RunError(
+                f"`from_labels` is {source}, which has no labels yet: nobody has answered; wait for the first."
+            )
         rows = old.label_rows()
         rows["run"] = [_from(source, row) for row in rows["run"]]
         segment_ids = dict.fromkeys(row["segment_id"] for row in rows["query_segment"])

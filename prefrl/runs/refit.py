@@ -162,7 +162,7 @@ class _Labels:
         newest = store.runs()[-1:]
         seqs = [*learned_first(store, newest[0].id), *store.comparison_seqs(run=newest[0].id)] if newest else []
         if not seqs or newest[0].about is None:
-            raise RunError(f"{path} has no labels yet: nobody has answered.")
+            raise RunError(f"{path} has no labels yet: nobody has answered; wait for the first.")
         self._about = newest[0].about
         query_of = {answer.seq: answer.query_id for answer in store.answers()}
         self.queries = {seq: query_of[seq] for seq in seqs}

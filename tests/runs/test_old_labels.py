@@ -196,7 +196,10 @@ def test_what_cannot_be_leaves_nothing_behind(
     (unnamed / "config.json").unlink()
     cases: list[tuple[RunConfig, str]] = [
         (replace(config, from_labels="nowhere"), "`from_labels` is nowhere, which has no labels"),
-        (replace(config, from_labels=str(empty)), "which has no labels yet: nobody has answered"),
+        (
+            replace(config, from_labels=str(empty)),
+            "which has no labels yet: nobody has answered; wait for the first",
+        ),
         (replace(config, from_labels=str(other_task)), "whose labels are about CartPole-v1"),
         (
             small_config("cartpole", from_labels=str(unnamed), labels=0),

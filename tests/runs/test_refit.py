@@ -98,7 +98,7 @@ def test_what_cannot_be_refitted_is_said(answered: Path, make_run: MakeRun, tmp_
     with pytest.raises(NotEnoughExperienceError, match="60 queries have a comparison, and 61 parts"):
         refit(run, settings, n_folds=61, out=tmp_path / "new")
     unanswered = make_run(tmp_path / "run", n_queries=2, task="gridworld", segment_length=6)
-    with pytest.raises(RunError, match="no labels yet: nobody has answered"):
+    with pytest.raises(RunError, match="no labels yet: nobody has answered; wait for the first"):
         refit(RunFolder.open(unanswered), settings)
     alone = make_run(tmp_path / "alone", started=False)
     with pytest.raises(RunError, match="has no labels: nobody was asked"):
