@@ -208,7 +208,15 @@ class PreferenceLearning:
     def end(self) -> None:
         """Take note of the end of a call of `learn`; the callback does it."""
         self._is_at_work = False
-        if self.num_timesteps >= self.plan_of_labels.total_timesteps and not self.reward_model.fitted:
+        is_over = self.num_timesteps >= self.plan_of_labels.total_timesteps
+        if is_over and self.reward_model.fitted and self.plan_of_labels.n_labels and not self._n_given:
+            self._warn(
+                "no own label",
+                f"Not one of the {self.plan_of_labels.n_labels} labels was given: the reward is what was learned "
+                f"of earlier ones. {self.labels.n_asked} queries were asked; see that somebody answers them, or "
+                "ask for more than `slack`, so that the agent waits for people.",
+            )
+        if is_over and not self.reward_model.fitted:
             self._warn(
                 "no label",
                 f"{self.num_timesteps:,} steps and not one label: the reward was 0 all the time. "
@@ -239,6 +247,14 @@ class PreferenceLearning:
         wanted = Wanted(plan.n_due(self.num_timesteps), plan.n_labels, plan.per_round)
         for news in self.labels.collect(wanted, self.num_timesteps):
             self._refits.take(news)
+        mean = self.venv.mean_env_reward()
+        if mean is not None and mean <= 0:  # it is kept where a teacher goes by it
+            self._warn(
+                "no share",
+                f"The teacher's thresholds are shares of what a step earns, which is {mean:.3g} on average: no "
+                "cost has a share, so there are none as long as it is not above 0. Say them by `mean_reward`, or "
+                "by `skip_below` and `equal_below`.",
+            )
         refit = None
         if (recalled or self._refits.n_new >= (at_least or self._round())) and self.trainer.n_known:
             if self.trainer.settings.error_rate_from_repeats:

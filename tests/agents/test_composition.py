@@ -240,13 +240,15 @@ def test_what_a_reward_was_trained_on_says_nothing_new_of_it(drift_venv: MakeVen
 
 
 def test_old_labels_alone_are_labels(drift_venv: MakeVenv, store: Store) -> None:
-    """Nobody says anything new: the reward is not 0, and nothing says that it is."""
+    """Nobody says anything new, which is said: the reward is not 0, and nothing says that it is."""
     train(learning(drift_venv(), store))
     again = learning(drift_venv(), store, teacher=People(), old_labels="learn", seed=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         train(again)
     assert again.labels.n_labels == 0
+    [one] = caught
+    assert "Not one of the 20 labels was given: the reward is what was learned of earlier" in str(one.message)
 
 
 def test_a_trainer_s_own_settings_are_all_kept_to(

@@ -1,9 +1,11 @@
 """What teachers may go by that follow the true return of the latest episodes."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -84,3 +86,25 @@ def test_queries_know_it_where_the_teacher_asks(teacher: Teacher, keeps: bool) -
     [query] = prefs.labels._maker.make(1, 26)
     assert query.mean_env_reward == (prefs.venv.mean_env_reward() if keeps else None)
     assert (query.mean_env_reward is not None) is keeps
+
+
+@pytest.mark.parametrize(("cost", "warns"), [(1.0, True), (0.0, False)])
+def test_costs_have_no_share_and_it_is_said(cost: float, warns: bool) -> None:
+    prefs = PreferenceLearning(
+        make_vec_env(lambda: CountingEnv((6,)), n_envs=2),
+        teacher=BPrefTeacher(skip=0.1),
+        n_labels=20,
+        feedback=FeedbackSettings(segment_length=2, initial_timesteps=8, labels_per_round=5),
+    )
+    model = PPO("MlpPolicy", prefs.venv, n_steps=16, batch_size=32, n_epochs=1, seed=0)
+    mean = prefs.venv.mean_env_reward
+
+    def less() -> float | None:
+        real = mean()
+        return None if real is None else real - 1000 * cost
+
+    prefs.venv.mean_env_reward = less  # type: ignore[method-assign]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.learn(256, callback=prefs.callback())
+    assert sum("no cost has a share" in str(one.message) for one in caught) == warns
