@@ -89,7 +89,10 @@ class Combination:
 
 
 def fitting(drawn: Combination) -> Combination:
-    """Give an off-policy algorithm actions that it can choose, and observations that it has a policy for."""
+    """Give an off-policy algorithm actions that it can choose, and observations that it has a policy for.
+
+    Nor are observations normalised where the reward reads those after an action, which the replay buffer keeps.
+    """
     if drawn.algo not in OFF_POLICY:
         return drawn
     crossq_reads = drawn.observation if drawn.observation != "dict" else "box"
@@ -97,6 +100,7 @@ def fitting(drawn: Combination) -> Combination:
         drawn,
         action="discrete" if drawn.algo in ("dqn", "qrdqn") else "box",
         observation=crossq_reads if drawn.algo == "crossq" else drawn.observation,
+        normalize=drawn.normalize and not drawn.next_observation,
     )
 
 
