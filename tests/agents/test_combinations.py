@@ -93,6 +93,11 @@ def fitting(drawn: Combination) -> Combination:
 
     Nor are observations normalised where the reward reads those after an action, which the replay buffer keeps.
     """
+    if drawn.algo == "ppo_lstm":  # sb3_contrib 2.9 fails with these by itself
+        action = "box" if drawn.action == "multi-binary" else drawn.action
+        return replace(
+            drawn, action=action, observation="box" if drawn.observation == "multi-discrete" else drawn.observation
+        )
     if drawn.algo not in OFF_POLICY:
         return drawn
     crossq_reads = drawn.observation if drawn.observation != "dict" else "box"
