@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from prefrl.errors import SettingError, StoreError
 from prefrl.feedback import News
-from prefrl.feedback.labels import read_in_parts
+from prefrl.feedback.labels import news_in_parts
 from prefrl.parts import Arrays, Json, State
 from prefrl.store import RunAbout, Store, StoredRun
 
@@ -81,17 +81,15 @@ class EarlierLabels:
         Args:
             most_at_once: Comparisons that memory has room for.
         """
+        if not self.has_runs:  # the store is not asked at every look of runs that learn from none
+            return
         aside = self._store.aside()
         if aside == self._aside:
             return
         now = learned_first(self._store, self._run)
         outdated, found = sorted(set(self._seqs) - set(now)), sorted(set(now) - set(self._seqs))
         self._seqs, self._aside, self.n = now, aside, len(now)
-        for part in read_in_parts(self._store, found, most_at_once):
-            yield News(part, outdated)
-            outdated = []
-        if outdated:
-            yield News([], outdated)
+        yield from news_in_parts(self._store, found, outdated, most_at_once)
 
     def state(self) -> State:
         """Return what was learned, and who was set aside then; null before the first look."""

@@ -142,12 +142,7 @@ class Labels(ABC):
         )
         self._aside = aside
         self._n_labels += len(now) - len(then)
-        outdated = sorted(then - now)
-        for part in read_in_parts(store, sorted(now - then), self.most_at_once):
-            yield News(part, outdated)
-            outdated = []
-        if outdated:
-            yield News([], outdated)
+        yield from news_in_parts(store, sorted(now - then), sorted(then - now), self.most_at_once)
 
     def _read(self) -> Iterator[News]:
         """Yield what was said since the last call, and what counts no more, or again, of what was said before."""
@@ -167,11 +162,7 @@ class Labels(ABC):
         outdated, found = sorted(set(before) - set(now)), sorted(set(now) - set(before))
         self._cursor, self._aside, self._settled = last, aside, settled
         self._n_labels += len(found) - len(outdated)
-        for part in read_in_parts(self._store, found, self.most_at_once):
-            yield News(part, outdated)
-            outdated = []
-        if outdated:
-            yield News([], outdated)
+        yield from news_in_parts(store, found, outdated, self.most_at_once)
 
 
 class TeacherLabels(Labels):
@@ -349,3 +340,12 @@ def read_in_parts(store: Store, seqs: Sequence[int], size: int) -> Iterator[list
     """Yield the comparisons with these numbers, at most `size` in memory at once."""
     for start in range(0, len(seqs), size):
         yield list(store.comparisons_at(seqs[start : start + size]))
+
+
+def news_in_parts(store: Store, found: Sequence[int], outdated: list[int], size: int) -> Iterator[News]:
+    """Yield the comparisons with these numbers, at most `size` at once, and what is outdated with the first."""
+    for part in read_in_parts(store, found, size):
+        yield News(part, outdated)
+        outdated = []
+    if outdated:
+        yield News([], outdated)

@@ -193,6 +193,9 @@ def _player(folder: RunFolder) -> Callable[[SerialVecEnv], Iterator[Played]]:
 
 def _check_same_environment(config: RunConfig, expert: RunFolder) -> None:
     other = expert.config()
+    stacks = config.agent.frame_stack, other.agent.frame_stack
+    if stacks[0] != stacks[1]:  # the reward reads what the policy sees
+        raise RunError(f"`expert` {expert.path} sees {stacks[1]} stacked frames, and the run {stacks[0]}.")
     for name in ("env_id", "env_kwargs", "time_limit", "hide_termination"):
         own, theirs = getattr(config, name), getattr(other, name)
         if own != theirs:
